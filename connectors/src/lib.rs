@@ -1,0 +1,1 @@
+//! Transport to files, terminals and services, and the local stores.

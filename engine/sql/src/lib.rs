@@ -1,0 +1,1 @@
+//! SQL text in Flink's dialect to the engine's plan.

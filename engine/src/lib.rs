@@ -1,0 +1,1 @@
+//! The pure core, a state machine without clock, thread, file or socket.

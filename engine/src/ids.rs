@@ -82,7 +82,9 @@ pub struct SplitName {
 /// The same number with another nonce is another incarnation (a cloned state
 /// folder), and is refused.
 // spec: G-1
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Generation {
     /// 1 + the largest number found anywhere when the incarnation started.
     pub number: u64,
@@ -99,7 +101,9 @@ impl fmt::Display for Generation {
 /// A stretch of history in which an epoch number never comes back with other
 /// content.
 // spec: G-2
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Lineage {
     /// Counts up with every restore, reset or repair.
     pub number: u64,

@@ -1,1 +1,19 @@
-//! The pure core, a state machine without clock, thread, file or socket.
+//! The pure core of Anabranch: a state machine without clock, thread, file or socket.
+//!
+//! Time, records and the answers of the world enter as values; what the world is
+//! asked to do leaves as values. See `docs/ARCHITECTURE.md`.
+
+pub mod agg;
+pub mod diagnostic;
+pub mod executor;
+pub mod expr;
+pub mod format;
+pub mod function;
+pub mod ids;
+pub mod key;
+pub mod op;
+pub mod plan;
+pub mod rows;
+pub mod state;
+pub mod time;
+pub mod types;

@@ -8,7 +8,9 @@ use std::fmt;
 
 /// When something happened, by the record's own account: milliseconds since
 /// 1970-01-01T00:00:00 UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct EventTime(pub i64);
 
 /// How far event time has certainly come: no row with `rowtime <= watermark` is
@@ -59,16 +61,22 @@ impl fmt::Display for Watermark {
 /// The clock reading that entered with an epoch: nanoseconds since 1970, strictly
 /// growing from epoch to epoch. Processing time is the epoch's tick.
 // spec: E-4, T-6
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Tick(pub i64);
 
 /// A monotonic clock of one process: nanoseconds since an arbitrary moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Monotonic(pub i64);
 
 /// A wall clock reading: nanoseconds since 1970. It may jump; only the anchor of
 /// the ticks is taken from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct WallClock(pub i64);
 
 #[cfg(test)]

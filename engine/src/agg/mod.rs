@@ -1,0 +1,2 @@
+//! Aggregate functions. Their results are the same bits in whatever order the rows
+//! come.

@@ -1,0 +1,34 @@
+//! The registry of scalar functions and operators: one row each, with its type
+//! rule, its kernel and the version of its meaning. Documentation and tests are
+//! made from it.
+
+use crate::expr::FunctionRef;
+use crate::types::DataType;
+
+/// What a call of a function comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// The function with the version of its meaning.
+    pub function: FunctionRef,
+    /// The types that the arguments must be cast to, one for each argument.
+    pub arg_types: Vec<DataType>,
+    /// The type of the result, by Flink's rules.
+    pub result: DataType,
+}
+
+/// Why a call has no meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResolveError {
+    /// There is no function of this name.
+    UnknownFunction {
+        /// Names that are spelled nearly the same, best first, at most three.
+        nearest: Vec<String>,
+    },
+    /// The function takes other arguments.
+    WrongArguments {
+        /// The signatures that it has, such as `SUBSTRING(STRING, INT[, INT])`.
+        signatures: Vec<String>,
+        /// What is wrong with the ones given.
+        detail: String,
+    },
+}

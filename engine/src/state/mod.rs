@@ -1,0 +1,28 @@
+//! What an operator's state looks like outside the operator: named tables of
+//! entries, addressed by key group, each entry a key and a value in our own
+//! encoding. The layout in memory is the operator's private matter.
+
+use crate::ids::{Epoch, KeyGroup};
+
+/// One entry of a state table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StateEntry {
+    /// The key group of the entry's key.
+    pub key_group: KeyGroup,
+    /// The table within the operator, such as `panes`.
+    pub table: &'static str,
+    /// The encoded key; unique within (key group, table).
+    pub key: Vec<u8>,
+    /// The encoded value; `None` says that the entry is gone, and stands only in a
+    /// list of changes.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Which entries to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// All that exist.
+    Beginning,
+    /// Those that changed or went after this epoch.
+    Epoch(Epoch),
+}

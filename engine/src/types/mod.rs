@@ -3,7 +3,9 @@
 //! it ([`SqlType::arrow`]), never the other way round.
 
 mod arrow;
+pub mod decimal;
 mod display;
+pub mod float;
 mod value;
 
 pub use value::Value;

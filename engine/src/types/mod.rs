@@ -3,6 +3,7 @@
 //! it ([`SqlType::arrow`]), never the other way round.
 
 mod arrow;
+pub mod datetime;
 mod display;
 mod value;
 

@@ -2,17 +2,18 @@
 //!
 //! ```text
 //! byte  0  2  magic
-//!       2  2  check of the eight header bytes: low half of a CRC-32 over salt,
-//!             position, magic and length
+//!       2  2  check of the header: low half of a CRC-32 over salt, magic and length
 //!       4  4  length of the payload, little-endian
-//!       8  4  CRC-32 over salt, position, length and payload, little-endian
+//!       8  4  CRC-32 over salt, length and payload, little-endian
 //!      12     payload, then zeros up to the next multiple of 4
 //! ```
 //!
-//! Salt and position take part in the checks, so a frame is valid only in the file
-//! and at the byte for which it was written: neither a block of another file that
-//! the disk puts there, nor a journal that somebody feeds to a job as data and that
-//! so stands inside a payload, is ever taken for a frame.
+//! The salt stands for the file and takes part in the checks, so a frame is valid
+//! only in the file for which it was written: neither a block of another file that
+//! the disk puts there, nor another journal that somebody feeds to a job as data and
+//! that so stands inside a payload, is ever taken for a frame. The position does not
+//! take part: a frame that was moved within its file is still seen, so that a piece
+//! cut out of the middle is noticed.
 
 use super::DecodeError;
 
@@ -45,26 +46,24 @@ pub fn framed_bytes(payload_bytes: usize) -> usize {
     (HEADER_BYTES + payload_bytes).next_multiple_of(ALIGN)
 }
 
-fn header_check(salt: u64, position: u64, length: u32) -> u16 {
+fn header_check(salt: u64, length: u32) -> u16 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&salt.to_le_bytes());
-    hasher.update(&position.to_le_bytes());
     hasher.update(&MAGIC);
     hasher.update(&length.to_le_bytes());
     hasher.finalize() as u16
 }
 
-fn payload_check(salt: u64, position: u64, payload: &[u8]) -> u32 {
+fn payload_check(salt: u64, payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&salt.to_le_bytes());
-    hasher.update(&position.to_le_bytes());
     hasher.update(&(payload.len() as u32).to_le_bytes());
     hasher.update(payload);
     hasher.finalize()
 }
 
 /// Appends a frame whose payload `fill` writes, for byte `position` of the file
-/// that `salt` stands for. Gives the position after it.
+/// that `salt` stands for. Gives the position after the frame.
 ///
 /// # Panics
 /// If the payload is longer than [`PAYLOAD_BYTES_MAX`] or the position is not
@@ -82,10 +81,10 @@ pub fn put_frame(
     let length = out.len() - start - HEADER_BYTES;
     assert!(length <= PAYLOAD_BYTES_MAX, "a frame of {length} bytes is above the limit");
     let short = length as u32;
-    let crc = payload_check(salt, position, &out[start + HEADER_BYTES..]);
+    let crc = payload_check(salt, &out[start + HEADER_BYTES..]);
     let header = &mut out[start..start + HEADER_BYTES];
     header[0..2].copy_from_slice(&MAGIC);
-    header[2..4].copy_from_slice(&header_check(salt, position, short).to_le_bytes());
+    header[2..4].copy_from_slice(&header_check(salt, short).to_le_bytes());
     header[4..8].copy_from_slice(&short.to_le_bytes());
     header[8..12].copy_from_slice(&crc.to_le_bytes());
     out.resize(start + framed_bytes(length), 0);
@@ -97,10 +96,14 @@ pub fn put_frame(
 /// # Errors
 /// What is wrong; `at` of the error is the byte in the file.
 pub fn read_frame(bytes: &[u8], salt: u64, at: usize) -> Result<Found<'_>, DecodeError> {
-    let error = |what| DecodeError { at, what };
     if !at.is_multiple_of(ALIGN) {
-        return Err(error("a frame that does not start aligned"));
+        return Err(DecodeError { at, what: "a frame that does not start aligned" });
     }
+    frame_at(bytes, salt, at)
+}
+
+fn frame_at(bytes: &[u8], salt: u64, at: usize) -> Result<Found<'_>, DecodeError> {
+    let error = |what| DecodeError { at, what };
     let rest = bytes.get(at..).unwrap_or_default();
     if rest.len() < HEADER_BYTES {
         return Err(error("a frame header that is cut short"));
@@ -110,7 +113,7 @@ pub fn read_frame(bytes: &[u8], salt: u64, at: usize) -> Result<Found<'_>, Decod
     }
     let check = u16::from_le_bytes([rest[2], rest[3]]);
     let short = u32::from_le_bytes([rest[4], rest[5], rest[6], rest[7]]);
-    if check != header_check(salt, at as u64, short) {
+    if check != header_check(salt, short) {
         return Err(error("a frame header with a wrong check"));
     }
     let length = short as usize;
@@ -123,7 +126,7 @@ pub fn read_frame(bytes: &[u8], salt: u64, at: usize) -> Result<Found<'_>, Decod
     }
     let payload = &rest[HEADER_BYTES..HEADER_BYTES + length];
     let crc = u32::from_le_bytes([rest[8], rest[9], rest[10], rest[11]]);
-    if crc != payload_check(salt, at as u64, payload) {
+    if crc != payload_check(salt, payload) {
         return Err(error("a frame with a wrong checksum"));
     }
     if rest[HEADER_BYTES + length..end].iter().any(|&byte| byte != 0) {
@@ -132,20 +135,14 @@ pub fn read_frame(bytes: &[u8], salt: u64, at: usize) -> Result<Found<'_>, Decod
     Ok(Found { at, payload, end: at + end })
 }
 
-/// The first valid frame at or after byte `from`, whatever stands before it.
+/// The first valid frame at or after byte `from`, whatever stands before it, aligned
+/// or not.
 #[must_use]
 // spec: J-6
 pub fn find_frame(bytes: &[u8], salt: u64, from: usize) -> Option<Found<'_>> {
-    let mut at = from.next_multiple_of(ALIGN);
-    while at + HEADER_BYTES <= bytes.len() {
-        if bytes[at..at + 2] == MAGIC
-            && let Ok(found) = read_frame(bytes, salt, at)
-        {
-            return Some(found);
-        }
-        at += ALIGN;
-    }
-    None
+    let rest = bytes.get(from..)?;
+    memchr::memmem::find_iter(rest, &MAGIC)
+        .find_map(|place| frame_at(bytes, salt, from + place).ok())
 }
 
 #[cfg(test)]
@@ -196,11 +193,10 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_valid_only_where_it_was_written() {
+    fn a_frame_is_valid_only_in_its_file_but_anywhere_there() {
         let file = file_of(&[b"first", b"second"]);
-        let second = read_frame(&file, 7, 0).unwrap().end;
-        let moved = [&file[second..], &file[..second]].concat();
-        assert!(find_frame(&moved, 7, 0).is_none());
         assert!(find_frame(&file, 8, 0).is_none());
+        let found = find_frame(&file[7..], 7, 0).unwrap();
+        assert_eq!(found.payload, b"second");
     }
 }

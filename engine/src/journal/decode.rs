@@ -3,8 +3,8 @@
 use crate::codec::{DecodeError, Reader, unzigzag};
 use crate::ids::{Epoch, Generation, Lineage, Offset, SinkId, SplitId, SplitName, TableId};
 use crate::journal::encode::{
-    Context, KIND_EPOCH, KIND_FINISHED, KIND_HEADER, KIND_POISON, KIND_SEAM, SLICE_CONTINUES,
-    SLICE_DENSE, part,
+    Context, KIND_BITS, KIND_EPOCH, KIND_FINISHED, KIND_HEADER, KIND_POISON, KIND_SEAM,
+    SLICE_CONTINUES, SLICE_DENSE, part,
 };
 use crate::journal::hash::ChainHash;
 use crate::journal::record::{
@@ -95,7 +95,7 @@ impl Decoder {
     pub fn entry(&mut self, payload: &[u8]) -> Result<JournalEntry, DecodeError> {
         let reader = &mut Reader::new(payload);
         let lineage = self.context.lineage;
-        let entry = match reader.u8()? {
+        let entry = match self.kind(reader)? {
             KIND_SEAM => JournalEntry::Seam(read_seam(reader, lineage)?),
             KIND_EPOCH => JournalEntry::Epoch(read_epoch(reader, &mut self.context)?),
             KIND_POISON => JournalEntry::Poison(PoisonRecord {
@@ -116,12 +116,22 @@ impl Decoder {
         Ok(entry)
     }
 
+    /// Reads the first byte of an entry.
+    // spec: J-2
+    fn kind(&self, reader: &mut Reader<'_>) -> Result<u8, DecodeError> {
+        let first = reader.u8()?;
+        if first == KIND_HEADER || first & !KIND_BITS == self.context.incarnation {
+            return Ok(first & KIND_BITS);
+        }
+        Err(DecodeError { at: 0, what: "an entry of another lineage or generation" })
+    }
+
     /// What an entry says about durability, readable also when entries before it
     /// are damaged; `None` if it says nothing.
     // spec: J-6
     pub(super) fn statement(&self, payload: &[u8]) -> Option<Statement> {
         let reader = &mut Reader::new(payload);
-        match reader.u8().ok()? {
+        match self.kind(reader).ok()? {
             KIND_EPOCH => read_statement(reader, &self.context).ok(),
             KIND_FINISHED => {
                 let epoch = Epoch(reader.u64().ok()?);
@@ -203,9 +213,6 @@ fn read_seam(reader: &mut Reader<'_>, lineage: Lineage) -> Result<SeamRecord, De
 
 /// The start of an epoch record, which leans on the segment's header only.
 fn read_statement(reader: &mut Reader<'_>, context: &Context) -> Result<Statement, DecodeError> {
-    if reader.u8()? != context.incarnation {
-        return Err(reader.error("a record of another lineage or generation"));
-    }
     let distance = reader.u64()?;
     let epoch = context
         .first_epoch
@@ -232,7 +239,7 @@ fn read_epoch(reader: &mut Reader<'_>, context: &mut Context) -> Result<EpochRec
     if parts & !part::ALL != 0 {
         return Err(reader.error("a record with an unknown part"));
     }
-    let tick = Tick(context.tick.0.wrapping_add(reader.i64()?));
+    let tick = Tick(context.tick.0.wrapping_add(reader.u64()? as i64));
     if tick <= context.tick {
         return Err(reader.error("a tick that does not grow"));
     }

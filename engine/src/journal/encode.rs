@@ -24,6 +24,9 @@ pub(super) const KIND_SEAM: u8 = 2;
 pub(super) const KIND_EPOCH: u8 = 3;
 pub(super) const KIND_POISON: u8 = 4;
 pub(super) const KIND_FINISHED: u8 = 5;
+/// The first byte of an entry is its kind; the other bits stand for lineage and
+/// generation.
+pub(super) const KIND_BITS: u8 = 0b111;
 
 /// Which optional parts an epoch record has: one bit each. The frequent ones come
 /// first, so that the bits of most records fit a byte.
@@ -53,7 +56,8 @@ pub(super) struct Context {
     pub(super) name: SegmentName,
     pub(super) lineage: Lineage,
     pub(super) first_epoch: Epoch,
-    /// A byte that stands for lineage and generation in every record.
+    /// What stands for lineage and generation in the first byte of every entry. The
+    /// bits of [`KIND_BITS`] are clear.
     // spec: J-2
     pub(super) incarnation: u8,
     /// The tick of the last record; 0 before the first.
@@ -71,7 +75,7 @@ impl Context {
             name: header.name,
             lineage: header.lineage,
             first_epoch: header.first_epoch,
-            incarnation: xxhash_rust::xxh3::xxh3_64(&bytes) as u8,
+            incarnation: xxhash_rust::xxh3::xxh3_64(&bytes) as u8 & !KIND_BITS,
             tick: Tick(0),
             ends: BTreeMap::new(),
         }
@@ -124,18 +128,18 @@ impl Encoder {
     /// statement does not follow the record before, or that contradicts itself.
     pub fn append(&mut self, entry: &JournalEntry, out: &mut Vec<u8>) -> u64 {
         let (salt, position) = (self.context.name.salt(), self.position);
+        let (lineage, incarnation) = (self.context.lineage, self.context.incarnation);
         self.position = match entry {
             JournalEntry::Header(_) => panic!("a segment has one header, and it is written"),
             JournalEntry::Seam(seam) => {
-                let lineage = self.context.lineage;
-                put_frame(out, salt, position, |out| put_seam(out, seam, lineage))
+                put_frame(out, salt, position, |out| put_seam(out, seam, incarnation, lineage))
             }
             JournalEntry::Epoch(record) => self.append_epoch(record, out),
             JournalEntry::Poison(poison) => {
-                put_frame(out, salt, position, |out| put_poison(out, poison))
+                put_frame(out, salt, position, |out| put_poison(out, poison, incarnation))
             }
             JournalEntry::Finished(finished) => {
-                put_frame(out, salt, position, |out| put_finished(out, finished))
+                put_frame(out, salt, position, |out| put_finished(out, finished, incarnation))
             }
         };
         self.position
@@ -218,8 +222,8 @@ fn put_chunk_limits(out: &mut Vec<u8>, limits: &ChunkLimits) {
     put_u32(out, limits.bytes_max);
 }
 
-fn put_seam(out: &mut Vec<u8>, seam: &SeamRecord, lineage: Lineage) {
-    out.push(KIND_SEAM);
+fn put_seam(out: &mut Vec<u8>, seam: &SeamRecord, incarnation: u8, lineage: Lineage) {
+    out.push(KIND_SEAM | incarnation);
     out.push(match seam.reason {
         SeamReason::Change => 0,
         SeamReason::Poison => 1,
@@ -240,26 +244,25 @@ fn put_seam(out: &mut Vec<u8>, seam: &SeamRecord, lineage: Lineage) {
     });
 }
 
-fn put_poison(out: &mut Vec<u8>, poison: &PoisonRecord) {
-    out.push(KIND_POISON);
+fn put_poison(out: &mut Vec<u8>, poison: &PoisonRecord, incarnation: u8) {
+    out.push(KIND_POISON | incarnation);
     put_u64(out, poison.epoch.0);
     put_u32(out, poison.starts);
     put_str(out, &poison.message);
 }
 
-fn put_finished(out: &mut Vec<u8>, finished: &FinishedRecord) {
-    out.push(KIND_FINISHED);
+fn put_finished(out: &mut Vec<u8>, finished: &FinishedRecord, incarnation: u8) {
+    out.push(KIND_FINISHED | incarnation);
     put_u64(out, finished.epoch.0);
     out.extend_from_slice(&finished.chain.0);
 }
 
 fn put_epoch(out: &mut Vec<u8>, record: &EpochRecord, context: &mut Context) {
-    out.push(KIND_EPOCH);
-    out.push(context.incarnation);
+    out.push(KIND_EPOCH | context.incarnation);
     put_u64(out, record.epoch.0 - context.first_epoch.0);
     put_u64(out, record.epoch.0 - record.durable_up_to.0);
     put_u64(out, parts_of(record));
-    put_i64(out, record.tick.0.wrapping_sub(context.tick.0));
+    put_u64(out, record.tick.0.wrapping_sub(context.tick.0) as u64);
     context.tick = record.tick;
     let mut expected_split = 0;
     put_list(out, &record.slices, |out, slice| {

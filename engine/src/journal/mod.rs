@@ -9,6 +9,7 @@
 mod decode;
 pub mod encode;
 pub mod hash;
+mod history;
 mod record;
 mod scan;
 mod segment;
@@ -17,13 +18,17 @@ mod slice;
 pub use decode::{Decoder, decode_header};
 pub use encode::Encoder;
 pub use hash::{ChainHash, EpochHasher};
+pub use history::{Cut, Damage, Journal, Placed, SegmentBytes, SegmentInfo};
 pub use record::{
     Acknowledged, ChunkLimits, Control, ControlRecord, EpochRecord, ExtraInput, FlushEnd,
     OutputHash, Skip, SliceRecord,
 };
-pub use scan::{Cut, Damage, Journal, Placed, SegmentBytes, SegmentInfo, scan};
+pub use scan::scan;
 pub use segment::{
     Carried, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
     PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName, SourceIdentity,
 };
 pub use slice::{SliceDigest, SliceMismatch};
+
+#[cfg(test)]
+mod tests;

@@ -215,3 +215,17 @@ pub enum JournalEntry {
     /// The job is done.
     Finished(FinishedRecord),
 }
+
+impl JournalEntry {
+    /// The epoch, if the entry is an epoch's record.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self {
+            JournalEntry::Epoch(record) => Some(record.epoch),
+            JournalEntry::Header(_)
+            | JournalEntry::Seam(_)
+            | JournalEntry::Poison(_)
+            | JournalEntry::Finished(_) => None,
+        }
+    }
+}

@@ -4,16 +4,20 @@
 //! asked to do leaves as values. See `docs/ARCHITECTURE.md`.
 
 pub mod agg;
+pub mod codec;
 pub mod diagnostic;
 pub mod executor;
 pub mod expr;
 pub mod format;
 pub mod function;
 pub mod ids;
+pub mod journal;
 pub mod key;
 pub mod op;
 pub mod plan;
 pub mod rows;
+pub mod sink;
+pub mod snapshot;
 pub mod state;
 pub mod time;
 pub mod types;

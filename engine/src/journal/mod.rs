@@ -1,0 +1,29 @@
+//! The journal: the durable list of what the outside decided about every epoch.
+//!
+//! Everything here is a function from values to bytes and back; who writes the
+//! bytes, and what is done when that fails, is not known here. A journal is a chain
+//! of [segments](SegmentName); a segment is a sequence of
+//! [frames](crate::codec::frame), each with one [`JournalEntry`], the first being
+//! the [`SegmentHeader`].
+
+mod decode;
+pub mod encode;
+pub mod hash;
+mod record;
+mod scan;
+mod segment;
+mod slice;
+
+pub use decode::{Decoder, decode_header};
+pub use encode::Encoder;
+pub use hash::{ChainHash, EpochHasher};
+pub use record::{
+    Acknowledged, ChunkLimits, Control, ControlRecord, EpochRecord, ExtraInput, FlushEnd,
+    OutputHash, Skip, SliceRecord,
+};
+pub use scan::{Cut, Damage, Journal, Placed, SegmentBytes, SegmentInfo, scan};
+pub use segment::{
+    Carried, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
+    PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName, SourceIdentity,
+};
+pub use slice::{SliceDigest, SliceMismatch};

@@ -1,3 +1,5 @@
+//! Decimals: arithmetic, comparison and text, by example and against big integers.
+
 use super::*;
 use num_bigint::{BigInt, Sign};
 use proptest::prelude::*;

@@ -5,6 +5,7 @@
 
 pub mod agg;
 pub mod codec;
+pub mod dataflow;
 pub mod diagnostic;
 pub mod executor;
 pub mod expr;
@@ -14,6 +15,7 @@ pub mod ids;
 pub mod journal;
 pub mod key;
 pub mod op;
+pub mod pipeline;
 pub mod plan;
 pub mod rows;
 pub mod sink;

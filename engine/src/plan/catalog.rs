@@ -146,7 +146,33 @@ impl Default for CsvOptions {
     }
 }
 
+/// How long a split that stands at its end waits before it is idle, unless the table
+/// says otherwise, in ms.
+const IDLE_TIMEOUT_MS: i64 = 5_000;
+
 impl Table {
+    /// How long a split of this table must stand at its end before it is called
+    /// idle, in ms: `'scan.watermark.idle-timeout'`, or five seconds. `None` if 0
+    /// was given: its splits are never idle.
+    // spec: T-3
+    #[must_use]
+    pub fn idle_timeout_ms(&self) -> Option<i64> {
+        let declared = self.options.get("scan.watermark.idle-timeout");
+        match declared.and_then(|text| super::connector::parse_duration_ms(text)) {
+            Some(0) => None,
+            Some(ms) => Some(ms),
+            None => Some(IDLE_TIMEOUT_MS),
+        }
+    }
+
+    /// Whether the table, as a sink, keeps its marker inside itself: only then is it
+    /// exactly-once.
+    // spec: K-2, K-6
+    #[must_use]
+    pub fn keeps_marker(&self) -> bool {
+        self.connector == "filesystem"
+    }
+
     /// All columns as a schema.
     #[must_use]
     pub fn schema(&self) -> Schema {

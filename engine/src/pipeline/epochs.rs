@@ -1,0 +1,329 @@
+//! Closing an epoch: what belongs to it, its step, and its journal record.
+
+use super::io::{Failure, Output, Report};
+use super::{Phase, Pipeline};
+use crate::dataflow::{Control, EpochInput, EpochItem, EpochOutput};
+use crate::executor::Executor;
+use crate::format::RecordBlock;
+use crate::ids::{Epoch, Offset, SplitId};
+use crate::journal::Control as JournalControl;
+use crate::journal::{
+    ControlRecord, EpochHasher, EpochRecord, JournalEntry, OutputHash, SliceDigest, SliceRecord,
+};
+use crate::plan::OnError;
+use crate::time::Watermark;
+use std::collections::VecDeque;
+
+impl Pipeline {
+    /// Closes one epoch if there is input and room, or if a deadline is due. Gives
+    /// whether it did.
+    // spec: E-4
+    pub(super) fn close_epoch_if_due(
+        &mut self,
+        executor: &dyn Executor,
+        out: &mut Vec<Output>,
+    ) -> Result<bool, Failure> {
+        if !self.has_room() || !self.ingest.is_discovered() {
+            return Ok(false);
+        }
+        let slices = self.take_slices();
+        let controls = self.take_controls();
+        let is_first = self.epoch == Epoch(0);
+        let flush_due = self.sinks.flush_is_due(self.clock.now_tick(), &self.config)
+            || (self.must_flush_all() && self.sinks.has_open_group());
+        if slices.is_empty() && controls.is_empty() && !flush_due && !is_first {
+            return Ok(false);
+        }
+        let mut record = EpochRecord {
+            epoch: self.epoch.next(),
+            tick: self.clock.next(),
+            durable_up_to: self.durable,
+            slices: slices
+                .iter()
+                .map(|(split, start, block)| slice_record(*split, *start, block))
+                .collect(),
+            controls,
+            acknowledged: self.sinks.take_acknowledged(),
+            opened: self.sinks.take_first_opened(),
+            snapshot: self.snapshots.take_completed(),
+            output_hash: Some(OutputHash { epoch: self.epoch, hash: self.chain }),
+            ..EpochRecord::default()
+        };
+        let blocks: VecDeque<RecordBlock> = slices.into_iter().map(|(_, _, block)| block).collect();
+        let output = self.step(&record, blocks, executor);
+        self.check_on_error(&output)?;
+        self.report_samples(&output, out);
+        self.totals.add(&output);
+        record.flush_ends = self.sinks.flush_ends(
+            record.epoch,
+            record.tick,
+            self.must_flush_all() || self.snapshot_is_due(),
+            &self.config,
+        );
+        self.sinks.end_groups(&record.flush_ends, self.lineage);
+        let encoder = self.encoder.as_mut().expect("the journal is open while the job runs");
+        let mut bytes = Vec::new();
+        encoder.append_epoch(&record, &mut bytes);
+        out.push(Output::AppendJournal { epoch: self.epoch, bytes: bytes.into() });
+        self.take_snapshot_if_due(out);
+        Ok(true)
+    }
+
+    /// Steps the epoch of a record, live or again, and hands the output to the
+    /// sinks' groups.
+    pub(super) fn step(
+        &mut self,
+        record: &EpochRecord,
+        blocks: VecDeque<RecordBlock>,
+        executor: &dyn Executor,
+    ) -> EpochOutput {
+        let input =
+            EpochInput { epoch: record.epoch, tick: record.tick, items: items_of(record, blocks) };
+        let mut output = self.dataflow.step(&input, executor);
+        let mut hasher = EpochHasher::begin(self.chain, record.epoch);
+        for (sink, rows) in std::mem::take(&mut output.sinks) {
+            let table = self.plan.table(self.sinks.get(sink).table);
+            super::encode::hash_rows(table, &rows, &mut |bytes| hasher.rows(sink, bytes));
+            let encoded = super::encode::encode_rows(table, &rows);
+            self.sinks.add_rows(sink, record.epoch, record.tick, encoded);
+        }
+        self.chain = hasher.finish();
+        self.epoch = record.epoch;
+        self.clock.last = record.tick;
+        self.snapshots.bytes_since += output.counts.bytes;
+        output
+    }
+
+    /// Whether another epoch may be begun.
+    // spec: F-5, K-8
+    fn has_room(&self) -> bool {
+        let waiting = (self.epoch.0 - self.durable.0) as usize;
+        waiting < self.config.epochs_inflight_max
+            && self.sinks.backlog_bytes_max() < self.config.sink_lag_bytes_max
+    }
+
+    /// Whether every open flush group has to end with the next epoch: at a stop, and
+    /// at the end of all input.
+    fn must_flush_all(&self) -> bool {
+        self.stopping || self.ingest.is_done(&self.plan)
+    }
+
+    /// One slice of each split that has data, the split with the lowest watermark
+    /// first, as long as the epoch has room.
+    // spec: T-7
+    fn take_slices(&mut self) -> Vec<(SplitId, Offset, RecordBlock)> {
+        let ahead = self.too_far_ahead();
+        let mut ready: Vec<(Watermark, SplitId)> = self
+            .dataflow_watermarks()
+            .filter(|(_, id)| !ahead[id.0 as usize] && !self.ingest.split(*id).buffer.is_empty())
+            .collect();
+        ready.sort();
+        let mut slices = Vec::new();
+        let mut room = self.config.epoch_bytes_max;
+        let share = (room / ready.len().max(1)).max(1);
+        for (_, id) in ready {
+            if room == 0 {
+                break;
+            }
+            let split = self.ingest.split_mut(id);
+            // The buffer begins where the last slice of the split ended.
+            let mut taken = 0;
+            while taken < share.min(room) {
+                let start = split.buffered_from();
+                let Some(block) = split.take_slice(share.min(room) - taken) else { break };
+                taken += block.data.len().max(1);
+                slices.push((id, start, block));
+            }
+            room = room.saturating_sub(taken);
+        }
+        slices
+    }
+
+    /// Every split that was found, with its watermark; new ones have none yet.
+    fn dataflow_watermarks(&self) -> impl Iterator<Item = (Watermark, SplitId)> + '_ {
+        let known = self.dataflow.splits();
+        (0..self.ingest.splits.len()).map(move |index| {
+            let id = SplitId(index as u32);
+            (known.try_get(id).map_or(Watermark::NONE, |split| split.watermark), id)
+        })
+    }
+
+    /// The control records that are due: new splits, ends, and splits that became
+    /// idle.
+    // spec: T-3
+    fn take_controls(&mut self) -> Vec<ControlRecord> {
+        let mut controls = Vec::new();
+        for id in std::mem::take(&mut self.ingest.added) {
+            let split = self.ingest.split(id);
+            controls.push(ControlRecord {
+                split: id,
+                at: split.start,
+                control: JournalControl::Added {
+                    name: split.name.clone(),
+                    identity: split.identity.clone(),
+                    watermark: self.dataflow.first_watermark(split.name.table),
+                },
+            });
+        }
+        let now = self.clock.now;
+        for index in 0..self.ingest.splits.len() {
+            let id = SplitId(index as u32);
+            let idle = self.ingest.idle_at(self.ingest.split(id)).is_some_and(|at| at <= now);
+            let split = self.ingest.split_mut(id);
+            let control = if split.end_is_due() {
+                split.ended = true;
+                JournalControl::Ended
+            } else if idle {
+                split.called_idle = true;
+                JournalControl::IdleMark
+            } else {
+                continue;
+            };
+            controls.push(ControlRecord { split: id, at: split.fetched_to, control });
+        }
+        controls
+    }
+
+    /// Ends the job if a table that says so has a bad record.
+    // spec: F-1
+    fn check_on_error(&self, output: &EpochOutput) -> Result<(), Failure> {
+        let fails = |table: crate::ids::TableId| self.plan.table(table).on_error == OnError::Fail;
+        for bad in &output.malformed {
+            if fails(bad.table) {
+                return Err(Failure::BadRecord {
+                    table: self.plan.table(bad.table).name.clone(),
+                    detail: self.place(bad.split, bad.offset, &bad.detail),
+                });
+            }
+        }
+        for dead in &output.dead {
+            let Some((split, offset)) = dead.record else { continue };
+            let table = self.dataflow.splits().get(split).name.table;
+            if fails(table) {
+                let detail =
+                    format!("{}: {} in {}", dead.kind.name(), dead.detail, dead.expression);
+                return Err(Failure::BadRecord {
+                    table: self.plan.table(table).name.clone(),
+                    detail: self.place(split, offset, &detail),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, split: SplitId, offset: u64, detail: &str) -> String {
+        format!("{} at offset {offset}: {detail}", self.dataflow.splits().get(split).name.name)
+    }
+
+    /// Reports the first few late and dead rows one by one.
+    // spec: T-4
+    fn report_samples(&mut self, output: &EpochOutput, out: &mut Vec<Output>) {
+        let room = |count: u32, max: u32| max.saturating_sub(count) as usize;
+        let max = self.config.samples_max;
+        for late in output.late.iter().take(room(self.totals.late_samples, max)) {
+            self.totals.late_samples += 1;
+            out.push(Output::Report(Report::Late {
+                node: late.node,
+                split: self.dataflow.splits().get(late.split).name.name.clone(),
+                offset: Offset(late.offset),
+            }));
+        }
+        for bad in output.malformed.iter().take(room(self.totals.dead_samples, max)) {
+            self.totals.dead_samples += 1;
+            let detail = self.place(bad.split, bad.offset, &bad.detail);
+            out.push(Output::Report(Report::Dead { table: bad.table, detail }));
+        }
+        for dead in output.dead.iter().take(room(self.totals.dead_samples, max)) {
+            self.totals.dead_samples += 1;
+            let what = format!("{}: {} in {}", dead.kind.name(), dead.detail, dead.expression);
+            let (table, detail) = match dead.record {
+                Some((split, offset)) => {
+                    (self.dataflow.splits().get(split).name.table, self.place(split, offset, &what))
+                }
+                None => (crate::ids::TableId(0), format!("{what} ({})", dead.context)),
+            };
+            out.push(Output::Report(Report::Dead { table, detail }));
+        }
+    }
+
+    pub(super) fn journal_appended(&mut self, epoch: Epoch) {
+        assert!(epoch <= self.epoch, "the journal confirms epoch {epoch}, which was not written");
+        self.durable = self.durable.max(epoch);
+    }
+
+    /// Ends the job once all input is in every sink, and the journal says so.
+    pub(super) fn finish_if_done(&mut self, out: &mut Vec<Output>) {
+        let quiet = self.durable == self.epoch
+            && !self.sinks.has_open_group()
+            && self.sinks.all_applied()
+            && self.epoch > Epoch(0);
+        if !quiet || !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        if self.ingest.is_done(&self.plan) {
+            self.phase = Phase::Finishing;
+            let entry = JournalEntry::Finished(crate::journal::FinishedRecord {
+                epoch: self.epoch,
+                chain: self.chain,
+            });
+            let encoder = self.encoder.as_mut().expect("the journal is open while the job runs");
+            let mut bytes = Vec::new();
+            encoder.append(&entry, &mut bytes);
+            out.push(Output::RecordFinish { bytes: bytes.into() });
+        } else if self.stopping {
+            self.end(super::io::Ending::Stopped, out);
+        }
+    }
+}
+
+/// What the journal says of a slice.
+// spec: J-7
+pub(super) fn slice_record(split: SplitId, start: Offset, block: &RecordBlock) -> SliceRecord {
+    let mut digest = SliceDigest::new(split, start);
+    for record in &block.records {
+        let value = &block.data[record.start as usize..record.end as usize];
+        digest.record(Offset(record.offset), record.timestamp_ms, None, Some(value));
+    }
+    digest.finish(Offset(block.end_offset))
+}
+
+/// The items of a record's epoch in their order: new splits, then the slices in the
+/// order of the record, each behind the control records that stand before it, then
+/// all other control records.
+pub(super) fn items_of(record: &EpochRecord, mut blocks: VecDeque<RecordBlock>) -> Vec<EpochItem> {
+    let mut items = Vec::with_capacity(record.slices.len() + record.controls.len());
+    let mut rest: Vec<&ControlRecord> = Vec::new();
+    for control in &record.controls {
+        match &control.control {
+            JournalControl::Added { .. } => items.push(control_item(control)),
+            JournalControl::Advance(_) | JournalControl::IdleMark | JournalControl::Ended => {
+                rest.push(control);
+            }
+        }
+    }
+    for slice in &record.slices {
+        rest.retain(|control| {
+            let before = control.split == slice.split && control.at <= slice.start;
+            if before {
+                items.push(control_item(control));
+            }
+            !before
+        });
+        let block = blocks.pop_front().expect("a block for each slice of the record");
+        items.push(EpochItem::Slice { split: slice.split, block });
+    }
+    items.extend(rest.into_iter().map(control_item));
+    items
+}
+
+fn control_item(record: &ControlRecord) -> EpochItem {
+    let control = match &record.control {
+        JournalControl::Added { name, watermark, .. } => {
+            Control::Added { name: name.clone(), start: record.at.0, watermark: Some(*watermark) }
+        }
+        JournalControl::Advance(watermark) => Control::Advance(*watermark),
+        JournalControl::IdleMark => Control::Idle,
+        JournalControl::Ended => Control::Ended,
+    };
+    EpochItem::Control { split: record.split, control }
+}

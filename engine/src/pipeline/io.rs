@@ -1,0 +1,482 @@
+//! The two closed enums by which the core and the world talk. Both are plain data.
+
+use crate::format::RecordBlock;
+use crate::ids::{
+    Epoch, Generation, NodeId, Offset, RequestId, SinkId, SplitId, SplitName, TableId,
+};
+use crate::journal::{SegmentBytes, SegmentName};
+use crate::sink::{ApplyOutcome, Chunk, FailKind, Marker};
+use crate::time::{Monotonic, WallClock};
+use bytes::Bytes;
+
+/// The clocks, read once for a turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock; only the anchor of the ticks is taken from it.
+    pub wall: WallClock,
+    /// The process's monotonic clock.
+    pub monotonic: Monotonic,
+}
+
+/// Everything that can happen to a pipeline, in the order of its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The process starts. The nonce tells this incarnation from every other.
+    // spec: G-1
+    Start {
+        /// Drawn at random by the driver.
+        nonce: u64,
+    },
+    /// Nothing but the passing of time.
+    Wake,
+    /// All segments of the journal, in any order.
+    JournalRead {
+        /// The segments.
+        segments: Vec<SegmentBytes>,
+    },
+    /// What a sink holds, without fencing anybody.
+    SinkInspected {
+        /// The sink.
+        sink: SinkId,
+        /// The newest generation that claimed it.
+        generation: Option<Generation>,
+        /// Its marker.
+        marker: Option<Marker>,
+    },
+    /// The new segment exists, durably, and is ours.
+    JournalOpened,
+    /// Another incarnation owns the journal.
+    // spec: J-3
+    JournalFenced {
+        /// Who, as far as it is known.
+        by: String,
+    },
+    /// The snapshots that the store holds.
+    SnapshotsListed {
+        /// Their names and manifests, in any order.
+        manifests: Vec<(String, Bytes)>,
+    },
+    /// The parts of a snapshot, in the order of its manifest.
+    SnapshotLoaded {
+        /// Its name.
+        name: String,
+        /// The parts.
+        parts: Vec<Bytes>,
+    },
+    /// A snapshot could not be read.
+    SnapshotUnreadable {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A sink is ours: older generations are fenced, and this is its marker.
+    // spec: K-3
+    SinkOpened {
+        /// Which request this answers.
+        request: RequestId,
+        /// The sink.
+        sink: SinkId,
+        /// Its marker.
+        marker: Option<Marker>,
+    },
+    /// A sink could not be opened.
+    SinkOpenFailed {
+        /// Which request this answers.
+        request: RequestId,
+        /// The sink.
+        sink: SinkId,
+        /// How it failed.
+        outcome: ApplyOutcome,
+        /// What it said, for a person.
+        message: String,
+    },
+    /// The splits that a table has at present; ones that are known may be among
+    /// them.
+    SplitsFound {
+        /// The table.
+        table: TableId,
+        /// The splits.
+        splits: Vec<FoundSplit>,
+    },
+    /// Data of a split.
+    Fetched {
+        /// Which request this answers.
+        request: RequestId,
+        /// The split.
+        split: SplitId,
+        /// The data, from the offset that the request named.
+        data: FetchedData,
+        /// Where the reader stands now.
+        end: LogEnd,
+    },
+    /// A split could not be read.
+    FetchFailed {
+        /// Which request this answers.
+        request: RequestId,
+        /// The split.
+        split: SplitId,
+        /// Whether trying again may help.
+        transient: bool,
+        /// What the source said, for a person.
+        message: String,
+    },
+    /// The journal is durable up to and with this epoch.
+    JournalAppended {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The journal's store failed; nothing may be assumed of what was not confirmed.
+    // spec: J-6
+    JournalFailed {
+        /// What failed, for a person.
+        message: String,
+    },
+    /// The last entry, that the job is done, is durable.
+    FinishRecorded,
+    /// What came of a chunk.
+    SinkApplied {
+        /// Which request this answers.
+        request: RequestId,
+        /// The sink.
+        sink: SinkId,
+        /// The outcome.
+        outcome: ApplyOutcome,
+        /// What the sink said, for a person; empty if all went well.
+        message: String,
+    },
+    /// A snapshot is complete and visible.
+    SnapshotStored {
+        /// The epoch after which it was taken.
+        epoch: Epoch,
+    },
+    /// A snapshot could not be stored; the job goes on without it.
+    SnapshotFailed {
+        /// The epoch after which it was taken.
+        epoch: Epoch,
+        /// What failed, for a person.
+        message: String,
+    },
+    /// The user asks for an orderly stop.
+    Stop,
+}
+
+/// A split as its source describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundSplit {
+    /// Its name within the table.
+    pub name: String,
+    /// Where its first record starts.
+    pub start: Offset,
+    /// What identifies the physical source behind it.
+    pub identity: String,
+}
+
+/// Data of a split as it was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchedData {
+    /// Bytes of a file, from the requested offset on; the pipeline frames them.
+    Bytes(Bytes),
+    /// Whole records of a log.
+    Records(RecordBlock),
+}
+
+/// Where the reader of a split stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogEnd {
+    /// There is more to read.
+    More,
+    /// This was all there is at present.
+    AtEnd,
+    /// This was all, and there will never be more.
+    Ended,
+}
+
+/// Everything that a pipeline can ask of the world, in the order of its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Answer with [`Input::JournalRead`].
+    ReadJournal,
+    /// Answer with [`Input::SinkInspected`] or [`Input::SinkOpenFailed`].
+    InspectSink {
+        /// Names the request.
+        request: RequestId,
+        /// The sink.
+        sink: SinkId,
+    },
+    /// Create this segment, which must not exist, with these first bytes, durably;
+    /// answer with [`Input::JournalOpened`] or [`Input::JournalFenced`].
+    OpenJournal {
+        /// The segment.
+        segment: SegmentName,
+        /// Its first bytes.
+        bytes: Bytes,
+    },
+    /// Answer with [`Input::SnapshotsListed`].
+    ListSnapshots,
+    /// Answer with [`Input::SnapshotLoaded`] or [`Input::SnapshotUnreadable`].
+    LoadSnapshot {
+        /// Its name.
+        name: String,
+    },
+    /// Fence older generations, then read the marker; answer with
+    /// [`Input::SinkOpened`] or [`Input::SinkOpenFailed`].
+    // spec: K-3
+    OpenSink {
+        /// Names the request.
+        request: RequestId,
+        /// The sink.
+        sink: SinkId,
+        /// For whom.
+        generation: Generation,
+    },
+    /// Answer with [`Input::SplitsFound`].
+    DiscoverSplits {
+        /// The table.
+        table: TableId,
+    },
+    /// Answer with [`Input::Fetched`] or [`Input::FetchFailed`].
+    Fetch {
+        /// Names the request.
+        request: RequestId,
+        /// The split.
+        split: SplitId,
+        /// Its name and table.
+        name: SplitName,
+        /// The offset from which to read.
+        from: Offset,
+        /// The offset at which to stop, when a known range is read again.
+        until: Option<Offset>,
+        /// About how many bytes to give at most.
+        bytes_max: u32,
+        /// Whether to hold the answer back for a while if there is nothing new.
+        wait: bool,
+    },
+    /// Append these bytes to the open segment and make them durable; answer with
+    /// [`Input::JournalAppended`], which may answer several at once.
+    AppendJournal {
+        /// The epoch of the record.
+        epoch: Epoch,
+        /// The record.
+        bytes: Bytes,
+    },
+    /// Append the entry that the job is done; answer with [`Input::FinishRecorded`].
+    RecordFinish {
+        /// The entry.
+        bytes: Bytes,
+    },
+    /// Answer with [`Input::SinkApplied`].
+    ApplyChunk {
+        /// Names the request.
+        request: RequestId,
+        /// The chunk.
+        chunk: Chunk,
+    },
+    /// Make the parts durable, then the manifest visible in one atomic change;
+    /// answer with [`Input::SnapshotStored`] or [`Input::SnapshotFailed`].
+    // spec: S-1
+    StoreSnapshot {
+        /// The epoch after which it was taken.
+        epoch: Epoch,
+        /// Its name.
+        name: String,
+        /// The parts, by name.
+        parts: Vec<(String, Bytes)>,
+        /// The manifest.
+        manifest: Bytes,
+    },
+    /// Remove what no recovery needs any more. Not answered.
+    // spec: J-4
+    Trim {
+        /// Segments of the journal.
+        segments: Vec<SegmentName>,
+        /// Snapshots, by name.
+        snapshots: Vec<String>,
+    },
+    /// Something that a person may want to know.
+    Report(Report),
+    /// The last output: the pipeline has ended.
+    End(Ending),
+}
+
+/// Something that a person may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// A new incarnation runs, after recovery.
+    Running {
+        /// Which.
+        generation: Generation,
+        /// The epoch after which it goes on.
+        after: Epoch,
+        /// How many epochs were computed again.
+        replayed: u64,
+        /// The snapshot that recovery began with.
+        snapshot: Option<Epoch>,
+    },
+    /// A tail of the journal was cut, as after a loss of power.
+    TailCut {
+        /// What was cut.
+        detail: String,
+    },
+    /// A snapshot cannot be used.
+    SnapshotSkipped {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A record came too late for an operator; only the first few are reported.
+    Late {
+        /// The operator.
+        node: NodeId,
+        /// The split.
+        split: String,
+        /// The offset.
+        offset: Offset,
+    },
+    /// A record or row could not be used; only the first few are reported.
+    Dead {
+        /// The tables whose `$dead` holds it.
+        table: TableId,
+        /// Where and why.
+        detail: String,
+    },
+    /// A sink or source failed and will be tried again.
+    Retrying {
+        /// What failed.
+        what: String,
+        /// What it said.
+        message: String,
+        /// How many times in a row.
+        attempts: u32,
+    },
+    /// A snapshot was stored.
+    SnapshotStored {
+        /// After which epoch.
+        epoch: Epoch,
+    },
+    /// A snapshot could not be stored.
+    SnapshotFailed {
+        /// After which epoch.
+        epoch: Epoch,
+        /// Why.
+        message: String,
+    },
+}
+
+/// How a pipeline ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All input is processed and every sink holds the result.
+    Finished,
+    /// It was done when it started.
+    AlreadyFinished,
+    /// It was asked to stop; every epoch that was begun is in the sinks.
+    Stopped,
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+/// Why a pipeline cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A newer incarnation, or one of the same number, owns the journal or a sink.
+    #[error("{what} belongs to another run of this job: {by}")]
+    Fenced {
+        /// What is owned.
+        what: String,
+        /// By whom.
+        by: String,
+    },
+    /// The journal or a snapshot is damaged where it must not be.
+    #[error("{0}")]
+    Damaged(String),
+    /// A sink lost data that it had acknowledged.
+    #[error("sink {sink} lost data: {detail}")]
+    SinkLostData {
+        /// The sink's table.
+        sink: String,
+        /// Which epochs.
+        detail: String,
+    },
+    /// A sink holds other content than this job computes.
+    #[error("sink {sink} holds other data than this job computed: {detail}")]
+    Diverged {
+        /// The sink's table.
+        sink: String,
+        /// Where.
+        detail: String,
+    },
+    /// A sink refuses the data for good.
+    #[error("sink {sink} rejects the data: {message}")]
+    SinkRejected {
+        /// The sink's table.
+        sink: String,
+        /// What it said.
+        message: String,
+    },
+    /// A source gives other records than before for a range that was read.
+    // spec: J-7
+    #[error("split {split} changed: {detail}")]
+    SourceChanged {
+        /// The split.
+        split: String,
+        /// Which offsets.
+        detail: String,
+    },
+    /// A source cannot be read.
+    #[error("split {split} cannot be read: {message}")]
+    SourceFailed {
+        /// The split.
+        split: String,
+        /// What it said.
+        message: String,
+    },
+    /// A replay gave another result than was journaled.
+    #[error("epoch {epoch} gives another result than the journal says: {detail}")]
+    NotReproduced {
+        /// The epoch.
+        epoch: Epoch,
+        /// The two hashes.
+        detail: String,
+    },
+    /// The state folder belongs to another plan.
+    // spec: G-3
+    #[error("the state belongs to another plan ({found}); this one is {ours}")]
+    PlanChanged {
+        /// The hash of the plan that the state belongs to.
+        found: String,
+        /// The hash of ours.
+        ours: String,
+    },
+    /// Several starts in a row failed at one epoch.
+    // spec: F-6
+    #[error("poisoned at epoch {epoch}: {starts} starts in a row made no progress")]
+    Poisoned {
+        /// The epoch.
+        epoch: Epoch,
+        /// How many.
+        starts: u32,
+    },
+    /// A record cannot be read and the table says `'on-error' = 'fail'`.
+    #[error("table {table} has a bad record and 'on-error' = 'fail': {detail}")]
+    BadRecord {
+        /// The table.
+        table: String,
+        /// Where and why.
+        detail: String,
+    },
+    /// The store of the journal failed.
+    #[error("the journal cannot be written: {0}")]
+    JournalFailed(String),
+}
+
+/// How a failed apply is counted.
+#[must_use]
+pub(super) fn fail_word(kind: FailKind) -> &'static str {
+    match kind {
+        FailKind::Transient => "transient failure",
+        FailKind::Rejected => "rejected",
+        FailKind::Unknown => "unknown outcome",
+    }
+}

@@ -1,0 +1,221 @@
+//! Computing journaled epochs again: the same slices, the same order, the same
+//! chunks, and the proof that the result is the same.
+
+use super::epochs::slice_record;
+use super::ingest::SplitIngest;
+use super::io::{Failure, FetchedData, LogEnd, Output, Report};
+use super::{Phase, Pipeline};
+use crate::executor::Executor;
+use crate::format::{RecordBlock, frame};
+use crate::ids::{Epoch, RequestId, SplitId};
+use crate::journal::{Control, EpochRecord, SliceRecord};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A replay under way.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    /// The records that are left, the next one first.
+    records: VecDeque<EpochRecord>,
+    /// The blocks of the first record, as they come.
+    blocks: Vec<Option<RecordBlock>>,
+    /// Which slice each request in flight is for.
+    in_flight: BTreeMap<RequestId, usize>,
+    replayed: u64,
+}
+
+impl Recovery {
+    pub(super) fn new(records: Vec<EpochRecord>) -> Recovery {
+        Recovery {
+            records: records.into(),
+            blocks: Vec::new(),
+            in_flight: BTreeMap::new(),
+            replayed: 0,
+        }
+    }
+}
+
+impl Pipeline {
+    fn recovery(&mut self) -> &mut Recovery {
+        match &mut self.phase {
+            Phase::Replaying(recovery) => recovery,
+            _ => panic!("an answer of the replay came in another phase"),
+        }
+    }
+
+    /// Asks for the slices of the next record, or ends the replay.
+    pub(super) fn replay_next(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
+        let snapshot = self.snapshots.loaded;
+        let Some(record) = self.recovery().records.front().cloned() else {
+            let replayed = self.recovery().replayed;
+            return self.end_replay(replayed, snapshot, out);
+        };
+        self.learn_splits(&record);
+        self.recovery().blocks = vec![None; record.slices.len()];
+        if record.slices.is_empty() {
+            // Nothing to wait for: the turn goes on with the step.
+            return Ok(());
+        }
+        for (index, slice) in record.slices.iter().enumerate() {
+            self.replay_fetch(index, slice, out);
+        }
+        Ok(())
+    }
+
+    fn replay_fetch(&mut self, index: usize, slice: &SliceRecord, out: &mut Vec<Output>) {
+        let request = self.request();
+        self.recovery().in_flight.insert(request, index);
+        out.push(Output::Fetch {
+            request,
+            split: slice.split,
+            name: self.ingest.split(slice.split).name.clone(),
+            from: slice.start,
+            until: Some(slice.end),
+            bytes_max: u32::try_from(slice.end.0 - slice.start.0).unwrap_or(u32::MAX),
+            wait: false,
+        });
+    }
+
+    /// Asks again for the slices of splits whose fetch failed a while ago.
+    pub(super) fn retry_replay_fetches(&mut self, out: &mut Vec<Output>) {
+        for split in self.ingest.take_due_retries(self.clock.now) {
+            self.replay_fetch_again(split, out);
+        }
+    }
+
+    fn replay_fetch_again(&mut self, split: SplitId, out: &mut Vec<Output>) {
+        let Some(record) = self.recovery().records.front().cloned() else { return };
+        let recovery = self.recovery();
+        recovery.in_flight.retain(|_, index| record.slices[*index].split != split);
+        let missing: Vec<usize> = (0..record.slices.len())
+            .filter(|index| {
+                record.slices[*index].split == split && recovery.blocks[*index].is_none()
+            })
+            .collect();
+        for index in missing {
+            self.replay_fetch(index, &record.slices[index], out);
+        }
+    }
+
+    /// The splits that a record adds, before their slices are asked for.
+    fn learn_splits(&mut self, record: &EpochRecord) {
+        for control in &record.controls {
+            if let Control::Added { name, identity, .. } = &control.control {
+                let (name, identity) = (name.clone(), identity.clone());
+                let fetch = self.config.fetch_bytes;
+                self.ingest.splits.push(SplitIngest::new(name, identity, control.at, fetch));
+            }
+        }
+    }
+
+    pub(super) fn replay_fetched(
+        &mut self,
+        request: RequestId,
+        split: SplitId,
+        data: FetchedData,
+        _end: LogEnd,
+        executor: &dyn Executor,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        let Some(index) = self.recovery().in_flight.remove(&request) else { return Ok(()) };
+        let slice = self.recovery().records[0].slices[index];
+        let name = self.ingest.split(split).name.clone();
+        let block = match data {
+            FetchedData::Records(block) => block,
+            FetchedData::Bytes(bytes) => {
+                let format = &self.plan.table(name.table).format;
+                let wanted = (slice.end.0 - slice.start.0) as usize;
+                let bytes = bytes.slice(..bytes.len().min(wanted));
+                frame(format, bytes, slice.start, true).block
+            }
+        };
+        // spec: J-7
+        let found = slice_record(split, slice.start, &block);
+        slice.verify(&found).map_err(|mismatch| Failure::SourceChanged {
+            split: name.name,
+            detail: mismatch.to_string(),
+        })?;
+        self.recovery().blocks[index] = Some(block);
+        self.replay_ready_epochs(executor, out)
+    }
+
+    /// Steps every epoch whose slices are all there.
+    pub(super) fn replay_ready_epochs(
+        &mut self,
+        executor: &dyn Executor,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        while let Phase::Replaying(recovery) = &mut self.phase {
+            if recovery.records.is_empty() || recovery.blocks.iter().any(Option::is_none) {
+                break;
+            }
+            let record = recovery.records.pop_front().expect("checked above");
+            let blocks: VecDeque<RecordBlock> =
+                std::mem::take(&mut recovery.blocks).into_iter().flatten().collect();
+            recovery.replayed += 1;
+            self.replay_epoch(&record, blocks, executor)?;
+            self.replay_next(out)?;
+        }
+        Ok(())
+    }
+
+    fn replay_epoch(
+        &mut self,
+        record: &EpochRecord,
+        blocks: VecDeque<RecordBlock>,
+        executor: &dyn Executor,
+    ) -> Result<(), Failure> {
+        if let Some(journaled) = record.output_hash
+            && journaled.epoch == self.epoch
+            && journaled.hash != self.chain
+        {
+            return Err(Failure::NotReproduced {
+                epoch: journaled.epoch,
+                detail: format!("{} was journaled, {} came out", journaled.hash, self.chain),
+            });
+        }
+        let output = self.step(record, blocks, executor);
+        self.totals.add(&output);
+        self.sinks.end_groups(&record.flush_ends, self.lineage);
+        self.sinks
+            .drop_recovered()
+            .map_err(|(sink, detail)| Failure::Diverged { sink: self.sink_name(sink), detail })?;
+        for slice in &record.slices {
+            self.ingest.split_mut(slice.split).replayed_to(slice.end);
+        }
+        for control in &record.controls {
+            let split = self.ingest.split_mut(control.split);
+            match control.control {
+                Control::Ended => {
+                    split.ended = true;
+                    split.end = LogEnd::Ended;
+                }
+                Control::IdleMark => split.called_idle = true,
+                Control::Added { .. } | Control::Advance(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn end_replay(
+        &mut self,
+        replayed: u64,
+        snapshot: Option<Epoch>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        if let Some((sink, marker)) = self.sinks.unrecovered() {
+            return Err(Failure::Diverged {
+                sink: self.sink_name(sink),
+                detail: format!("it holds {marker}, which this job never computed"),
+            });
+        }
+        self.phase = Phase::Running;
+        self.ingest.fix_bounded_tables(self.epoch, &self.plan);
+        out.push(Output::Report(Report::Running {
+            generation: self.generation,
+            after: self.epoch,
+            replayed,
+            snapshot,
+        }));
+        Ok(())
+    }
+}

@@ -1,0 +1,536 @@
+//! What each sink is given and when: flush groups, chunks, markers, retries.
+
+use super::config::PipelineConfig;
+use super::encode::Encoded;
+use super::io::{Failure, Output, Report, fail_word};
+use super::{Phase, Pipeline};
+use crate::ids::{Epoch, Lineage, RequestId, SinkId, TableId};
+use crate::journal::{Acknowledged, Carried, FlushEnd};
+use crate::plan::{NodeKind, Plan};
+use crate::sink::{ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, FailKind, Marker, SinkShard};
+use crate::time::{Monotonic, Tick};
+use std::collections::VecDeque;
+
+/// All sinks of the job, by [`SinkId`].
+#[derive(Debug, Default)]
+pub(super) struct Sinks {
+    sinks: Vec<SinkState>,
+}
+
+/// One sink.
+#[derive(Debug)]
+pub(super) struct SinkState {
+    pub(super) table: TableId,
+    pub(super) policy: FlushPolicy,
+    pub(super) phase: SinkPhase,
+    /// The marker of the last chunk that was made: the predecessor of the next.
+    // spec: K-7
+    pub(super) made: Option<Marker>,
+    /// The last marker that the sink acknowledged, or was opened with.
+    pub(super) acked: Option<Marker>,
+    /// The marker that the sink was opened with, while the replay has not made the
+    /// chunk that it names: chunks up to it are in the sink and are not sent again.
+    recovered: Option<Marker>,
+    /// Rows of epochs whose group has not ended.
+    group: Option<Group>,
+    /// Chunks that were not acknowledged, in order.
+    pub(super) queue: VecDeque<Chunk>,
+    queue_bytes: usize,
+    /// Whether `acked` moved since a journal record said it.
+    ack_moved: bool,
+    /// Whether the journal has to say that the sink is opened for the first time.
+    // spec: K-5
+    pub(super) first_opened: bool,
+    pub(super) ever_opened: bool,
+    attempts: u32,
+    pub(super) rows: u64,
+    pub(super) chunks: u64,
+}
+
+/// When a sink's flush groups end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlushPolicy {
+    /// With every epoch that has rows.
+    EachEpoch,
+    /// When the group is large or old enough, as the journal then says.
+    // spec: J-5
+    Grouped,
+}
+
+/// What a sink is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SinkPhase {
+    /// Nobody asked for it yet.
+    Closed,
+    /// It is being opened.
+    Opening(RequestId),
+    /// It waits for a chunk.
+    Ready,
+    /// It applies the first chunk of its queue.
+    Applying(RequestId),
+    /// It failed, and is opened again at this time.
+    Backoff(Monotonic),
+}
+
+/// An open flush group.
+#[derive(Debug)]
+struct Group {
+    first_tick: Tick,
+    last_epoch: Epoch,
+    data: Vec<u8>,
+    rows: u32,
+}
+
+impl SinkState {
+    fn new(table: TableId, policy: FlushPolicy) -> SinkState {
+        SinkState {
+            table,
+            policy,
+            phase: SinkPhase::Closed,
+            made: None,
+            acked: None,
+            recovered: None,
+            group: None,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            ack_moved: false,
+            first_opened: false,
+            ever_opened: false,
+            attempts: 0,
+            rows: 0,
+            chunks: 0,
+        }
+    }
+
+    /// Ends the open group, if there is one: its rows become a chunk.
+    fn end_group(&mut self, sink: SinkId, lineage: Lineage) {
+        let Some(group) = self.group.take() else { return };
+        let place = ChunkPlace { lineage, epoch: group.last_epoch, chunk: 0, last: true };
+        let payload = ChunkPayload::Bytes { data: group.data.into(), rows: group.rows };
+        let chunk = Chunk::new(SinkShard { sink, shard: 0 }, self.made, place, payload);
+        self.made = Some(chunk.marker);
+        self.queue_bytes += payload_bytes(&chunk);
+        self.queue.push_back(chunk);
+    }
+
+    /// Whether the sink's own marker has to be trusted more than the journal: it is
+    /// kept inside the sink, with the data.
+    // spec: K-6
+    pub(super) fn keeps_marker(&self, plan: &Plan) -> bool {
+        plan.table(self.table).keeps_marker()
+    }
+}
+
+fn payload_bytes(chunk: &Chunk) -> usize {
+    match &chunk.payload {
+        ChunkPayload::Bytes { data, .. } => data.len(),
+    }
+}
+
+impl Sinks {
+    pub(super) fn new(plan: &Plan) -> Sinks {
+        let sinks = plan.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Sink(sink) => {
+                let grouped = plan.table(sink.table).keeps_marker();
+                let policy = if grouped { FlushPolicy::Grouped } else { FlushPolicy::EachEpoch };
+                Some(SinkState::new(sink.table, policy))
+            }
+            _ => None,
+        });
+        Sinks { sinks: sinks.collect() }
+    }
+
+    pub(super) fn get(&self, id: SinkId) -> &SinkState {
+        &self.sinks[id.0 as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, id: SinkId) -> &mut SinkState {
+        &mut self.sinks[id.0 as usize]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SinkId, &SinkState)> {
+        self.sinks.iter().enumerate().map(|(index, sink)| (SinkId(index as u32), sink))
+    }
+
+    /// Adds an epoch's rows to the sink's open group.
+    pub(super) fn add_rows(&mut self, id: SinkId, epoch: Epoch, tick: Tick, encoded: Encoded) {
+        let sink = self.get_mut(id);
+        sink.rows += u64::from(encoded.rows);
+        let group = sink.group.get_or_insert_with(|| Group {
+            first_tick: tick,
+            last_epoch: epoch,
+            data: Vec::new(),
+            rows: 0,
+        });
+        assert!(group.last_epoch <= epoch, "epochs enter a group in order");
+        group.last_epoch = epoch;
+        group.rows += encoded.rows;
+        if group.data.is_empty() {
+            group.data = encoded.data;
+        } else {
+            group.data.extend_from_slice(&encoded.data);
+        }
+    }
+
+    pub(super) fn has_open_group(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.group.is_some())
+    }
+
+    /// Whether a group is old enough to be ended.
+    pub(super) fn flush_is_due(&self, now: Tick, config: &PipelineConfig) -> bool {
+        self.flush_at(config).is_some_and(|at| at <= now)
+    }
+
+    /// When the oldest open group is to be ended.
+    pub(super) fn flush_at(&self, config: &PipelineConfig) -> Option<Tick> {
+        let groups = self.sinks.iter().filter_map(|sink| sink.group.as_ref());
+        groups.map(|group| Tick(group.first_tick.0 + config.flush_age_ms * 1_000_000)).min()
+    }
+
+    /// Which groups end with this epoch. The journal keeps the decision, so that a
+    /// replay makes the same chunks.
+    // spec: J-5
+    pub(super) fn flush_ends(
+        &self,
+        epoch: Epoch,
+        tick: Tick,
+        all: bool,
+        config: &PipelineConfig,
+    ) -> Vec<FlushEnd> {
+        let is_due = |sink: &SinkState| {
+            let Some(group) = &sink.group else { return false };
+            let age_ns = tick.0 - group.first_tick.0;
+            sink.policy == FlushPolicy::Grouped
+                && (all
+                    || group.data.len() >= config.flush_bytes
+                    || age_ns >= config.flush_age_ms * 1_000_000)
+        };
+        self.iter()
+            .filter(|(_, sink)| is_due(sink))
+            .map(|(id, _)| FlushEnd { sink: id, epoch })
+            .collect()
+    }
+
+    /// Ends these groups, and those of sinks that take every epoch.
+    pub(super) fn end_groups(&mut self, ends: &[FlushEnd], lineage: Lineage) {
+        for (index, sink) in self.sinks.iter_mut().enumerate() {
+            let id = SinkId(index as u32);
+            let named = ends.iter().any(|end| end.sink == id);
+            if named || sink.policy == FlushPolicy::EachEpoch {
+                sink.end_group(id, lineage);
+            }
+        }
+    }
+
+    /// Markers that moved since the journal last said so.
+    pub(super) fn take_acknowledged(&mut self) -> Vec<Acknowledged> {
+        let mut moved = Vec::new();
+        for (index, sink) in self.sinks.iter_mut().enumerate() {
+            if let (true, Some(marker)) = (std::mem::take(&mut sink.ack_moved), sink.acked) {
+                let target = SinkShard { sink: SinkId(index as u32), shard: 0 };
+                moved.push(Acknowledged { target, marker });
+            }
+        }
+        moved
+    }
+
+    /// Sinks whose first opening the journal has to record.
+    pub(super) fn take_first_opened(&mut self) -> Vec<SinkShard> {
+        let mut opened = Vec::new();
+        for (index, sink) in self.sinks.iter_mut().enumerate() {
+            if std::mem::take(&mut sink.first_opened) {
+                sink.ever_opened = true;
+                opened.push(SinkShard { sink: SinkId(index as u32), shard: 0 });
+            }
+        }
+        opened
+    }
+
+    /// The most bytes that wait for one sink.
+    pub(super) fn backlog_bytes_max(&self) -> usize {
+        self.sinks.iter().map(|sink| sink.queue_bytes).max().unwrap_or(0)
+    }
+
+    pub(super) fn all_applied(&self) -> bool {
+        self.sinks.iter().all(|sink| sink.queue.is_empty())
+    }
+
+    /// Whether every sink holds all rows up to an epoch.
+    // spec: J-4
+    pub(super) fn have_applied(&self, epoch: Epoch) -> bool {
+        self.sinks.iter().all(|sink| {
+            let waits = sink.queue.front().is_some_and(|chunk| chunk.marker.epoch <= epoch);
+            let open = sink.group.as_ref().is_some_and(|group| group.last_epoch <= epoch);
+            !waits && !open
+        })
+    }
+
+    /// The facts about sinks that a new segment of the journal repeats.
+    pub(super) fn carried(&self) -> Carried {
+        let target = |sink| SinkShard { sink, shard: 0 };
+        Carried {
+            opened: self
+                .iter()
+                .filter(|(_, sink)| sink.ever_opened)
+                .map(|(id, _)| target(id))
+                .collect(),
+            acknowledged: self
+                .iter()
+                .filter_map(|(id, sink)| {
+                    sink.acked.map(|marker| Acknowledged { target: target(id), marker })
+                })
+                .collect(),
+            ..Carried::default()
+        }
+    }
+
+    /// Begins a replay: the chunks are made from here on, and those up to each
+    /// sink's marker are there already.
+    pub(super) fn recover_from(&mut self, known: &[crate::snapshot::SinkState]) {
+        for (index, sink) in self.sinks.iter_mut().enumerate() {
+            let id = SinkId(index as u32);
+            let state = known.iter().find(|state| state.target.sink == id);
+            sink.made = state.and_then(|state| state.predecessor);
+            sink.recovered = sink.acked.filter(|acked| Some(*acked) != sink.made);
+        }
+    }
+
+    /// Drops the chunks of a replay that the sinks hold already.
+    ///
+    /// # Errors
+    /// The sink that holds something else at the same place, and what.
+    // spec: K-7
+    pub(super) fn drop_recovered(&mut self) -> Result<(), (SinkId, String)> {
+        for (index, sink) in self.sinks.iter_mut().enumerate() {
+            while let (Some(held), Some(chunk)) = (sink.recovered, sink.queue.front()) {
+                let place = |marker: Marker| (marker.epoch, marker.chunk);
+                let (made, held_place) = (chunk.marker, place(held));
+                if place(made) > held_place || (place(made) == held_place && made != held) {
+                    let detail = format!(
+                        "it holds {held} with hash {}, this job computed {made} with {}",
+                        held.hash, made.hash
+                    );
+                    return Err((SinkId(index as u32), detail));
+                }
+                if made == held {
+                    sink.recovered = None;
+                }
+                sink.queue_bytes -= payload_bytes(chunk);
+                sink.queue.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// A sink whose marker the replay did not come by, if there is one.
+    pub(super) fn unrecovered(&self) -> Option<(SinkId, Marker)> {
+        self.iter().find_map(|(id, sink)| sink.recovered.map(|marker| (id, marker)))
+    }
+
+    /// When the next failed sink is opened again.
+    pub(super) fn retry_at(&self) -> Option<Monotonic> {
+        let waiting = self.sinks.iter().filter_map(|sink| match sink.phase {
+            SinkPhase::Backoff(at) => Some(at),
+            _ => None,
+        });
+        waiting.min()
+    }
+}
+
+impl Pipeline {
+    /// Opens sinks that are due and gives every sink that is free its next chunk, if
+    /// the chunk's epochs are durable.
+    // spec: J-1, K-1
+    pub(super) fn apply_chunks(&mut self, out: &mut Vec<Output>) {
+        for index in 0..self.sinks.sinks.len() {
+            let id = SinkId(index as u32);
+            match self.sinks.get(id).phase {
+                SinkPhase::Backoff(at) if at <= self.clock.now => self.open_sink(id, out),
+                SinkPhase::Ready => {
+                    let request = RequestId(self.requests.0 + 1);
+                    let sink = self.sinks.get_mut(id);
+                    let Some(chunk) = sink.queue.front() else { continue };
+                    if chunk.marker.epoch > self.durable {
+                        continue;
+                    }
+                    sink.phase = SinkPhase::Applying(request);
+                    self.requests = request;
+                    out.push(Output::ApplyChunk { request, chunk: chunk.clone() });
+                }
+                SinkPhase::Backoff(_)
+                | SinkPhase::Closed
+                | SinkPhase::Opening(_)
+                | SinkPhase::Applying(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn open_sink(&mut self, id: SinkId, out: &mut Vec<Output>) {
+        let request = self.request();
+        let generation = self.generation;
+        self.sinks.get_mut(id).phase = SinkPhase::Opening(request);
+        out.push(Output::OpenSink { request, sink: id, generation });
+    }
+
+    pub(super) fn sink_opened(
+        &mut self,
+        request: RequestId,
+        id: SinkId,
+        marker: Option<Marker>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        if self.sinks.get(id).phase != SinkPhase::Opening(request) {
+            return Ok(());
+        }
+        let marker = match self.sinks.get(id).keeps_marker(&self.plan) {
+            true => marker,
+            // A sink without a marker of its own is as far as it last said.
+            false => self.sinks.get(id).acked,
+        };
+        self.sinks.get_mut(id).phase = SinkPhase::Ready;
+        if matches!(self.phase, Phase::Opening(_)) {
+            return self.sink_found(id, marker, out);
+        }
+        // spec: K-4
+        self.settle(id, marker)
+    }
+
+    /// Takes a marker for what it says: chunks up to it are in the sink.
+    ///
+    /// # Errors
+    /// If the sink is behind what it had acknowledged, or holds something else.
+    // spec: K-4, K-5, K-7
+    pub(super) fn settle(&mut self, id: SinkId, marker: Option<Marker>) -> Result<(), Failure> {
+        let name = self.sink_name(id);
+        let sink = self.sinks.get_mut(id);
+        if marker == sink.acked {
+            return Ok(());
+        }
+        let place = marker.and_then(|m| sink.queue.iter().position(|c| c.marker.same_place(&m)));
+        let (Some(place), Some(found)) = (place, marker) else {
+            let acked = sink.acked.map_or("nothing".to_owned(), |m| m.to_string());
+            let found = marker.map_or("nothing".to_owned(), |m| m.to_string());
+            return Err(Failure::SinkLostData {
+                sink: name,
+                detail: format!("it had acknowledged {acked} and now holds {found}"),
+            });
+        };
+        if sink.queue[place].marker != found {
+            return Err(Failure::Diverged {
+                sink: name,
+                detail: format!("at {found} it has hash {}", found.hash),
+            });
+        }
+        for chunk in sink.queue.drain(..=place) {
+            sink.queue_bytes -= payload_bytes(&chunk);
+            sink.chunks += 1;
+        }
+        sink.acked = Some(found);
+        sink.ack_moved = true;
+        Ok(())
+    }
+
+    pub(super) fn sink_applied(
+        &mut self,
+        request: RequestId,
+        id: SinkId,
+        outcome: ApplyOutcome,
+        message: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        if self.sinks.get(id).phase != SinkPhase::Applying(request) {
+            return Ok(());
+        }
+        let name = self.sink_name(id);
+        match outcome {
+            ApplyOutcome::Applied | ApplyOutcome::Duplicate => {
+                let sink = self.sinks.get_mut(id);
+                let chunk = sink.queue.pop_front().expect("a chunk is applied from the queue");
+                sink.queue_bytes -= payload_bytes(&chunk);
+                sink.acked = Some(chunk.marker);
+                sink.ack_moved = true;
+                sink.attempts = 0;
+                sink.chunks += 1;
+                sink.phase = SinkPhase::Ready;
+                Ok(())
+            }
+            ApplyOutcome::Gap { found } => Err(Failure::SinkLostData {
+                sink: name,
+                detail: format!(
+                    "it holds {} where the chunk's predecessor was acknowledged",
+                    found.map_or("nothing".to_owned(), |marker| marker.to_string())
+                ),
+            }),
+            ApplyOutcome::Diverged { found } => Err(Failure::Diverged {
+                sink: name,
+                detail: format!("at {found} it has hash {}", found.hash),
+            }),
+            ApplyOutcome::Fenced { by } => {
+                Err(Failure::Fenced { what: format!("sink {name}"), by: by.to_string() })
+            }
+            ApplyOutcome::Failed(FailKind::Rejected) => {
+                Err(Failure::SinkRejected { sink: name, message: message.to_owned() })
+            }
+            // Whether it was done or not, the marker will tell.
+            // spec: K-4
+            ApplyOutcome::Failed(kind @ (FailKind::Transient | FailKind::Unknown)) => {
+                self.back_off(id, kind, message, out)
+            }
+        }
+    }
+
+    /// Waits before the sink is opened again.
+    // spec: F-2
+    pub(super) fn back_off(
+        &mut self,
+        id: SinkId,
+        kind: FailKind,
+        message: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        let name = self.sink_name(id);
+        let (now, retry_ms, max) = (self.clock.now, self.config.retry_ms, self.config.attempts_max);
+        let sink = self.sinks.get_mut(id);
+        sink.attempts += 1;
+        if sink.attempts >= max {
+            let message = format!("{message} ({} attempts)", sink.attempts);
+            return Err(Failure::SinkRejected { sink: name, message });
+        }
+        let wait = super::wake::backoff_ms(retry_ms, sink.attempts);
+        sink.phase = SinkPhase::Backoff(Monotonic(now.0 + wait * 1_000_000));
+        out.push(Output::Report(Report::Retrying {
+            what: format!("sink {name} ({})", fail_word(kind)),
+            message: message.to_owned(),
+            attempts: sink.attempts,
+        }));
+        Ok(())
+    }
+
+    pub(super) fn sink_open_failed(
+        &mut self,
+        request: RequestId,
+        id: SinkId,
+        outcome: ApplyOutcome,
+        message: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        if let Phase::Opening(opening) = &self.phase
+            && opening.is_inspecting()
+        {
+            return self.sink_not_inspected(id, message, out);
+        }
+        if self.sinks.get(id).phase != SinkPhase::Opening(request) {
+            return Ok(());
+        }
+        match outcome {
+            ApplyOutcome::Fenced { by } => Err(Failure::Fenced {
+                what: format!("sink {}", self.sink_name(id)),
+                by: by.to_string(),
+            }),
+            ApplyOutcome::Failed(FailKind::Rejected) => {
+                Err(Failure::SinkRejected { sink: self.sink_name(id), message: message.to_owned() })
+            }
+            _ => self.back_off(id, FailKind::Transient, message, out),
+        }
+    }
+}

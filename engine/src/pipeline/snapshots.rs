@@ -1,0 +1,401 @@
+//! Taking snapshots, off the path of every output, and loading the newest usable one.
+
+use super::ingest::SplitIngest;
+use super::io::{Failure, LogEnd, Output, Report};
+use super::{Pipeline, SEMANTICS_VERSION};
+use crate::dataflow::{DataflowState, OperatorState, Split};
+use crate::ids::{Epoch, KeyGroup, Offset, SplitId};
+use crate::journal::{SegmentHeader, SegmentName};
+use crate::sink::SinkShard;
+use crate::snapshot::{
+    Counter, Manifest, NodeState, PartName, SinkState, SplitState, decode_part, encode_part,
+};
+use crate::state::StateEntry;
+use crate::time::Watermark;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// The table of the one entry that holds an operator's own watermark.
+const WATERMARK_TABLE: &str = "$watermark";
+
+/// A segment is followed by a new one at the first snapshot after so many bytes, so
+/// that old ones can go.
+const SEGMENT_BYTES: u64 = 16 << 20;
+
+/// What is known of the job's snapshots.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots {
+    /// Bytes of records read since the last snapshot.
+    pub(super) bytes_since: u64,
+    /// The one that is being stored.
+    storing: Option<Epoch>,
+    /// The complete ones that are kept, oldest first, by name.
+    complete: Vec<(Epoch, String)>,
+    /// The newest one, if no journal record has said so yet.
+    // spec: J-2
+    completed: Option<Epoch>,
+    /// The one that recovery began with.
+    pub(super) loaded: Option<Epoch>,
+    /// Candidates that are left to try, the newest last.
+    candidates: Vec<(String, Manifest)>,
+    /// This generation's segments with their first epochs, and those found at the
+    /// start, oldest first.
+    segments: Vec<(SegmentName, Epoch)>,
+}
+
+impl Snapshots {
+    pub(super) fn take_completed(&mut self) -> Option<Epoch> {
+        self.completed.take()
+    }
+}
+
+impl Pipeline {
+    /// Whether the next epoch is one after which a snapshot is taken. All flush
+    /// groups end with it, so that the snapshot can serve every sink.
+    // spec: K-7
+    pub(super) fn snapshot_is_due(&self) -> bool {
+        self.config.snapshot_bytes > 0
+            && self.snapshots.storing.is_none()
+            && self.snapshots.bytes_since >= self.config.snapshot_bytes
+    }
+
+    pub(super) fn take_snapshot_if_due(&mut self, out: &mut Vec<Output>) {
+        if !self.snapshot_is_due() || self.sinks.has_open_group() {
+            return;
+        }
+        self.snapshots.bytes_since = 0;
+        self.snapshots.storing = Some(self.epoch);
+        let state = self.dataflow.save();
+        let mut parts = Vec::new();
+        let mut nodes = Vec::new();
+        for (number, (node, operator)) in state.operators.iter().enumerate() {
+            let name =
+                PartName { epoch: self.epoch, generation: self.generation, number: number as u32 };
+            let mut entries = Vec::with_capacity(operator.entries.len() + 1);
+            entries.push(watermark_entry(operator.watermark));
+            entries.extend(operator.entries.iter().cloned());
+            let (bytes, reference) = encode_part(name, node, &entries);
+            parts.push((name.to_string(), Bytes::from(bytes)));
+            nodes.push(NodeState { node: node.clone(), parts: vec![reference] });
+        }
+        let manifest = Manifest {
+            epoch: self.epoch,
+            lineage: self.lineage,
+            generation: self.generation,
+            plan: self.plan_hash,
+            semantics: SEMANTICS_VERSION,
+            tick: self.clock.last,
+            chain: self.chain,
+            splits: self.split_states(&state),
+            nodes,
+            sinks: self
+                .sinks
+                .iter()
+                .map(|(sink, known)| SinkState {
+                    target: SinkShard { sink, shard: 0 },
+                    last_rows: known.made.map(|marker| marker.epoch),
+                    predecessor: known.made,
+                })
+                .collect(),
+            counters: self.counters(&state),
+        };
+        let name = snapshot_name(&manifest);
+        let manifest = manifest.encode().into();
+        out.push(Output::StoreSnapshot { epoch: self.epoch, name, parts, manifest });
+        self.roll_segment_if_long(out);
+    }
+
+    fn split_states(&self, state: &DataflowState) -> Vec<SplitState> {
+        state
+            .splits
+            .iter()
+            .enumerate()
+            .map(|(index, split)| SplitState {
+                id: SplitId(index as u32),
+                name: split.name.clone(),
+                identity: self.ingest.splits[index].identity.clone(),
+                offset: Offset(split.next_offset),
+                watermark: split.watermark,
+                idle: split.idle,
+                ended: split.ended,
+            })
+            .collect()
+    }
+
+    fn counters(&self, state: &DataflowState) -> Vec<Counter> {
+        let lines = state.splits.iter().enumerate().map(|(index, split)| Counter {
+            name: format!("split.{index:010}.lines"),
+            value: split.lines,
+        });
+        let mut counters: Vec<Counter> = lines.chain(self.totals.counters()).collect();
+        counters.sort_by(|a, b| a.name.cmp(&b.name));
+        counters
+    }
+
+    /// Begins a new segment behind a long one.
+    fn roll_segment_if_long(&mut self, out: &mut Vec<Output>) {
+        let encoder = self.encoder.as_ref().expect("the journal is open while the job runs");
+        if encoder.position() < SEGMENT_BYTES {
+            return;
+        }
+        let before = encoder.segment();
+        let name = SegmentName { generation: before.generation, part: before.part + 1 };
+        let header = SegmentHeader {
+            name,
+            lineage: self.lineage,
+            parent: None,
+            plan: self.plan_hash,
+            semantics: SEMANTICS_VERSION,
+            binary: self.config.binary.clone(),
+            predecessor: Some(crate::journal::Predecessor {
+                name: before,
+                end: encoder.position(),
+            }),
+            first_epoch: self.epoch.next(),
+            sources: Vec::new(),
+            carried: self.sinks.carried(),
+        };
+        let mut bytes = Vec::new();
+        self.encoder = Some(crate::journal::Encoder::open(&header, &mut bytes));
+        self.snapshots.segments.push((name, header.first_epoch));
+        out.push(Output::OpenJournal { segment: name, bytes: bytes.into() });
+    }
+
+    /// Remembers the segments that were found, and the one that was opened.
+    pub(super) fn remember_segments(&mut self, segments: Vec<(SegmentName, Epoch)>) {
+        self.snapshots.segments = segments;
+    }
+
+    pub(super) fn snapshot_stored(&mut self, epoch: Epoch, out: &mut Vec<Output>) {
+        if self.snapshots.storing != Some(epoch) {
+            return;
+        }
+        self.snapshots.storing = None;
+        self.snapshots.completed = Some(epoch);
+        let name = snapshot_name_of(epoch, self.generation);
+        self.snapshots.complete.push((epoch, name));
+        out.push(Output::Report(Report::SnapshotStored { epoch }));
+        self.trim(out);
+    }
+
+    pub(super) fn snapshot_failed(&mut self, epoch: Epoch, message: String, out: &mut Vec<Output>) {
+        if self.snapshots.storing == Some(epoch) {
+            self.snapshots.storing = None;
+            out.push(Output::Report(Report::SnapshotFailed { epoch, message }));
+        }
+    }
+
+    /// Removes what no recovery needs: two snapshots are kept, so that one may turn
+    /// out to be damaged, and the journal from the older of them on. The older one
+    /// has to be usable for every sink.
+    // spec: J-4
+    fn trim(&mut self, out: &mut Vec<Output>) {
+        let Some(keep) = self.snapshots.complete.len().checked_sub(2) else { return };
+        let oldest_kept = self.snapshots.complete[keep].0;
+        if !self.sinks.have_applied(oldest_kept) {
+            return;
+        }
+        let snapshots: Vec<String> =
+            self.snapshots.complete.drain(..keep).map(|(_, name)| name).collect();
+        // A segment can go if the one behind it begins at or below the first epoch
+        // that is still needed.
+        let needed = oldest_kept.next();
+        let whole =
+            self.snapshots.segments.windows(2).take_while(|pair| pair[1].1 <= needed).count();
+        let segments: Vec<SegmentName> =
+            self.snapshots.segments.drain(..whole).map(|(name, _)| name).collect();
+        if !snapshots.is_empty() || !segments.is_empty() {
+            out.push(Output::Trim { segments, snapshots });
+        }
+    }
+
+    pub(super) fn snapshots_listed(
+        &mut self,
+        manifests: Vec<(String, Bytes)>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        let mut candidates = Vec::new();
+        for (name, bytes) in manifests {
+            match Manifest::decode(&bytes) {
+                Ok(manifest) => match self.usable(&manifest) {
+                    Ok(()) => candidates.push((name, manifest)),
+                    Err(reason) => {
+                        out.push(Output::Report(Report::SnapshotSkipped { name, reason }));
+                    }
+                },
+                Err(error) => {
+                    let reason = error.to_string();
+                    out.push(Output::Report(Report::SnapshotSkipped { name, reason }));
+                }
+            }
+        }
+        candidates.sort_by_key(|(_, manifest)| (manifest.epoch, manifest.generation));
+        self.snapshots.complete =
+            candidates.iter().map(|(name, manifest)| (manifest.epoch, name.clone())).collect();
+        self.snapshots.candidates = candidates;
+        self.load_next_snapshot(out)
+    }
+
+    /// Whether recovery can begin with this snapshot.
+    // spec: K-7
+    fn usable(&self, manifest: &Manifest) -> Result<(), String> {
+        if manifest.plan != self.plan_hash || manifest.semantics != SEMANTICS_VERSION {
+            return Err("it belongs to another plan or engine".into());
+        }
+        if manifest.lineage != self.lineage {
+            return Err("it belongs to another lineage".into());
+        }
+        for sink in &manifest.sinks {
+            let name = self.sink_name(sink.target.sink);
+            let acked = self.sinks.get(sink.target.sink).acked;
+            let Some(needed) = sink.predecessor else { continue };
+            let enough = acked
+                .is_some_and(|acked| (acked.epoch, acked.chunk) >= (needed.epoch, needed.chunk));
+            if !enough {
+                return Err(format!("sink {name} has not applied all rows before it"));
+            }
+        }
+        Ok(())
+    }
+
+    fn load_next_snapshot(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
+        match self.snapshots.candidates.last() {
+            Some((name, _)) => {
+                out.push(Output::LoadSnapshot { name: name.clone() });
+                Ok(())
+            }
+            None => {
+                self.sinks.recover_from(&[]);
+                self.begin_replay(out)
+            }
+        }
+    }
+
+    /// Falls back to the next older snapshot.
+    // spec: S-1
+    pub(super) fn snapshot_unusable(
+        &mut self,
+        name: &str,
+        reason: String,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        out.push(Output::Report(Report::SnapshotSkipped { name: name.to_owned(), reason }));
+        self.snapshots.candidates.pop();
+        self.snapshots.complete.retain(|(_, complete)| complete != name);
+        self.load_next_snapshot(out)
+    }
+
+    pub(super) fn snapshot_loaded(
+        &mut self,
+        name: &str,
+        parts: &[Bytes],
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        let Some((expected, manifest)) = self.snapshots.candidates.last().cloned() else {
+            return Ok(());
+        };
+        if expected != name {
+            return Ok(());
+        }
+        let state = match state_of(&manifest, parts) {
+            Ok(state) => state,
+            Err(reason) => return self.snapshot_unusable(name, reason, out),
+        };
+        let fresh = crate::dataflow::Dataflow::compile(self.plan.clone())
+            .expect("the plan was compiled when the pipeline was made");
+        self.dataflow = fresh;
+        if let Err(error) = self.dataflow.load(&state) {
+            return self.snapshot_unusable(name, error.to_string(), out);
+        }
+        self.epoch = manifest.epoch;
+        self.chain = manifest.chain;
+        self.snapshots.loaded = Some(manifest.epoch);
+        self.totals.load(&manifest.counters);
+        self.sinks.recover_from(&manifest.sinks);
+        for split in &manifest.splits {
+            let mut ingest = SplitIngest::new(
+                split.name.clone(),
+                split.identity.clone(),
+                split.offset,
+                self.config.fetch_bytes,
+            );
+            ingest.ended = split.ended;
+            ingest.called_idle = split.idle;
+            if split.ended {
+                ingest.end = LogEnd::Ended;
+            }
+            self.ingest.splits.push(ingest);
+        }
+        self.begin_replay(out)
+    }
+}
+
+fn snapshot_name(manifest: &Manifest) -> String {
+    snapshot_name_of(manifest.epoch, manifest.generation)
+}
+
+fn snapshot_name_of(epoch: Epoch, generation: crate::ids::Generation) -> String {
+    format!("{:012}-{:012}-{:016x}", epoch.0, generation.number, generation.nonce)
+}
+
+fn watermark_entry(watermark: Watermark) -> StateEntry {
+    StateEntry {
+        key_group: KeyGroup(0),
+        table: WATERMARK_TABLE,
+        key: Vec::new(),
+        value: Some(watermark.0.to_le_bytes().to_vec()),
+    }
+}
+
+/// The dataflow's state out of a manifest and its parts.
+fn state_of(manifest: &Manifest, parts: &[Bytes]) -> Result<DataflowState, String> {
+    let lines: BTreeMap<&str, u64> =
+        manifest.counters.iter().map(|c| (c.name.as_str(), c.value)).collect();
+    let mut state = DataflowState { epoch: manifest.epoch, ..DataflowState::default() };
+    for split in &manifest.splits {
+        let counter = format!("split.{:010}.lines", split.id.0);
+        state.splits.push(Split {
+            name: split.name.clone(),
+            watermark: split.watermark,
+            idle: split.idle,
+            ended: split.ended,
+            next_offset: split.offset.0,
+            lines: lines.get(counter.as_str()).copied().unwrap_or(0),
+        });
+    }
+    if manifest.parts().count() != parts.len() {
+        return Err(format!(
+            "{} parts belong to it, {} are there",
+            manifest.parts().count(),
+            parts.len()
+        ));
+    }
+    let mut parts = parts.iter();
+    for node in &manifest.nodes {
+        let mut operator = OperatorState::default();
+        for reference in &node.parts {
+            let bytes = parts.next().expect("counted above");
+            let entries =
+                decode_part(reference, &node.node, bytes).map_err(|error| error.to_string())?;
+            for entry in entries {
+                if entry.table == WATERMARK_TABLE {
+                    operator.watermark = read_watermark(entry.value.as_deref())?;
+                    continue;
+                }
+                let entry = entry
+                    .into_state(crate::op::STATE_TABLES)
+                    .map_err(|table| format!("unknown state table {table} of {}", node.node))?;
+                operator.entries.push(entry);
+            }
+        }
+        state.operators.insert(node.node.clone(), operator);
+    }
+    Ok(state)
+}
+
+fn read_watermark(value: Option<&[u8]>) -> Result<Watermark, String> {
+    let bytes: [u8; 8] = value
+        .and_then(|value| value.try_into().ok())
+        .ok_or("an operator's watermark cannot be read")?;
+    Ok(Watermark(i64::from_le_bytes(bytes)))
+}

@@ -1,0 +1,71 @@
+//! When the pipeline wants to be called again without an input, and why.
+
+use super::{Phase, Pipeline};
+use crate::time::{Monotonic, Tick};
+
+/// The next deadline.
+// spec: F-4
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wakeup {
+    /// When.
+    pub at: Monotonic,
+    /// Why.
+    pub reason: WakeReason,
+}
+
+/// Why the pipeline wants to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WakeReason {
+    /// Tables that grow are asked for new splits.
+    Discover,
+    /// A flush group becomes old enough.
+    Flush,
+    /// A split becomes idle.
+    Idle,
+    /// A source is read again after a failure.
+    RetryFetch,
+    /// A sink is opened again after a failure.
+    RetrySink,
+}
+
+/// The wait before attempt `attempts + 1`: it doubles, up to a hundredfold.
+pub(super) fn backoff_ms(first_ms: i64, attempts: u32) -> i64 {
+    let doubled = first_ms.saturating_mul(1_i64 << attempts.saturating_sub(1).min(30));
+    doubled.min(first_ms.saturating_mul(100))
+}
+
+impl super::Clock {
+    /// The tick that an epoch closed now would have, without closing one.
+    pub(super) fn now_tick(&self) -> Tick {
+        Tick((self.anchor.0 + (self.now.0 - self.since.0).max(0)).max(self.last.0 + 1))
+    }
+
+    /// The monotonic time at which the clock reaches a tick.
+    fn monotonic_of(&self, tick: Tick) -> Monotonic {
+        Monotonic(self.since.0.saturating_add(tick.0.saturating_sub(self.anchor.0)))
+    }
+}
+
+impl Pipeline {
+    /// The earliest time at which [`super::Input::Wake`] is needed if nothing else
+    /// comes; `None` if only an answer can bring the pipeline on.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Wakeup> {
+        if !matches!(self.phase, Phase::Running | Phase::Replaying(_) | Phase::Opening(_)) {
+            return None;
+        }
+        let wake = |reason| move |at| Wakeup { at, reason };
+        let idle = self.ingest.splits.iter().filter_map(|split| self.ingest.idle_at(split)).min();
+        let flush = self.sinks.flush_at(&self.config).map(|tick| self.clock.monotonic_of(tick));
+        [
+            self.discovery_at().map(wake(WakeReason::Discover)),
+            flush.map(wake(WakeReason::Flush)),
+            idle.map(wake(WakeReason::Idle)),
+            self.retry_fetch_at().map(wake(WakeReason::RetryFetch)),
+            self.sinks.retry_at().map(wake(WakeReason::RetrySink)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}

@@ -4,9 +4,13 @@
 //! sees all rows of an epoch, in slice order, before the watermark that follows
 //! them; so nothing that it gives depends on where epochs are cut.
 
+mod window_aggregate;
+
+pub use window_aggregate::WindowAggregateOp;
+
 use crate::executor::Executor;
 use crate::expr::ErrorKind;
-use crate::ids::{Epoch, NodeId, SplitId};
+use crate::ids::{Epoch, NodeId, SplitId, SplitName};
 use crate::rows::Rows;
 use crate::state::{Since, StateEntry};
 use crate::time::{Tick, Watermark};
@@ -57,6 +61,10 @@ pub struct OperatorCx<'a> {
     pub tick: Tick,
     /// Runs independent pieces of work.
     pub executor: &'a dyn Executor,
+    /// The names of the job's splits, by [`SplitId`]: rows are ordered by name, and
+    /// never by the number, which depends on when a split was added.
+    // spec: E-5
+    pub split_names: &'a [SplitName],
     /// The rows that the operator gives, in order.
     pub output: Vec<Rows>,
     /// Records that came too late.
@@ -69,11 +77,17 @@ pub struct OperatorCx<'a> {
 
 impl<'a> OperatorCx<'a> {
     /// A context without output yet.
-    pub fn new(epoch: Epoch, tick: Tick, executor: &'a dyn Executor) -> OperatorCx<'a> {
+    pub fn new(
+        epoch: Epoch,
+        tick: Tick,
+        executor: &'a dyn Executor,
+        split_names: &'a [SplitName],
+    ) -> OperatorCx<'a> {
         OperatorCx {
             epoch,
             tick,
             executor,
+            split_names,
             output: Vec::new(),
             late: Vec::new(),
             dead: Vec::new(),
@@ -104,9 +118,19 @@ pub trait Operator: Send {
     fn on_epoch_end(&mut self, cx: &mut OperatorCx<'_>);
 
     /// Appends the entries of the state that `since` asks for, sorted by (key group,
-    /// table, key).
+    /// table, key), and says what it gave: `since`, or [`Since::Beginning`] if the
+    /// changes since that epoch are not known any more and all entries were
+    /// appended. Changes are known after [`Operator::keep_changes`].
     // spec: S-3
-    fn save(&self, since: Since, out: &mut Vec<StateEntry>);
+    fn save(&self, since: Since, out: &mut Vec<StateEntry>) -> Since;
+
+    /// Says that from now on changes since an epoch at or after `since` may be asked
+    /// for, and no longer those since an earlier one. `since` is the epoch just
+    /// computed, loaded or an earlier `since` that was given here. Before the first
+    /// call an operator remembers no entries that went, so that a job without
+    /// incremental snapshots does not pay for them.
+    // spec: S-3, F-5
+    fn keep_changes(&mut self, since: Epoch);
 
     /// Takes entries that `save(Since::Beginning, ..)` of the same operator gave,
     /// at whatever parallelism; the operator is empty before.

@@ -2,6 +2,8 @@
 //! entries, addressed by key group, each entry a key and a value in our own
 //! encoding. The layout in memory is the operator's private matter.
 
+pub mod codec;
+
 use crate::ids::{Epoch, KeyGroup};
 
 /// One entry of a state table.

@@ -1,0 +1,155 @@
+//! Which rows of a batch count, and in which cell.
+
+use super::cells::{CellId, CellKey, Cells, NO_CELL};
+use super::geometry::{Geometry, TIME_LIMIT_MS};
+use super::spec::{Spec, Windows};
+use crate::expr::ErrorKind;
+use crate::op::{DeadRow, LateRow, OperatorCx};
+use crate::rows::{Origin, Rows};
+use crate::time::{EventTime, Watermark};
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMillisecondType;
+
+/// The cells of the rows of a batch.
+pub(super) struct Classified {
+    /// For each row its cell, or [`NO_CELL`]; 0 for rows of sessions.
+    pub(super) cells: Vec<CellId>,
+    /// Whether some row is skipped.
+    pub(super) skips: bool,
+}
+
+/// The event times of a batch, in ms; without meaning where the column is NULL.
+pub(super) fn times<'a>(spec: &Spec, rows: &'a Rows) -> &'a [i64] {
+    rows.batch.column(spec.rowtime).as_primitive::<TimestampMillisecondType>().values()
+}
+
+/// Finds the cell of every row; rows that count nowhere become late or dead rows.
+// spec: T-2, T-4, F-1
+pub(super) fn classify(
+    spec: &Spec,
+    cells: &mut Cells,
+    watermark: Watermark,
+    rows: &Rows,
+    cx: &mut OperatorCx<'_>,
+) -> Classified {
+    let times = times(spec, rows);
+    let column = rows.batch.column(spec.rowtime);
+    let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
+    let watermarks = match &rows.origin {
+        Origin::Records { watermarks_before, .. } => Some(watermarks_before.as_ref()),
+        Origin::Timer { .. } | Origin::Other => None,
+    };
+    let mut known = Known::default();
+    let mut found = Classified { cells: Vec::with_capacity(times.len()), skips: false };
+    for (row, time) in times.iter().enumerate() {
+        let before = watermarks.map_or(Watermark::NONE, |all| Watermark(all[row]));
+        let is_null = nulls.is_some_and(|nulls| nulls.is_null(row));
+        if !is_null && known.first <= *time && *time < known.end && before.0 < known.closes {
+            found.cells.push(known.cell);
+            continue;
+        }
+        let cell = if is_null || time.unsigned_abs() > TIME_LIMIT_MS as u64 {
+            cx.dead.push(dead_row(spec, rows, row, (!is_null).then_some(*time)));
+            NO_CELL
+        } else {
+            let (missed, total, cell) = match spec.windows {
+                Windows::Aligned(geometry) => {
+                    let open = geometry.open(*time, before, spec.lateness);
+                    let mut cell = NO_CELL;
+                    if open.missed < open.total {
+                        let key = CellKey { base: open.base, first_open: open.first_open };
+                        cell = cells.open(key, &geometry, watermark, spec.lateness);
+                    }
+                    if open.missed == 0 {
+                        known = Known::new(spec, &geometry, open.first_open, cell);
+                    }
+                    (open.missed, open.total, cell)
+                }
+                // A session's end is not known yet, so the row itself is judged.
+                Windows::Session(_) => {
+                    let late = before.is_past(EventTime(*time + spec.lateness));
+                    if late { (1, 1, NO_CELL) } else { (0, 1, 0) }
+                }
+            };
+            if missed > 0 {
+                cx.late.extend(late_row(spec, rows, row, before, missed, total));
+            }
+            cell
+        };
+        found.skips |= cell == NO_CELL;
+        found.cells.push(cell);
+    }
+    found
+}
+
+/// The cell of the rows in `first..end` that come before the watermark `closes`.
+/// Most rows of a batch lie in the cell of the row before.
+struct Known {
+    first: i64,
+    end: i64,
+    closes: i64,
+    cell: CellId,
+}
+
+impl Default for Known {
+    /// Holds no row.
+    fn default() -> Self {
+        Known { first: 0, end: 0, closes: i64::MIN, cell: NO_CELL }
+    }
+}
+
+impl Known {
+    /// Rows that are late for no window, of which the first ends at `end`.
+    fn new(spec: &Spec, geometry: &Geometry, end: i64, cell: CellId) -> Known {
+        Known { first: end - geometry.step(), end, closes: end - 1 + spec.lateness, cell }
+    }
+}
+
+/// The late row; `None` if the row is derived, which is never late.
+// spec: T-4, T-5
+fn late_row(
+    spec: &Spec,
+    rows: &Rows,
+    row: usize,
+    watermark: Watermark,
+    missed: i64,
+    total: i64,
+) -> Option<LateRow> {
+    let Origin::Records { split, offsets, .. } = &rows.origin else {
+        return None;
+    };
+    let count = |windows: i64| u32::try_from(windows).unwrap_or(u32::MAX);
+    Some(LateRow {
+        node: spec.node,
+        split: *split,
+        offset: offsets[row],
+        watermark,
+        windows_missed: count(missed),
+        windows_total: count(total),
+    })
+}
+
+/// The dead row of a row without an event time, or with one out of range.
+// spec: F-1
+fn dead_row(spec: &Spec, rows: &Rows, row: usize, time: Option<i64>) -> DeadRow {
+    let record = match &rows.origin {
+        Origin::Records { split, offsets, .. } => Some((*split, offsets[row])),
+        Origin::Timer { .. } | Origin::Other => None,
+    };
+    let (kind, detail) = match time {
+        None => (ErrorKind::RowtimeNull, format!("{} is NULL", spec.rowtime_name)),
+        Some(time) => (
+            ErrorKind::InvalidArgument,
+            format!("{} is out of range: {time} ms", spec.rowtime_name),
+        ),
+    };
+    DeadRow {
+        node: spec.node,
+        record,
+        kind,
+        detail,
+        expression: spec.rowtime_name.clone(),
+        context: String::new(),
+    }
+}

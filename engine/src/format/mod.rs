@@ -1,8 +1,22 @@
 //! From bytes to records, from records to columns, and back. Pure: transport is
 //! elsewhere.
 
+mod base64;
+mod column;
+mod csv;
+mod encode;
+mod framing;
+mod json;
+mod number;
+
+pub use csv::CsvDecoder;
+pub use encode::{encode_csv, encode_json};
+pub use framing::{Framed, RECORD_LEN_MAX, frame};
+pub use json::JsonDecoder;
+
 use crate::expr::RowErrors;
-use arrow_array::RecordBatch;
+use crate::types::Schema;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
 
 /// Where a record lies in its block.
@@ -59,4 +73,19 @@ pub struct Decoded {
 pub trait Decoder: Send + Sync {
     /// Decodes every record of the block. A function of the block alone.
     fn decode(&self, block: &RecordBlock) -> Decoded;
+}
+
+/// The columns as a batch, which has rows even if it has no column.
+fn batch_of(schema: &Schema, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.arrow(), columns, &options)
+        .expect("every column has its type and as many values as there are rows")
+}
+
+/// What is wrong if the record is not UTF-8.
+fn utf8_fault(record: &[u8]) -> Result<(), String> {
+    match std::str::from_utf8(record) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("no valid UTF-8 at byte {}", error.valid_up_to())),
+    }
 }

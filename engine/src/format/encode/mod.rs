@@ -1,0 +1,10 @@
+//! From columns to records.
+
+mod csv;
+mod json;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use csv::encode_csv;
+pub use json::encode_json;

@@ -1,0 +1,214 @@
+//! Objects: which fields are wanted, and a guess of the next key.
+//!
+//! Records of one stream nearly always have the same keys in the same order, written
+//! by the same program. So what stands between two values (`,"price":`, spaces and
+//! all) is remembered, together with what followed it last time; one comparison of
+//! sixteen bytes then does the work of reading a separator, a key and a colon and of
+//! finding the column. A wrong guess costs that comparison and no more. The memory is
+//! made anew for each block, so that decoding is a function of the block.
+// spec: E-1
+
+use super::scan::{Fault, Kind, Scanner, Span};
+use super::unescape::unescape;
+
+/// How many different gaps are remembered before all are forgotten: keys that are data
+/// ("user17") must not fill the memory.
+const GAPS_MAX: usize = 64;
+
+/// The longest gap that is remembered.
+const GAP_LEN_MAX: usize = 256;
+
+/// The fields of an object that are wanted, by name.
+pub(super) struct Fields {
+    /// Names with the place of their column, sorted.
+    by_name: Vec<(Box<[u8]>, usize)>,
+}
+
+impl Fields {
+    /// The fields with these names; of equal names the first is meant.
+    pub(super) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Fields {
+        let mut by_name: Vec<(Box<[u8]>, usize)> =
+            names.enumerate().map(|(column, name)| (name.as_bytes().into(), column)).collect();
+        by_name.sort();
+        by_name.dedup_by(|later, first| later.0 == first.0);
+        Fields { by_name }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        let found = self.by_name.binary_search_by(|(known, _)| (**known).cmp(name));
+        found.ok().map(|index| self.by_name[index].1)
+    }
+}
+
+/// What stood between two values.
+struct Gap {
+    /// Its first sixteen bytes, zeros behind its end.
+    head: u128,
+    mask: u128,
+    /// The bytes behind the first sixteen.
+    tail: Box<[u8]>,
+    len: usize,
+    column: Option<usize>,
+    /// The gap that came next, last time.
+    next: Option<usize>,
+}
+
+impl Gap {
+    #[inline(always)]
+    fn is_at(&self, scanner: Scanner<'_>, at: usize) -> bool {
+        let head = u128::from_le_bytes(scanner.sixteen(at));
+        (head ^ self.head) & self.mask == 0 && (self.len <= 16 || self.has_tail(scanner, at))
+    }
+
+    #[inline(never)]
+    fn has_tail(&self, scanner: Scanner<'_>, at: usize) -> bool {
+        scanner.data.get(at + 16..at + self.len) == Some(&*self.tail)
+    }
+}
+
+/// The gaps seen so far in objects of one type.
+#[derive(Default)]
+pub(super) struct Guess {
+    gaps: Vec<Gap>,
+    first: Option<usize>,
+    name: Vec<u8>,
+}
+
+/// Where the object goes on behind a gap.
+enum Step {
+    /// A value is due, at this place, for this column.
+    Value { at: usize, column: Option<usize>, gap: Option<usize> },
+    /// The object has ended before this place.
+    End(usize),
+}
+
+impl Guess {
+    /// Reads the object at `at` (white space may stand before it) up to its closing
+    /// brace and gives the place behind it. `found(column, span)` is called for each
+    /// wanted field, again for each repetition: the last one counts.
+    // spec: F-1
+    #[inline(always)]
+    pub(super) fn object(
+        &mut self,
+        scanner: Scanner<'_>,
+        fields: &Fields,
+        at: usize,
+        end: usize,
+        mut found: impl FnMut(usize, Span),
+    ) -> Result<usize, Fault> {
+        let mut place = at;
+        let mut last: Option<usize> = None;
+        let mut guess = self.first;
+        let mut is_first = true;
+        loop {
+            let known = guess.map(|index| &self.gaps[index]);
+            let column = match known {
+                Some(gap) if gap.is_at(scanner, place) => {
+                    place += gap.len;
+                    last = guess;
+                    guess = gap.next;
+                    gap.column
+                }
+                _ => match self.unexpected(scanner, fields, place, is_first, last)? {
+                    Step::End(place) => return Ok(place),
+                    Step::Value { at, column, gap } => {
+                        place = at;
+                        last = gap;
+                        guess = gap.and_then(|index| self.gaps[index].next);
+                        column
+                    }
+                },
+            };
+            is_first = false;
+            let (span, next) = scanner.value(place)?;
+            if next > end {
+                return Err(Fault { at: end, expected: "the end of the object" });
+            }
+            if let Some(column) = column {
+                found(column, span);
+            }
+            place = next;
+            if scanner.byte(place) == b'}' {
+                return Ok(place + 1);
+            }
+        }
+    }
+
+    /// Reads a gap that was not guessed, and remembers it.
+    #[inline(never)]
+    fn unexpected(
+        &mut self,
+        scanner: Scanner<'_>,
+        fields: &Fields,
+        start: usize,
+        is_first: bool,
+        last: Option<usize>,
+    ) -> Result<Step, Fault> {
+        let at = scanner.skip_space(start);
+        let mut key_at = scanner.skip_space(at + 1);
+        match (scanner.byte(at), is_first) {
+            (b'{', true) if scanner.byte(key_at) == b'}' => return Ok(Step::End(key_at + 1)),
+            (b'{', true) | (b',', false) => {}
+            (b'}', false) => return Ok(Step::End(at + 1)),
+            // Jackson passes over a byte order mark, and so do we.
+            (0xef, true) if scanner.sixteen(at).starts_with(b"\xef\xbb\xbf{") && at == start => {
+                key_at = scanner.skip_space(at + 4);
+                if scanner.byte(key_at) == b'}' {
+                    return Ok(Step::End(key_at + 1));
+                }
+            }
+            (_, true) => return Err(Fault { at, expected: "an object" }),
+            (_, false) => return Err(Fault { at, expected: "',' or '}'" }),
+        }
+        let (key, value_at) = scanner.key(key_at)?;
+        let raw = &scanner.data[key.start()..key.end()];
+        let column = if key.is(Kind::Text) {
+            fields.find(raw)
+        } else {
+            self.name.clear();
+            unescape(raw, &mut self.name);
+            fields.find(&self.name)
+        };
+        let gap = self.remember(scanner, start, value_at, column, last);
+        Ok(Step::Value { at: value_at, column, gap })
+    }
+
+    /// The place of this gap in the memory, if there is one for it; from now on it is
+    /// the guess behind `last`.
+    fn remember(
+        &mut self,
+        scanner: Scanner<'_>,
+        start: usize,
+        end: usize,
+        column: Option<usize>,
+        last: Option<usize>,
+    ) -> Option<usize> {
+        let len = end - start;
+        if len > GAP_LEN_MAX {
+            return None;
+        }
+        let mask = if len >= 16 { u128::MAX } else { (1 << (8 * len)) - 1 };
+        let head = u128::from_le_bytes(scanner.sixteen(start)) & mask;
+        let same = |gap: &Gap| {
+            gap.head == head && gap.len == len && (len <= 16 || gap.has_tail(scanner, start))
+        };
+        let index = match self.gaps.iter().position(same) {
+            Some(index) => index,
+            None if self.gaps.len() == GAPS_MAX => {
+                self.gaps.clear();
+                self.first = None;
+                return None;
+            }
+            None => {
+                let tail = scanner.data[start + len.min(16)..end].into();
+                self.gaps.push(Gap { head, mask, tail, len, column, next: None });
+                self.gaps.len() - 1
+            }
+        };
+        match last {
+            Some(last) => self.gaps[last].next = Some(index),
+            None => self.first = Some(index),
+        }
+        Some(index)
+    }
+}

@@ -1,0 +1,189 @@
+//! JSON records.
+//!
+//! Decoding goes in two steps over a few hundred records at a time. The first walks
+//! over each record once, checks all of its syntax ([`scan`]) and notes where the
+//! wanted values lie, guessing each next key ([`keys`]). The second reads the values a
+//! column at a time ([`read`]). A record that is not well formed has then touched no
+//! column, and of equal keys the last one counts without anything to take back.
+
+mod keys;
+mod read;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod unescape;
+
+use super::column::Column;
+use super::framing::RECORD_LEN_MAX;
+use super::{DeadRecord, Decoded, Decoder, RecordBlock, RecordRef, batch_of, utf8_fault};
+use crate::expr::{ErrorKind, RowErrors};
+use crate::plan::JsonOptions;
+use crate::types::{Field, Schema};
+use keys::{Fields, Guess};
+use read::{Reader, Values};
+use scan::{Scanner, Span};
+
+/// How many records are walked over before their values are read: few enough that the
+/// spans stay in the nearest cache.
+const RECORDS_PER_RUN: usize = 256;
+
+/// Reads records that are one JSON object each.
+///
+/// A record is dead if it is not well formed as a whole: not JSON by RFC 8259 (raw
+/// control characters in strings and anything behind the object included), not UTF-8,
+/// no object, nested more than 256 levels deep, or 16 MiB long or more. Fields that
+/// are not wanted are checked, too, and then passed over. Of equal keys the last one
+/// counts.
+///
+/// Values follow Flink's reader: a missing field and `null` are NULL; text columns take
+/// numbers and booleans as their text and objects and arrays as their JSON without
+/// white space; all other columns take the texts of their values; INT and BIGINT cut
+/// the fraction of a number; BYTES are Base64. A field that cannot be read is NULL and
+/// an error of its column, or just NULL with `ignore_parse_errors`; inside of a ROW or
+/// ARRAY it is an error of the whole column, or just the inner value is NULL.
+// spec: F-1
+pub struct JsonDecoder {
+    fields: Vec<Field>,
+    options: JsonOptions,
+    schema: Schema,
+}
+
+impl JsonDecoder {
+    /// A decoder of these fields, in this order; their names should differ.
+    #[must_use]
+    pub fn new(fields: &[Field], options: &JsonOptions) -> JsonDecoder {
+        JsonDecoder {
+            fields: fields.to_vec(),
+            options: options.clone(),
+            schema: Schema::new(fields.to_vec()),
+        }
+    }
+}
+
+impl Decoder for JsonDecoder {
+    /// # Panics
+    /// If a record lies outside of its block, or if the block is larger than 2 GiB.
+    fn decode(&self, block: &RecordBlock) -> Decoded {
+        let mut decoding = Decoding::new(self, block);
+        let indices = (0..block.records.len()).step_by(RECORDS_PER_RUN);
+        for first in indices {
+            let run = &block.records[first..block.records.len().min(first + RECORDS_PER_RUN)];
+            decoding.run(first, run);
+        }
+        decoding.finish(&self.schema)
+    }
+}
+
+/// The state of decoding one block.
+struct Decoding<'a> {
+    values: Values<'a>,
+    /// Whether every byte of the block is valid UTF-8; usual, and then no record needs
+    /// a check of its own.
+    all_utf8: bool,
+    fields: Fields,
+    guess: Guess,
+    columns: Vec<(Column, Reader, RowErrors)>,
+    /// For each column the spans of this run's rows.
+    spans: Vec<[Span; RECORDS_PER_RUN]>,
+    record_of_row: Vec<u32>,
+    dead: Vec<DeadRecord>,
+}
+
+impl<'a> Decoding<'a> {
+    fn new(decoder: &'a JsonDecoder, block: &'a RecordBlock) -> Decoding<'a> {
+        assert!(i32::try_from(block.data.len()).is_ok(), "a block is at most 2 GiB long");
+        let rows = block.records.len();
+        let column =
+            |field: &Field| (Column::new(field, rows), Reader::new(&field.ty), RowErrors::NONE);
+        Decoding {
+            values: Values {
+                scanner: Scanner { data: &block.data },
+                options: &decoder.options,
+                scratch: Vec::new(),
+            },
+            all_utf8: std::str::from_utf8(&block.data).is_ok(),
+            fields: Fields::new(decoder.fields.iter().map(|field| field.name.as_str())),
+            guess: Guess::default(),
+            columns: decoder.fields.iter().map(column).collect(),
+            spans: vec![[Span::MISSING; RECORDS_PER_RUN]; decoder.fields.len()],
+            record_of_row: Vec::with_capacity(rows),
+            dead: Vec::new(),
+        }
+    }
+
+    /// Decodes at most [`RECORDS_PER_RUN`] records, of which the first is the block's
+    /// `first`th.
+    fn run(&mut self, first: usize, records: &[RecordRef]) {
+        let before = self.record_of_row.len();
+        for spans in &mut self.spans {
+            spans[..records.len()].fill(Span::MISSING);
+        }
+        for (index, record) in records.iter().enumerate() {
+            let row = self.record_of_row.len() - before;
+            match self.record(record, row) {
+                Ok(()) => self.record_of_row.push((first + index) as u32),
+                Err(detail) => {
+                    for spans in &mut self.spans {
+                        spans[row] = Span::MISSING;
+                    }
+                    self.dead.push(DeadRecord { index: first + index, detail });
+                }
+            }
+        }
+        let rows = self.record_of_row.len() - before;
+        for ((column, reader, errors), spans) in self.columns.iter_mut().zip(&self.spans) {
+            self.values.append(column, reader, &spans[..rows], |row, detail| {
+                errors.push(before + row, ErrorKind::Parse, detail);
+            });
+        }
+    }
+
+    /// Notes the spans of one record; gives what is wrong with it if it is not well
+    /// formed.
+    #[inline]
+    fn record(&mut self, record: &RecordRef, row: usize) -> Result<(), String> {
+        let (start, end) = (record.start as usize, record.end as usize);
+        if end - start >= RECORD_LEN_MAX {
+            return Err(super::framing::too_long());
+        }
+        let scanner = self.values.scanner;
+        if !self.all_utf8 {
+            utf8_fault(&scanner.data[start..end])?;
+        }
+        let spans = &mut self.spans;
+        let found = |column: usize, span| spans[column][row] = span;
+        match self.guess.object(scanner, &self.fields, start, end, found) {
+            Ok(place) if place == end => Ok(()),
+            Ok(place) if place > end => Err(syntax(end - start, "the end of the object")),
+            Ok(place) => {
+                let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+                match scanner.data[place..end].iter().position(|byte| !is_space(byte)) {
+                    None => Ok(()),
+                    Some(rest) => Err(syntax(place + rest - start, "nothing more")),
+                }
+            }
+            Err(fault) => Err(syntax(fault.at.min(end) - start, fault.expected)),
+        }
+    }
+
+    fn finish(self, schema: &Schema) -> Decoded {
+        let rows = self.record_of_row.len();
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        let mut column_errors = Vec::with_capacity(self.columns.len());
+        for (column, _, errors) in self.columns {
+            arrays.push(column.finish());
+            column_errors.push(errors);
+        }
+        Decoded {
+            batch: batch_of(schema, arrays, rows),
+            column_errors,
+            record_of_row: self.record_of_row,
+            dead: self.dead,
+        }
+    }
+}
+
+#[cold]
+fn syntax(at: usize, expected: &str) -> String {
+    format!("no valid JSON at byte {at}: expected {expected}")
+}

@@ -3,6 +3,7 @@
 //! it ([`SqlType::arrow`]), never the other way round.
 
 mod arrow;
+pub mod datetime;
 pub mod decimal;
 mod display;
 pub mod float;

@@ -8,7 +8,7 @@ use super::splits::{Feeds, Splits};
 use super::{Dataflow, NodeExec};
 use crate::expr::scalar_array;
 use crate::ids::{Epoch, NodeId, SinkId};
-use crate::op::{WindowAggregateOp, WindowAssignOp};
+use crate::op::WindowAggregateOp;
 use crate::plan::{Node, NodeKind, Plan, Values};
 use crate::time::Watermark;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
@@ -81,12 +81,9 @@ fn compile_node(
             NodeExec::Calc(CalcExec::compile(node, calc, input_schema().len())?)
         }
         NodeKind::Union => NodeExec::Union(node.schema.arrow()),
-        NodeKind::WindowAssign(assign) => NodeExec::Operator {
-            operator: Box::new(
-                WindowAssignOp::new(node, assign, input_schema()).map_err(BuildError::other)?,
-            ),
-            watermark: Watermark::NONE,
-        },
+        NodeKind::WindowAssign(_) => {
+            return Err(BuildError::other("window columns without GROUP BY are not built yet"));
+        }
         NodeKind::WindowAggregate(_) => NodeExec::Operator {
             operator: Box::new(
                 WindowAggregateOp::new(node, input_schema(), &plan.options)

@@ -8,11 +8,15 @@ mod encode;
 mod framing;
 mod json;
 mod number;
+mod print;
+mod table;
 
 pub use csv::CsvDecoder;
 pub use encode::{encode_csv, encode_json};
 pub use framing::{Framed, RECORD_LEN_MAX, frame};
 pub use json::JsonDecoder;
+pub use print::encode_print;
+pub use table::decoder;
 
 use crate::expr::RowErrors;
 use crate::types::Schema;

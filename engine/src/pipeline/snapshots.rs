@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 /// The table of the one entry that holds an operator's own watermark.
 const WATERMARK_TABLE: &str = "$watermark";
 
+/// The state tables of all operators.
+const STATE_TABLES: &[&str] = &["panes", "sessions"];
+
 /// A segment is followed by a new one at the first snapshot after so many bytes, so
 /// that old ones can go.
 const SEGMENT_BYTES: u64 = 16 << 20;
@@ -383,7 +386,7 @@ fn state_of(manifest: &Manifest, parts: &[Bytes]) -> Result<DataflowState, Strin
                     continue;
                 }
                 let entry = entry
-                    .into_state(crate::op::STATE_TABLES)
+                    .into_state(STATE_TABLES)
                     .map_err(|table| format!("unknown state table {table} of {}", node.node))?;
                 operator.entries.push(entry);
             }

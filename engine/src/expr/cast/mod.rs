@@ -4,6 +4,9 @@
 //! difference); a decimal that does not fit is NULL, as in Flink.
 
 mod number;
+mod parse;
+mod text;
+pub(crate) mod time;
 
 use super::{CastMode, ErrorKind, Evaluated, RowErrors};
 use crate::function::{Failure, RowResult};
@@ -77,7 +80,35 @@ fn find(from: &SqlType, to: &SqlType) -> Option<Convert> {
         (a, b) if a.is_numeric() && b.is_numeric() => Some(number::convert),
         (SqlType::Boolean, b) if b.is_numeric() => Some(number::from_boolean),
         (a, SqlType::Boolean) if a.is_numeric() => Some(number::to_boolean),
+        (a, b) if text::is_wider(a, b) => Some(|_, array, _| Evaluated::ok(Arc::clone(array))),
+        (a, b) if b.is_text() && has_text(a) => Some(text::convert),
+        (a, b) if b.is_bytes() && (a.is_text() || a.is_bytes()) => Some(text::to_bytes),
+        (a, b) if a.is_text() && parse::castable(b) => Some(parse::convert),
+        (a, b) if time::castable(a, b) => Some(time::convert),
+        (SqlType::Row(_) | SqlType::Array(_), _) if same_shape(from, to) => {
+            Some(|_, array, _| Evaluated::ok(Arc::clone(array)))
+        }
         _ => None,
+    }
+}
+
+/// Whether values of the type have a text.
+fn has_text(ty: &SqlType) -> bool {
+    *ty != SqlType::Null
+}
+
+/// Whether two nested types differ only in what Arrow does not see, such as names
+/// of fields and what may be NULL.
+fn same_shape(from: &SqlType, to: &SqlType) -> bool {
+    match (from, to) {
+        (SqlType::Row(a), SqlType::Row(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b)
+                    .all(|(a, b)| a.name == b.name && same_shape(&a.ty.sql, &b.ty.sql))
+        }
+        (SqlType::Array(a), SqlType::Array(b)) => same_shape(&a.sql, &b.sql),
+        (a, b) => a == b || text::is_wider(a, b),
     }
 }
 
@@ -86,9 +117,12 @@ fn find(from: &SqlType, to: &SqlType) -> Option<Convert> {
 /// # Panics
 /// If the array is not of the type, or has no such row.
 #[must_use]
-pub fn format_value(array: &ArrayRef, row: usize, ty: &SqlType, _zone: Tz) -> Option<String> {
-    match super::constant::value_at(array, row, ty) {
-        crate::types::Value::Null => None,
-        value => Some(format!("{value:?}")),
+pub fn format_value(array: &ArrayRef, row: usize, ty: &SqlType, zone: Tz) -> Option<String> {
+    let value = super::constant::value_at(array, row, ty);
+    if value.is_null() {
+        return None;
     }
+    let mut out = String::new();
+    text::write_value(&value, ty, zone, &mut out);
+    Some(out)
 }

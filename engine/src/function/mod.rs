@@ -8,9 +8,16 @@
 
 mod arithmetic;
 mod comparison;
+mod conditional;
+mod java_regex;
 pub(crate) mod kernel;
+mod like;
 mod logic;
+mod math;
+mod regex;
 mod registry;
+mod rounding;
+mod text;
 mod typing;
 
 pub use kernel::{Argument, CallInput, Failure, Kernel, KernelFn, PlainKernel, RowResult};

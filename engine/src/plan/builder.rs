@@ -259,6 +259,9 @@ pub fn side_schema(table: &Table, kind: SideKind) -> Schema {
 
 /// `column - INTERVAL 'delay_ms'`.
 fn minus_ms(column: usize, ty: &DataType, delay_ms: i64) -> Expr {
+    if delay_ms == 0 {
+        return Expr::column(column, ty.clone());
+    }
     let interval = Expr::literal(Value::Millis(delay_ms), SqlType::IntervalDayTime.not_null());
     Expr::call("-", vec![Expr::column(column, ty.clone()), interval], ty.clone())
 }

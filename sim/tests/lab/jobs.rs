@@ -7,6 +7,7 @@ use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::plan::{Plan, SideKind, Window};
 use anabranch_engine::types::{SqlType, Value};
 use anabranch_sim::lab::{Lab, LabSplit};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Limits so small that a few hundred records make many epochs, groups and
@@ -29,9 +30,13 @@ pub(crate) fn small_limits() -> PipelineConfig {
 /// the late rows: three sinks that keep markers.
 pub(crate) fn three_sinks() -> Plan {
     let mut plan = PlanBuilder::default();
-    let columns =
-        [("k", SqlType::STRING), ("v", SqlType::BigInt), ("ts", SqlType::Timestamp(3))];
-    let events = plan.table("events", "filesystem", &columns, Some((2, 50)), true);
+    let columns = [
+        ("k", SqlType::STRING),
+        ("v", SqlType::BigInt),
+        ("ts", SqlType::Timestamp(3)),
+        ("_split", SqlType::STRING),
+    ];
+    let events = plan.table("events", "filesystem", &columns, Some((2, 0)), true);
     let scan = plan.scan(events);
     let window = Window::Tumble { size_ms: 100, offset_ms: 0 };
     let totals = [("COUNT", None, SqlType::BigInt), ("SUM", Some(1), SqlType::BigInt)];
@@ -43,10 +48,10 @@ pub(crate) fn three_sinks() -> Plan {
         vec![Expr::column(1, SqlType::BigInt.nullable()), limit],
         SqlType::Boolean.nullable(),
     );
-    let large = plan.project(scan, Some(large), &[0, 1]);
+    let large = plan.project(scan, Some(large), &[0, 1, 3]);
     plan.sink("large", "filesystem", large);
     let late = plan.side(events, SideKind::Late);
-    let late = plan.project(late, None, &[0, 1, 7, 8]);
+    let late = plan.project(late, None, &[0, 1, 8, 9]);
     plan.sink("late", "filesystem", late);
     plan.build()
 }
@@ -65,7 +70,7 @@ pub(crate) fn two_files(records: u64) -> Vec<LabSplit> {
                 let millis = (n * 13 + step).saturating_sub(late);
                 writeln!(
                     text,
-                    r#"{{"k":"{}","v":{},"ts":"1970-01-01 00:00:{:02}.{:03}"}}"#,
+                    r#"{{"k":"{}","v":{},"ts":"1970-01-01 00:00:{:02}.{:03}","_split":"{name}.jsonl"}}"#,
                     ["x", "y", "z"][(n % 3) as usize],
                     (n * 7 + index as u64) % 100,
                     millis / 1000,
@@ -84,4 +89,23 @@ pub(crate) fn two_files(records: u64) -> Vec<LabSplit> {
 /// A world in which the three-sinks job has these records.
 pub(crate) fn lab(records: u64) -> Lab {
     Lab::new(three_sinks(), small_limits(), two_files(records))
+}
+
+/// What each sink holds, in the order that rule E-3 promises: rows that time drives
+/// as they are, rows that records drive split by split.
+pub(crate) fn comparable(lab: &Lab) -> BTreeMap<String, Vec<String>> {
+    lab.results()
+        .into_iter()
+        .map(|(table, text)| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            if table != "totals" {
+                // A stable sort keeps the order within a split.
+                lines.sort_by_key(|line| {
+                    let at = line.find("\"_split\":").expect("the row tells its split");
+                    line[at..].split(',').next().map(|split| split.trim_end_matches('}').to_owned())
+                });
+            }
+            (table, lines)
+        })
+        .collect()
 }

@@ -82,17 +82,29 @@ impl PlanBuilder {
 
     /// Reads all columns of a table, through a calc that passes them on.
     pub fn scan(&mut self, table: TableId) -> NodeId {
+        let columns: Vec<usize> = (0..self.plan.tables[table.0 as usize].columns.len()).collect();
+        self.scan_columns(table, &columns)
+    }
+
+    /// Reads these columns of a table, through a calc that passes them on. The
+    /// rowtime column must be among them, if there is one.
+    pub fn scan_columns(&mut self, table: TableId, columns: &[usize]) -> NodeId {
         let declared = self.plan.tables[table.0 as usize].clone();
-        let schema = declared.schema();
-        let time = declared.watermark.as_ref().map(|watermark| watermark.column);
-        let scan = NodeKind::Scan(Scan {
-            table,
-            columns: (0..declared.columns.len()).collect(),
-            watermark: declared.watermark.map(|watermark| watermark.expression),
+        let all = declared.schema();
+        let schema = Schema::new(columns.iter().map(|c| all.fields[*c].clone()).collect());
+        let place = |column: usize| {
+            columns.iter().position(|c| *c == column).expect("the rowtime column is read")
+        };
+        let time = declared.watermark.as_ref().map(|watermark| place(watermark.column));
+        let watermark = declared.watermark.map(|watermark| {
+            let mut expression = watermark.expression;
+            expression.map_columns(&place);
+            expression
         });
+        let scan = NodeKind::Scan(Scan { table, columns: columns.to_vec(), watermark });
         let scan = self.node(&declared.name, scan, vec![], schema.clone(), time);
-        let columns: Vec<usize> = (0..schema.len()).collect();
-        self.project(scan, None, &columns)
+        let passed: Vec<usize> = (0..schema.len()).collect();
+        self.project(scan, None, &passed)
     }
 
     /// Keeps the rows for which `filter` is TRUE, and these columns.

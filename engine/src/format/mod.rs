@@ -8,6 +8,8 @@ mod encode;
 mod framing;
 mod json;
 mod number;
+#[cfg(test)]
+mod test_support;
 
 pub use csv::CsvDecoder;
 pub use encode::{encode_csv, encode_json};

@@ -202,14 +202,15 @@ pub(super) fn truncated_integer(text: &[u8]) -> Option<i64> {
 /// What is too large is infinite, as in Java. `None` if it is no number.
 pub(super) fn double(text: &[u8]) -> Option<f64> {
     let Some(parts) = Parts::of(text) else { return special(text) };
-    if let Some((mantissa, power)) = parts.small() {
-        // Both factors are exact, so that there is one rounding and it is the right one.
-        if mantissa <= 1 << 53 && power.unsigned_abs() <= 22 {
-            let factor = DOUBLE_POWERS[power.unsigned_abs() as usize];
-            let mantissa = mantissa as f64;
-            let value = if power < 0 { mantissa / factor } else { mantissa * factor };
-            return Some(if parts.negative { -value } else { value });
-        }
+    // Where both factors are exact there is one rounding, and it is the right one.
+    if let Some((mantissa, power)) = parts.small()
+        && mantissa <= 1 << 53
+        && power.unsigned_abs() <= 22
+    {
+        let factor = DOUBLE_POWERS[power.unsigned_abs() as usize];
+        let mantissa = mantissa as f64;
+        let value = if power < 0 { mantissa / factor } else { mantissa * factor };
+        return Some(if parts.negative { -value } else { value });
     }
     std::str::from_utf8(text).ok()?.parse().ok()
 }
@@ -217,13 +218,15 @@ pub(super) fn double(text: &[u8]) -> Option<f64> {
 /// The float nearest to the number, otherwise as [`double`].
 pub(super) fn float(text: &[u8]) -> Option<f32> {
     let Some(parts) = Parts::of(text) else { return special(text).map(|value| value as f32) };
-    if let Some((mantissa, power)) = parts.small() {
-        if mantissa <= 1 << 24 && power.unsigned_abs() <= 10 {
-            let factor = FLOAT_POWERS[power.unsigned_abs() as usize];
-            let mantissa = mantissa as f32;
-            let value = if power < 0 { mantissa / factor } else { mantissa * factor };
-            return Some(if parts.negative { -value } else { value });
-        }
+    // As for doubles, where both factors are exact there is one rounding.
+    if let Some((mantissa, power)) = parts.small()
+        && mantissa <= 1 << 24
+        && power.unsigned_abs() <= 10
+    {
+        let factor = FLOAT_POWERS[power.unsigned_abs() as usize];
+        let mantissa = mantissa as f32;
+        let value = if power < 0 { mantissa / factor } else { mantissa * factor };
+        return Some(if parts.negative { -value } else { value });
     }
     std::str::from_utf8(text).ok()?.parse().ok()
 }

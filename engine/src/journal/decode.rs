@@ -4,7 +4,7 @@ use crate::codec::{DecodeError, Reader, unzigzag};
 use crate::ids::{Epoch, Generation, Lineage, Offset, SinkId, SplitId, SplitName, TableId};
 use crate::journal::encode::{
     Context, KIND_BITS, KIND_EPOCH, KIND_FINISHED, KIND_HEADER, KIND_POISON, KIND_SEAM,
-    SLICE_CONTINUES, SLICE_DENSE, part,
+    KIND_STOPPED, SLICE_CONTINUES, SLICE_DENSE, part,
 };
 use crate::journal::hash::ChainHash;
 use crate::journal::record::{
@@ -14,6 +14,7 @@ use crate::journal::record::{
 use crate::journal::segment::{
     Carried, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
     PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName, SourceIdentity,
+    StoppedRecord,
 };
 use crate::plan::PlanHash;
 use crate::sink::{SinkShard, read_marker};
@@ -107,6 +108,7 @@ impl Decoder {
                 epoch: Epoch(reader.u64()?),
                 chain: ChainHash(reader.array()?),
             }),
+            KIND_STOPPED => JournalEntry::Stopped(StoppedRecord { epoch: Epoch(reader.u64()?) }),
             KIND_HEADER => {
                 return Err(DecodeError { at: 0, what: "a segment header inside a segment" });
             }
@@ -133,7 +135,7 @@ impl Decoder {
         let reader = &mut Reader::new(payload);
         match self.kind(reader).ok()? {
             KIND_EPOCH => read_statement(reader, &self.context).ok(),
-            KIND_FINISHED => {
+            KIND_FINISHED | KIND_STOPPED => {
                 let epoch = Epoch(reader.u64().ok()?);
                 Some(Statement { epoch, durable_up_to: epoch })
             }

@@ -24,6 +24,7 @@ pub(super) const KIND_SEAM: u8 = 2;
 pub(super) const KIND_EPOCH: u8 = 3;
 pub(super) const KIND_POISON: u8 = 4;
 pub(super) const KIND_FINISHED: u8 = 5;
+pub(super) const KIND_STOPPED: u8 = 6;
 /// The first byte of an entry is its kind; the other bits stand for lineage and
 /// generation.
 pub(super) const KIND_BITS: u8 = 0b111;
@@ -141,6 +142,10 @@ impl Encoder {
             JournalEntry::Finished(finished) => {
                 put_frame(out, salt, position, |out| put_finished(out, finished, incarnation))
             }
+            JournalEntry::Stopped(stopped) => put_frame(out, salt, position, |out| {
+                out.push(KIND_STOPPED | incarnation);
+                put_u64(out, stopped.epoch.0);
+            }),
         };
         self.position
     }

@@ -27,6 +27,7 @@ pub use scan::scan;
 pub use segment::{
     Carried, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
     PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName, SourceIdentity,
+    StoppedRecord,
 };
 pub use slice::{SliceDigest, SliceMismatch};
 

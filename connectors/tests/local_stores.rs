@@ -137,7 +137,7 @@ fn put(store: &LocalSnapshotStore, epoch: u64, shared: &[PartRef]) -> Manifest {
     let (bytes, reference) = encode_part(part, "n", &[entry]);
     store.put_part(part, &bytes).unwrap();
     let manifest = manifest(epoch, [shared, &[reference]].concat());
-    store.put_manifest(manifest.name(), &manifest.encode()).unwrap();
+    store.put_manifest(&manifest).unwrap();
     manifest
 }
 
@@ -172,6 +172,19 @@ fn snapshots_come_back_newest_first_and_old_ones_go() {
     let unused = PartName { epoch: Epoch(7), ..shared[0].name };
     let error = store.read_part(unused).unwrap_err();
     assert!(error.to_string().starts_with("cannot read "), "{error}");
+}
+
+#[test]
+fn a_manifest_without_its_parts_is_not_put() {
+    // spec: S-1
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalSnapshotStore::open(folder.path()).unwrap();
+    let mut manifest = put(&store, 5, &[]);
+    manifest.epoch = Epoch(6);
+    manifest.nodes[0].parts[0].name.number = 1;
+    let error = store.put_manifest(&manifest).unwrap_err();
+    assert!(matches!(error, StoreError::Incomplete { .. }), "{error}");
+    assert_eq!(store.list().unwrap().len(), 1);
 }
 
 fn chunk(before: Option<Marker>, epoch: u64, text: &'static str) -> Chunk {

@@ -12,7 +12,7 @@ use crate::journal::record::{
     OutputHash, Skip, SliceRecord,
 };
 use crate::journal::segment::{
-    Carried, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
+    Carried, EPOCH_MAX, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
     PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName, SourceIdentity,
     StoppedRecord,
 };
@@ -62,6 +62,9 @@ pub fn decode_header(payload: &[u8]) -> Result<SegmentHeader, DecodeError> {
         None
     };
     let first_epoch = Epoch(reader.u64()?);
+    if first_epoch > EPOCH_MAX {
+        return Err(reader.error("an epoch beyond all numbers"));
+    }
     let sources = reader.list(3, |reader| {
         Ok(SourceIdentity { name: read_split_name(reader)?, identity: reader.str()?.to_owned() })
     })?;
@@ -220,6 +223,7 @@ fn read_statement(reader: &mut Reader<'_>, context: &Context) -> Result<Statemen
         .first_epoch
         .0
         .checked_add(distance)
+        .filter(|epoch| *epoch <= EPOCH_MAX.0)
         .ok_or_else(|| reader.error("an epoch beyond all numbers"))?;
     let durable_up_to = read_earlier(reader, Epoch(epoch))?;
     if durable_up_to.0 == epoch {

@@ -12,8 +12,8 @@ use crate::journal::record::{
     ChunkLimits, Control, ControlRecord, EpochRecord, ExtraInput, Skip, SliceRecord,
 };
 use crate::journal::segment::{
-    Carried, FinishedRecord, JOURNAL_VERSION, JournalEntry, PoisonRecord, SeamReason, SeamRecord,
-    SegmentHeader, SegmentName,
+    Carried, EPOCH_MAX, FinishedRecord, JOURNAL_VERSION, JournalEntry, PoisonRecord, SeamReason,
+    SeamRecord, SegmentHeader, SegmentName,
 };
 use crate::sink::{SinkShard, put_marker};
 use crate::time::Tick;
@@ -97,7 +97,11 @@ pub struct Encoder {
 
 impl Encoder {
     /// Starts a segment: appends its first bytes to `out`.
+    ///
+    /// # Panics
+    /// If the first epoch is above [`EPOCH_MAX`].
     pub fn open(header: &SegmentHeader, out: &mut Vec<u8>) -> Encoder {
+        assert!(header.first_epoch <= EPOCH_MAX, "epochs are counted, and nobody counts so far");
         let context = Context::new(header);
         let position = put_frame(out, header.name.salt(), 0, |out| put_header(out, header));
         Encoder { context, position, next_epoch: header.first_epoch, durable_up_to: Epoch(0) }

@@ -11,6 +11,9 @@ use std::fmt;
 // spec: S-4
 pub const JOURNAL_VERSION: u32 = 1;
 
+/// No epoch has a larger number, so that counting on never overflows.
+pub const EPOCH_MAX: Epoch = Epoch(1 << 62);
+
 /// What a segment is called: the generation that writes it, and which of that
 /// generation's segments it is. Ordered by age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -153,7 +153,8 @@ impl Journal {
             | JournalEntry::Seam(_)
             | JournalEntry::Epoch(_)
             | JournalEntry::Poison(_)
-            | JournalEntry::Finished(_) => None,
+            | JournalEntry::Finished(_)
+            | JournalEntry::Stopped(_) => None,
         })
     }
 
@@ -164,6 +165,27 @@ impl Journal {
         let newest = self.entries.iter().rev().find_map(|placed| placed.entry.epoch());
         let start = self.segments.last().map(|segment| before(segment.header.first_epoch));
         newest.max(start).unwrap_or_default()
+    }
+
+    /// How many of the newest generations, one after the other, ended without a
+    /// record and without saying that they ended in order: an epoch that the journal
+    /// holds already may be what kills them.
+    // spec: F-6
+    #[must_use]
+    pub fn failed_starts(&self) -> u32 {
+        let mut failed = BTreeSet::new();
+        for (index, segment) in self.segments.iter().enumerate().rev() {
+            let is_empty = !self
+                .entries
+                .iter()
+                .any(|placed| placed.segment == index && placed.entry.durable_up_to().is_some());
+            if !is_empty {
+                failed.remove(&segment.header.name.generation);
+                break;
+            }
+            failed.insert(segment.header.name.generation);
+        }
+        failed.len() as u32
     }
 
     /// What a new segment has to name as its predecessor.

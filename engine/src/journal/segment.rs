@@ -11,6 +11,9 @@ use std::fmt;
 // spec: S-4
 pub const JOURNAL_VERSION: u32 = 1;
 
+/// No epoch has a larger number, so that counting on never overflows.
+pub const EPOCH_MAX: Epoch = Epoch(1 << 62);
+
 /// What a segment is called: the generation that writes it, and which of that
 /// generation's segments it is. Ordered by age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -201,6 +204,15 @@ pub struct FinishedRecord {
     pub chain: ChainHash,
 }
 
+/// The process ended in order, with more to do at the next start. A generation that
+/// ended without this record, and without any epoch, is a failed start.
+// spec: F-6
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoppedRecord {
+    /// The last epoch. Durable, as everything before this record is.
+    pub epoch: Epoch,
+}
+
 /// One entry of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JournalEntry {
@@ -214,6 +226,8 @@ pub enum JournalEntry {
     Poison(PoisonRecord),
     /// The job is done.
     Finished(FinishedRecord),
+    /// The process ended in order.
+    Stopped(StoppedRecord),
 }
 
 impl JournalEntry {
@@ -225,7 +239,20 @@ impl JournalEntry {
             JournalEntry::Header(_)
             | JournalEntry::Seam(_)
             | JournalEntry::Poison(_)
-            | JournalEntry::Finished(_) => None,
+            | JournalEntry::Finished(_)
+            | JournalEntry::Stopped(_) => None,
+        }
+    }
+
+    /// Up to which epoch the entry says that the journal was durable.
+    // spec: J-6
+    #[must_use]
+    pub fn durable_up_to(&self) -> Option<Epoch> {
+        match self {
+            JournalEntry::Epoch(record) => Some(record.durable_up_to),
+            JournalEntry::Finished(finished) => Some(finished.epoch),
+            JournalEntry::Stopped(stopped) => Some(stopped.epoch),
+            JournalEntry::Header(_) | JournalEntry::Seam(_) | JournalEntry::Poison(_) => None,
         }
     }
 }

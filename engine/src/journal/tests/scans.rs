@@ -206,6 +206,35 @@ fn old_segments_may_be_gone_but_none_in_the_middle() {
 }
 
 #[test]
+fn starts_that_failed_are_counted() {
+    // spec: F-6
+    let (first, _) = one_segment(3, 1);
+    let mut segments = vec![first];
+    for (number, entries, failed) in [
+        (2, vec![], 1),
+        (3, vec![], 2),
+        (4, vec![JournalEntry::Stopped(StoppedRecord { epoch: Epoch(3) })], 0),
+        (5, vec![], 1),
+        (6, epochs(4..=4, 1), 0),
+    ] {
+        let journal = scan(&segments, &[]).unwrap();
+        let header = header(name(number, 0), journal.predecessor(), 4);
+        segments.push(segment(&header, &entries).0);
+        assert_eq!(scan(&segments, &[]).unwrap().failed_starts(), failed, "start {number}");
+    }
+}
+
+#[test]
+fn what_was_durable_at_an_orderly_stop_is_no_tail() {
+    // spec: J-6
+    let mut entries = epochs(1..=3, 3);
+    entries.push(JournalEntry::Stopped(StoppedRecord { epoch: Epoch(3) }));
+    let (whole, places) = segment(&header(name(1, 0), None, 1), &entries);
+    let rotten = with_bytes(&whole, |bytes| bytes[places[2] as usize + 14] ^= 1);
+    assert!(matches!(scan(&[rotten], &[]), Err(Damage::Invalid { durable: Epoch(3), .. })));
+}
+
+#[test]
 fn a_gap_in_the_epochs_is_damage() {
     let (first, _) = one_segment(3, 1);
     let journal = scan(std::slice::from_ref(&first), &[]).unwrap();

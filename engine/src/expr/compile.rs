@@ -71,14 +71,30 @@ pub(super) struct Node {
 pub(super) enum NodeKind {
     And(Vec<Node>),
     Or(Vec<Node>),
-    Call { kernel: Arc<dyn Kernel>, args: Vec<Node>, arg_types: Vec<DataType> },
-    Case { branches: Vec<(Node, Node)>, otherwise: Option<Box<Node>> },
-    Cast { input: Box<Node>, cast: Cast },
+    Call {
+        kernel: Arc<dyn Kernel>,
+        args: Vec<Node>,
+        arg_types: Vec<DataType>,
+    },
+    Case {
+        branches: Vec<(Node, Node)>,
+        otherwise: Option<Box<Node>>,
+    },
+    Cast {
+        input: Box<Node>,
+        cast: Cast,
+    },
     Coalesce(Vec<Node>),
     Column(usize),
     Context(ContextValue),
-    Element { array: Box<Node>, index: Box<Node> },
-    Field { input: Box<Node>, index: usize },
+    Element {
+        array: Box<Node>,
+        index: Box<Node>,
+    },
+    Field {
+        input: Box<Node>,
+        index: usize,
+    },
     /// A computed constant; it may be a failure.
     Known(Partial),
 }
@@ -296,10 +312,7 @@ fn call(
     // An instant has a calendar only in a zone, which is not known yet.
     let zoned = function::find(&function.name)
         .is_some_and(|row| row.class == function::Class::Zone)
-        || arg_types
-            .iter()
-            .chain([&expr.ty])
-            .any(|ty| matches!(ty.sql, SqlType::TimestampLtz(_)));
+        || arg_types.iter().chain([&expr.ty]).any(|ty| matches!(ty.sql, SqlType::TimestampLtz(_)));
     Ok((NodeKind::Call { kernel, args, arg_types }, foldable && !zoned))
 }
 

@@ -109,13 +109,8 @@ impl Node {
                     .into_iter()
                     .map(|part| Argument { array: part.array, constant: part.constant })
                     .collect();
-                let call = CallInput {
-                    args: &args,
-                    arg_types,
-                    result: &self.ty,
-                    rows,
-                    zone: input.zone,
-                };
+                let call =
+                    CallInput { args: &args, arg_types, result: &self.ty, rows, zone: input.zone };
                 let found = kernel.evaluate(&call);
                 debug_assert_eq!(found.array.len(), rows);
                 merged(found, errors)

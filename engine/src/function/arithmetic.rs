@@ -2,6 +2,7 @@
 
 use super::kernel::{CallInput, Failure, RowResult, fail, primitive_rows};
 use super::registry::{Family, Function, RuleInput};
+use super::timespan;
 use super::typing::{Ruled, adjusted_decimal, as_decimal, wider_integer};
 use crate::expr::{ErrorKind, Evaluated};
 use crate::types::{SqlType, decimal};
@@ -19,16 +20,16 @@ pub(super) const TABLE: &[Function] = &[
     Function::new(
         Family::Arithmetic,
         "+",
-        &["NUMERIC + NUMERIC"],
-        "The sum; an integer that does not fit fails the row.",
+        &["NUMERIC + NUMERIC", "TIMESTAMP + INTERVAL", "INTERVAL + INTERVAL"],
+        "The sum, or the time moved by a span; an integer that does not fit fails the row.",
         |input| operator_rule(input, Operator::Add),
         |input| evaluate(input, Operator::Add),
     ),
     Function::new(
         Family::Arithmetic,
         "-",
-        &["NUMERIC - NUMERIC"],
-        "The difference; an integer that does not fit fails the row.",
+        &["NUMERIC - NUMERIC", "TIMESTAMP - INTERVAL", "INTERVAL - INTERVAL"],
+        "The difference, or the time moved back by a span; an integer that does not fit fails the row.",
         |input| operator_rule(input, Operator::Subtract),
         |input| evaluate(input, Operator::Subtract),
     ),
@@ -90,6 +91,11 @@ impl Operator {
 
 fn operator_rule(input: &RuleInput<'_>, operator: Operator) -> Ruled {
     input.count(2, 2)?;
+    if matches!(operator, Operator::Add | Operator::Subtract)
+        && let Some(ruled) = timespan::span_rule(input, operator == Operator::Subtract)
+    {
+        return ruled;
+    }
     let (left, right) = match (input.sql(0), input.sql(1)) {
         (SqlType::Null, SqlType::Null) => (&SqlType::Int, &SqlType::Int),
         (SqlType::Null, other) | (other, SqlType::Null) => (other, other),
@@ -156,6 +162,9 @@ fn evaluate(input: &CallInput<'_>, operator: Operator) -> Evaluated {
         SqlType::BigInt => narrowed(integers::<Int64Type>(input, operator), input),
         SqlType::Float => floats::<Float32Type>(input, operator),
         SqlType::Double => floats::<Float64Type>(input, operator),
+        ty if !matches!(ty, SqlType::Decimal { .. }) => {
+            timespan::plus_span(input, operator == Operator::Subtract)
+        }
         _ => narrowed(decimals(input, operator), input),
     }
 }

@@ -244,9 +244,7 @@ fn compare_decimals(input: &CallInput<'_>, operator: Operator, a: u8, b: u8) -> 
 fn distinct(input: &CallInput<'_>, wanted: bool) -> Evaluated {
     let equal = compare(input, Operator::Eq).array;
     let equal = equal.as_boolean();
-    let nulls = |arg: &Argument, row: usize| {
-        arg.array.is_null(if arg.constant { 0 } else { row })
-    };
+    let nulls = |arg: &Argument, row: usize| arg.array.is_null(if arg.constant { 0 } else { row });
     let (left, right) = (&input.args[0], &input.args[1]);
     let values = BooleanBuffer::collect_bool(input.rows, |row| {
         let same = match (nulls(left, row), nulls(right, row)) {

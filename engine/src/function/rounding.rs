@@ -117,9 +117,7 @@ fn round_integer(value: i128, drop: i64, rounding: Rounding) -> Option<i128> {
     let (whole, rest) = (value / unit, value % unit);
     let away = match rounding {
         Rounding::Cut => false,
-        Rounding::HalfUp => {
-            rest.unsigned_abs() >= unit.unsigned_abs() - rest.unsigned_abs()
-        }
+        Rounding::HalfUp => rest.unsigned_abs() >= unit.unsigned_abs() - rest.unsigned_abs(),
         Rounding::Floor => rest < 0,
         Rounding::Ceil => rest > 0,
     };
@@ -174,12 +172,10 @@ pub(super) fn whole(input: &CallInput<'_>, rounding: Rounding) -> Evaluated {
             let round = if up { f64::ceil } else { f64::floor };
             Evaluated::ok(Arc::new(values.unary::<_, Float64Type>(round)))
         }
-        SqlType::Decimal { precision, scale } => {
-            by_row::<Decimal128Type>(input, |value, _| {
-                let rounded = round_integer(value, scale.into(), rounding);
-                Ok(rounded.and_then(|value| decimal::rescale(value, scale, 0, precision)))
-            })
-        }
+        SqlType::Decimal { precision, scale } => by_row::<Decimal128Type>(input, |value, _| {
+            let rounded = round_integer(value, scale.into(), rounding);
+            Ok(rounded.and_then(|value| decimal::rescale(value, scale, 0, precision)))
+        }),
         _ => Evaluated::ok(Arc::clone(&input.args[0].array)),
     }
 }

@@ -97,9 +97,7 @@ fn offset_at(seconds: i64, zone: Tz) -> i64 {
         return 0;
     }
     match DateTime::from_timestamp(seconds, 0) {
-        Some(utc) => {
-            zone.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc().into()
-        }
+        Some(utc) => zone.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc().into(),
         // Far outside every rule of a zone.
         None => 0,
     }

@@ -100,9 +100,8 @@ fn rescale_wide(value: i256, from: u8, to: u8, precision: u8) -> Option<i128> {
 #[must_use]
 pub fn compare(left: i128, left_scale: u8, right: i128, right_scale: u8) -> Ordering {
     let scale = left_scale.max(right_scale);
-    let wide = |value: i128, from: u8| {
-        i256::from_i128(value).wrapping_mul(wide_power(scale - from))
-    };
+    let wide =
+        |value: i128, from: u8| i256::from_i128(value).wrapping_mul(wide_power(scale - from));
     let narrow = |value: i128, from: u8| value.checked_mul(power_of_ten(scale - from));
     match (narrow(left, left_scale), narrow(right, right_scale)) {
         (Some(a), Some(b)) => a.cmp(&b),
@@ -124,7 +123,8 @@ pub fn add(left: Scaled, right: Scaled, precision: u8, scale: u8) -> Option<i128
     {
         return rescale(sum, common, scale, precision);
     }
-    let wide = |value: i128, from: u8| i256::from_i128(value).wrapping_mul(wide_power(common - from));
+    let wide =
+        |value: i128, from: u8| i256::from_i128(value).wrapping_mul(wide_power(common - from));
     rescale_wide(wide(a, sa).wrapping_add(wide(b, sb)), common, scale, precision)
 }
 
@@ -217,7 +217,8 @@ pub fn remainder(left: Scaled, right: Scaled, precision: u8, scale: u8) -> Optio
     let ((a, sa), (b, sb)) = (left, right);
     assert!(b != 0, "the caller checks for zero");
     let common = sa.max(sb);
-    let wide = |value: i128, from: u8| i256::from_i128(value).wrapping_mul(wide_power(common - from));
+    let wide =
+        |value: i128, from: u8| i256::from_i128(value).wrapping_mul(wide_power(common - from));
     rescale_wide(wide(a, sa).wrapping_rem(wide(b, sb)), common, scale, precision)
 }
 
@@ -280,9 +281,9 @@ fn parse_exponent(text: &str) -> Result<i64, NotANumber> {
         return Err(NotANumber);
     }
     // Beyond a million the number is zero or does not fit, whatever its digits.
-    let value = digits.bytes().fold(0i64, |value, byte| {
-        (value * 10 + i64::from(byte - b'0')).min(1_000_000)
-    });
+    let value = digits
+        .bytes()
+        .fold(0i64, |value, byte| (value * 10 + i64::from(byte - b'0')).min(1_000_000));
     Ok(if negative { -value } else { value })
 }
 

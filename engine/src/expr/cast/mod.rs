@@ -103,7 +103,9 @@ fn same_shape(from: &SqlType, to: &SqlType) -> bool {
     match (from, to) {
         (SqlType::Row(a), SqlType::Row(b)) => {
             a.len() == b.len()
-                && a.iter().zip(b).all(|(a, b)| a.name == b.name && same_shape(&a.ty.sql, &b.ty.sql))
+                && a.iter()
+                    .zip(b)
+                    .all(|(a, b)| a.name == b.name && same_shape(&a.ty.sql, &b.ty.sql))
         }
         (SqlType::Array(a), SqlType::Array(b)) => same_shape(&a.sql, &b.sql),
         (a, b) => a == b || text::is_wider(a, b),

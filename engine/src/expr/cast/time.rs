@@ -49,9 +49,7 @@ pub(crate) fn reader<'a>(
     match ty {
         SqlType::Date => {
             let days = array.as_primitive::<Date32Type>();
-            Box::new(move |row| {
-                days.is_valid(row).then(|| Moment::of_day(days.value(row).into()))
-            })
+            Box::new(move |row| days.is_valid(row).then(|| Moment::of_day(days.value(row).into())))
         }
         SqlType::Time(_) => {
             let times = array.as_primitive::<Time32MillisecondType>();
@@ -75,9 +73,7 @@ fn stamps<'a, T: ArrowPrimitiveType<Native = i64>>(
 ) -> Box<dyn Fn(usize) -> Option<Moment> + 'a> {
     let values = array.as_primitive::<T>();
     let unit = TimeUnit::of_precision(precision);
-    Box::new(move |row| {
-        values.is_valid(row).then(|| Moment::from_unit(values.value(row), unit))
-    })
+    Box::new(move |row| values.is_valid(row).then(|| Moment::from_unit(values.value(row), unit)))
 }
 
 /// Moments, in the zone's wall clock where the type has none, as the cast's type.

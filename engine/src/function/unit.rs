@@ -204,20 +204,24 @@ pub(super) fn plus_months_to_day(days: i64, months: i64) -> Option<i64> {
     Some(days_from_civil(year, month, day))
 }
 
-/// How many whole months lie between two moments.
+/// How many whole months lie between two moments, as Flink counts them: whole days
+/// first, and then one month less if the day is the same but the time earlier.
 pub(super) fn months_between(from: Moment, to: Moment) -> i64 {
-    if to < from {
-        return -months_between(to, from);
-    }
     let (day0, day1) = (from.day(), to.day());
+    let months = if day1 < day0 { -months_of_days(day1, day0) } else { months_of_days(day0, day1) };
+    let earlier = (to.second_of_day(), to.nanos) < (from.second_of_day(), from.nanos);
+    let same_day = plus_months_to_day(day0, months) == Some(day1);
+    if same_day && earlier { months - 1 } else { months }
+}
+
+/// How many whole months lie between two days in order.
+fn months_of_days(from: i64, to: i64) -> i64 {
     // No month has more than 31 days, so the estimate is never too high.
-    let mut months = (day1 - day0) / 31;
-    while plus_months_to_day(day0, months + 1).is_some_and(|day| day <= day1) {
+    let mut months = (to - from) / 31;
+    while plus_months_to_day(from, months + 1).is_some_and(|day| day <= to) {
         months += 1;
     }
-    let reached = plus_months_to_day(day0, months);
-    let earlier = (to.second_of_day(), to.nanos) < (from.second_of_day(), from.nanos);
-    if reached == Some(day1) && earlier { months - 1 } else { months }
+    months
 }
 
 #[cfg(test)]

@@ -168,3 +168,6 @@ pub struct EvalInput<'a> {
     /// The zone in which texts and instants are converted.
     pub zone: chrono_tz::Tz,
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,8 +171,7 @@ fn evaluate(input: &CallInput<'_>, operator: Operator) -> Evaluated {
         SqlType::SmallInt => narrowed(integers::<Int16Type>(input, operator), input),
         SqlType::Int => narrowed(integers::<Int32Type>(input, operator), input),
         SqlType::BigInt => narrowed(integers::<Int64Type>(input, operator), input),
-        SqlType::Float => floats::<Float32Type>(input, operator),
-        SqlType::Double => floats::<Float64Type>(input, operator),
+        SqlType::Float | SqlType::Double => floats(input, operator),
         ty if !matches!(ty, SqlType::Decimal { .. }) => {
             timespan::plus_span(input, operator == Operator::Subtract)
         }
@@ -238,7 +237,7 @@ fn integer<N: ArrowNativeTypeOp>(operator: Operator, a: N, b: N) -> Result<N, Er
     found.map_err(|_| ErrorKind::Overflow)
 }
 
-fn floats<T: ArrowPrimitiveType>(input: &CallInput<'_>, operator: Operator) -> Evaluated {
+fn floats(input: &CallInput<'_>, operator: Operator) -> Evaluated {
     let array = arrow_operator(operator, &input.args[0], &input.args[1]);
     Evaluated::ok(array.expect("floats of one type have all operators"))
 }

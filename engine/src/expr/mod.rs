@@ -12,6 +12,7 @@ mod element;
 mod eval;
 mod ir;
 
+pub(crate) use cast::time as cast_time;
 pub use cast::{Cast, format_value, is_castable};
 pub use compile::{CompileError, CompiledExpr};
 pub use constant::{scalar_array, value_at};
@@ -167,3 +168,6 @@ pub struct EvalInput<'a> {
     /// The zone in which texts and instants are converted.
     pub zone: chrono_tz::Tz,
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::kernel::{CallInput, Failure, RowResult, fail, primitive_rows};
 use super::registry::{Family, Function, RuleInput};
+use super::timespan;
 use super::typing::{Ruled, adjusted_decimal, as_decimal, wider_integer};
 use crate::expr::{ErrorKind, Evaluated};
 use crate::types::{SqlType, decimal};
@@ -19,23 +20,23 @@ pub(super) const TABLE: &[Function] = &[
     Function::new(
         Family::Arithmetic,
         "+",
-        &["NUMERIC + NUMERIC"],
-        "The sum; an integer that does not fit fails the row.",
+        &["NUMERIC + NUMERIC", "TIMESTAMP + INTERVAL", "INTERVAL + INTERVAL"],
+        "The sum, or the time moved by a span; an integer that does not fit fails the row.",
         |input| operator_rule(input, Operator::Add),
         |input| evaluate(input, Operator::Add),
     ),
     Function::new(
         Family::Arithmetic,
         "-",
-        &["NUMERIC - NUMERIC"],
-        "The difference; an integer that does not fit fails the row.",
+        &["NUMERIC - NUMERIC", "TIMESTAMP - INTERVAL", "INTERVAL - INTERVAL"],
+        "The difference, or the time moved back by a span; an integer that does not fit fails the row.",
         |input| operator_rule(input, Operator::Subtract),
         |input| evaluate(input, Operator::Subtract),
     ),
     Function::new(
         Family::Arithmetic,
         "*",
-        &["NUMERIC * NUMERIC"],
+        &["NUMERIC * NUMERIC", "INTERVAL * INTEGER"],
         "The product; an integer that does not fit fails the row.",
         |input| operator_rule(input, Operator::Multiply),
         |input| evaluate(input, Operator::Multiply),
@@ -90,6 +91,16 @@ impl Operator {
 
 fn operator_rule(input: &RuleInput<'_>, operator: Operator) -> Ruled {
     input.count(2, 2)?;
+    if matches!(operator, Operator::Add | Operator::Subtract)
+        && let Some(ruled) = timespan::span_rule(input, operator == Operator::Subtract)
+    {
+        return ruled;
+    }
+    if operator == Operator::Multiply
+        && let Some(ruled) = timespan::multiple_rule(input)
+    {
+        return ruled;
+    }
     let (left, right) = match (input.sql(0), input.sql(1)) {
         (SqlType::Null, SqlType::Null) => (&SqlType::Int, &SqlType::Int),
         (SqlType::Null, other) | (other, SqlType::Null) => (other, other),
@@ -149,13 +160,21 @@ fn decimal_result(operator: Operator, (p1, s1): (u8, u8), (p2, s2): (u8, u8)) ->
 }
 
 fn evaluate(input: &CallInput<'_>, operator: Operator) -> Evaluated {
+    use SqlType::{IntervalDayTime, IntervalYearMonth};
+    if operator == Operator::Multiply
+        && matches!(input.result.sql, IntervalDayTime | IntervalYearMonth)
+    {
+        return timespan::multiply_span(input);
+    }
     match input.arg_type(0) {
         SqlType::TinyInt => narrowed(integers::<Int8Type>(input, operator), input),
         SqlType::SmallInt => narrowed(integers::<Int16Type>(input, operator), input),
         SqlType::Int => narrowed(integers::<Int32Type>(input, operator), input),
         SqlType::BigInt => narrowed(integers::<Int64Type>(input, operator), input),
-        SqlType::Float => floats::<Float32Type>(input, operator),
-        SqlType::Double => floats::<Float64Type>(input, operator),
+        SqlType::Float | SqlType::Double => floats(input, operator),
+        ty if !matches!(ty, SqlType::Decimal { .. }) => {
+            timespan::plus_span(input, operator == Operator::Subtract)
+        }
         _ => narrowed(decimals(input, operator), input),
     }
 }
@@ -218,7 +237,7 @@ fn integer<N: ArrowNativeTypeOp>(operator: Operator, a: N, b: N) -> Result<N, Er
     found.map_err(|_| ErrorKind::Overflow)
 }
 
-fn floats<T: ArrowPrimitiveType>(input: &CallInput<'_>, operator: Operator) -> Evaluated {
+fn floats(input: &CallInput<'_>, operator: Operator) -> Evaluated {
     let array = arrow_operator(operator, &input.args[0], &input.args[1]);
     Evaluated::ok(array.expect("floats of one type have all operators"))
 }

@@ -9,7 +9,12 @@
 mod arithmetic;
 mod comparison;
 mod conditional;
+mod datetime;
+mod instant;
 mod java_regex;
+mod json;
+mod json_path;
+mod json_scan;
 pub(crate) mod kernel;
 mod like;
 mod logic;
@@ -18,7 +23,11 @@ mod regex;
 mod registry;
 mod rounding;
 mod text;
+mod time_pattern;
+mod time_text;
+mod timespan;
 mod typing;
+mod unit;
 
 pub use kernel::{Argument, CallInput, Failure, Kernel, KernelFn, PlainKernel, RowResult};
 pub use registry::{Class, Family, Function, all, call, find, kernel, resolve, resolve_call};

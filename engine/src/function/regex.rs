@@ -2,10 +2,10 @@
 
 use super::java_regex::translate;
 use super::kernel::{
-    Argument, CallInput, Cells, Failure, Kernel, RowResult, boolean_rows, text_rows,
+    Argument, CallInput, Cells, Failure, Kernel, RowResult, boolean_rows, text_rows, too_long,
 };
 use super::registry::{Family, Function, PrepareInput, RuleInput};
-use super::text::texts;
+use super::text::{fits, texts};
 use super::typing::Ruled;
 use crate::expr::{ErrorKind, Evaluated};
 use crate::types::{SqlType, Value};
@@ -167,6 +167,9 @@ fn replace(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
         else {
             return Ok(None);
         };
+        if !fits(text.len(), replacement.len(), || regex.find_iter(text).count()) {
+            return too_long();
+        }
         Ok(Some(regex.replace_all(text, NoExpand(replacement))))
     })
 }

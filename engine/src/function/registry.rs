@@ -3,7 +3,10 @@
 use super::kernel::{Kernel, KernelFn, PlainKernel};
 use super::typing::Typed;
 use super::{Resolution, ResolveError};
-use super::{arithmetic, comparison, conditional, like, logic, math, regex, text};
+use super::{
+    arithmetic, comparison, conditional, datetime, instant, json, like, logic, math, regex, text,
+    time_text, timespan,
+};
 use crate::expr::{CastMode, Expr, ExprKind, FunctionRef};
 use crate::types::{DataType, Value};
 use std::sync::Arc;
@@ -139,6 +142,11 @@ static TABLES: &[&[Function]] = &[
     text::TABLE,
     like::TABLE,
     regex::TABLE,
+    datetime::TABLE,
+    timespan::TABLE,
+    time_text::TABLE,
+    instant::TABLE,
+    json::TABLE,
     conditional::TABLE,
 ];
 

@@ -106,8 +106,13 @@ fn to_decimal(cast: &Cast, number: Number, precision: u8, scale: u8) -> RowResul
     match number {
         Number::Integer(value) => Ok(decimal::rescale(value.into(), 0, scale, precision)),
         Number::Decimal(value, from) => Ok(decimal::rescale(value, from, scale, precision)),
-        // As in Java the shortest text of the double is read as a decimal.
+        // As in Flink the shortest text of the double is read as a decimal; a FLOAT
+        // is made a double first.
         Number::Float(_) | Number::Double(_) => {
+            let number = match number {
+                Number::Float(value) => Number::Double(value.into()),
+                other => other,
+            };
             match decimal::parse(&number.to_string(), precision, scale) {
                 Ok(found) => Ok(found),
                 Err(decimal::NotANumber) => cast.refuse(number),

@@ -5,6 +5,8 @@
 //! the snapshots and `plan diff` hold; spans and secrets are no part of it.
 
 mod catalog;
+pub mod connector;
+mod display;
 mod node;
 mod window;
 
@@ -12,6 +14,7 @@ pub use catalog::{
     ColumnKind, CsvOptions, FormatSpec, JsonOptions, OnError, Table, TableColumn, TimestampFormat,
     WatermarkSpec,
 };
+pub use display::{expr_text, plan_text};
 pub use node::{
     AggregateCall, Calc, ChangelogMode, Class, Node, NodeKind, Projection, Scan, SideKind,
     SideScan, Sink, Values, WindowAggregate, WindowAssign,

@@ -4,8 +4,18 @@
 //! put every cast in. Evaluation never fails as a whole: a row that cannot be
 //! computed is a value ([`RowError`]), so one bad row never fails a batch.
 
+mod cast;
+mod choose;
+mod compile;
+mod constant;
+mod element;
+mod eval;
 mod ir;
 
+pub(crate) use cast::time as cast_time;
+pub use cast::{Cast, format_value, is_castable};
+pub use compile::{CompileError, CompiledExpr};
+pub use constant::{scalar_array, value_at};
 pub use ir::{CastMode, ContextValue, Expr, ExprKind, FunctionRef};
 
 use arrow_array::{ArrayRef, RecordBatch};

@@ -1,6 +1,37 @@
 //! The registry of scalar functions and operators: one row each, with its type
 //! rule, its kernel and the version of its meaning. Documentation and tests are
 //! made from it.
+//!
+//! Each family of functions has a file with a table of [`Function`]s. A function's
+//! type rule says to which types its arguments are cast, so that a kernel meets
+//! only few combinations of types.
+
+mod arithmetic;
+mod comparison;
+mod conditional;
+mod datetime;
+mod instant;
+mod java_regex;
+mod json;
+mod json_path;
+mod json_scan;
+pub(crate) mod kernel;
+mod like;
+mod logic;
+mod math;
+mod regex;
+mod registry;
+mod rounding;
+mod text;
+mod time_pattern;
+mod time_text;
+mod timespan;
+mod typing;
+mod unit;
+
+pub use kernel::{Argument, CallInput, Failure, Kernel, KernelFn, PlainKernel, RowResult};
+pub use registry::{Class, Family, Function, all, call, find, kernel, resolve, resolve_call};
+pub use typing::common_type;
 
 use crate::expr::FunctionRef;
 use crate::types::DataType;

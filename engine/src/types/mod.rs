@@ -3,7 +3,10 @@
 //! it ([`SqlType::arrow`]), never the other way round.
 
 mod arrow;
+pub mod datetime;
+pub mod decimal;
 mod display;
+pub mod float;
 mod value;
 
 pub use value::Value;

@@ -1,14 +1,9 @@
 //! Other types to text and bytes, and the text of any value.
 
 use super::Cast;
-<<<<<<< HEAD
-use crate::expr::Evaluated;
-use crate::types::moment::{self, Moment};
-=======
 use crate::expr::{ErrorKind, Evaluated, RowErrors};
 use crate::function::kernel::{TEXT_LIMIT, text_rows, too_long};
 use crate::types::moment::{self, Moment};
->>>>>>> expr
 use crate::types::{LENGTH_MAX, SqlType, TimeUnit, Value, decimal, float};
 use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;

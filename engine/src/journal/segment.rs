@@ -109,7 +109,8 @@ pub struct Predecessor {
     /// Its name.
     pub name: SegmentName,
     /// The byte after its last valid entry when it was taken over; whatever is
-    /// written behind that does not count.
+    /// written behind that does not count. Everything before it is durable before
+    /// the new segment is made: from then on it is damage if any of that is not valid.
     // spec: J-6
     pub end: u64,
 }
@@ -125,6 +126,8 @@ pub struct SourceIdentity {
 
 /// Facts that hold from the epoch that brought them to the end of the job. A new
 /// segment repeats them, because old segments are removed.
+///
+/// Invariant: each list is sorted by sink and shard, and names each once.
 // spec: J-4, K-5
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
@@ -228,6 +231,39 @@ pub enum JournalEntry {
     Finished(FinishedRecord),
     /// The process ended in order.
     Stopped(StoppedRecord),
+}
+
+impl Carried {
+    /// Takes over what a record says, the newer fact in place of the older one.
+    pub fn add(&mut self, record: &EpochRecord) {
+        for target in &record.opened {
+            put_sorted(&mut self.opened, *target, |target| *target);
+        }
+        for one in &record.acknowledged {
+            put_sorted(&mut self.acknowledged, *one, |one| one.target);
+        }
+        for sink in &record.given_up {
+            put_sorted(&mut self.given_up, *sink, |sink| *sink);
+        }
+        for limits in &record.chunk_limits {
+            put_sorted(&mut self.chunk_limits, *limits, |limits| limits.sink);
+        }
+    }
+
+    /// The last marker that a sink shard acknowledged.
+    #[must_use]
+    pub fn acknowledged_by(&self, target: SinkShard) -> Option<Marker> {
+        let found = self.acknowledged.binary_search_by_key(&target, |one| one.target);
+        found.ok().map(|index| self.acknowledged[index].marker)
+    }
+}
+
+/// Puts an item into a sorted list, in place of the one with the same key.
+fn put_sorted<T, K: Ord>(list: &mut Vec<T>, item: T, key: impl Fn(&T) -> K) {
+    match list.binary_search_by_key(&key(&item), &key) {
+        Ok(index) => list[index] = item,
+        Err(index) => list.insert(index, item),
+    }
 }
 
 impl JournalEntry {

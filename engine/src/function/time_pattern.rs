@@ -103,6 +103,11 @@ impl TimePattern {
         self.items.iter().any(|item| matches!(item, Item::Field('X' | 'x' | 'Z' | 'z', _)))
     }
 
+    /// Whether it reads the year of a week.
+    pub(super) fn has_week_year(&self) -> bool {
+        self.items.iter().any(|item| matches!(item, Item::Field('Y', _)))
+    }
+
     /// Appends the text of a wall clock time.
     pub(super) fn write(&self, moment: Moment, out: &mut String) {
         for item in &self.items {

@@ -173,4 +173,6 @@ pub struct EvalInput<'a> {
 }
 
 #[cfg(test)]
+mod every_function;
+#[cfg(test)]
 mod tests;

@@ -269,7 +269,7 @@ fn from_unixtime(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
         if pattern.has_zone() {
             return fail(ErrorKind::InvalidArgument, "the pattern asks for a zone");
         }
-        if seconds.abs() > LIMIT {
+        if !(-LIMIT..=LIMIT).contains(&seconds) {
             return fail(ErrorKind::InvalidArgument, format!("{seconds} is no time in seconds"));
         }
         let mut text = String::new();

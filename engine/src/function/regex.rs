@@ -42,7 +42,7 @@ pub(super) const TABLE: &[Function] = &[
         Family::Regex,
         "REGEXP",
         &["REGEXP(STRING, STRING)"],
-        "Whether the expression matches somewhere in the text; an empty one never does.",
+        "Whether the expression matches somewhere in the text; neither may be empty.",
         |input| {
             input.count(2, 2)?;
             Ok(input.typed(texts(input, 0)?, SqlType::Boolean))
@@ -180,6 +180,7 @@ fn is_match(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
         let (Some(text), Some(regex)) = (texts.get(row), patterns.get(row)?) else {
             return Ok(None);
         };
-        Ok(Some(!regex.as_str().is_empty() && regex.is_match(text)))
+        let empty = text.is_empty() || regex.as_str().is_empty();
+        Ok(Some(!empty && regex.is_match(text)))
     })
 }

@@ -134,8 +134,10 @@ where
         let Some(number) = number(row) else { return Ok(None) };
         let whole = match number {
             Number::Integer(value) => Some(value),
-            Number::Float(value) => whole(value.into()),
-            Number::Double(value) => whole(value),
+            // As in Flink a float goes to the nearest INT or BIGINT, NaN to 0; only
+            // the narrower types can refuse it.
+            Number::Float(value) => Some(saturated(value.into(), &cast.to)),
+            Number::Double(value) => Some(saturated(value, &cast.to)),
             Number::Decimal(value, scale) => {
                 decimal::truncate(value, scale, 0).and_then(|value| i64::try_from(value).ok())
             }
@@ -147,10 +149,11 @@ where
     })
 }
 
-/// The double without the digits behind its point, if it is a BIGINT.
-fn whole(value: f64) -> Option<i64> {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    (-LIMIT..LIMIT).contains(&value).then_some(value as i64)
+/// The double without the digits behind its point, at most as large as the type (as
+/// INT for the types below) can be.
+fn saturated(value: f64, to: &SqlType) -> i64 {
+    // Rust's conversion is Java's: it saturates, and NaN is 0.
+    if *to == SqlType::BigInt { value as i64 } else { i64::from(value as i32) }
 }
 
 /// 1 for TRUE, 0 for FALSE.

@@ -1,7 +1,7 @@
 //! The text of a value as it stands in the rows that real Flink produced, so that
 //! tests can compare with them.
 
-use crate::types::datetime::{Moment, write_date, write_time, write_timestamp};
+use crate::types::moment::{Moment, write_date, write_time, write_timestamp};
 use crate::types::{SqlType, TimeUnit, Value, decimal, float};
 use std::fmt::Write;
 

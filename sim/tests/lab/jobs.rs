@@ -36,7 +36,7 @@ pub(crate) fn three_sinks() -> Plan {
         ("ts", SqlType::Timestamp(3)),
         ("_split", SqlType::STRING),
     ];
-    let events = plan.table("events", "filesystem", &columns, Some((2, 0)), true);
+    let events = plan.table("events", "filesystem", &columns, Some((2, 50)), true);
     let scan = plan.scan(events);
     let window = Window::Tumble { size_ms: 100, offset_ms: 0 };
     let totals = [("COUNT", None, SqlType::BigInt), ("SUM", Some(1), SqlType::BigInt)];

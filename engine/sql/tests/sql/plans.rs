@@ -160,17 +160,19 @@ fn values_and_an_insert_list() {
 #[test]
 fn late_and_dead_rows_are_tables() {
     expect![[r#"
-        #0 bids$late: SideScan bids$late
+        #0 bids: Scan bids watermark (ts - INTERVAL 5 s)
+            => (ts* TIMESTAMP(3), auction BIGINT, bidder STRING, price INT, fee DECIMAL(10, 2), rate DOUBLE, item ROW<`name` STRING, `tags` ARRAY<STRING>>)
+        #1 bids$late: SideScan bids$late
             => (ts TIMESTAMP(3), auction BIGINT, bidder STRING, price INT, fee DECIMAL(10, 2), rate DOUBLE, item ROW<`name` STRING, `tags` ARRAY<STRING>>, _operator STRING, _windows_missed INT, _windows_total INT, _watermark TIMESTAMP(3), _split STRING, _offset BIGINT)
-        #1 $select.calc <- #0: Calc [bidder, _windows_missed]
+        #2 $select.calc <- #1: Calc [bidder, _windows_missed]
             => (bidder STRING, _windows_missed INT)
-        #2 $select.sink <- #1: Sink $select
+        #3 $select.sink <- #2: Sink $select
             => (bidder STRING, _windows_missed INT)
-        #3 bids$dead: SideScan bids$dead
+        #4 bids$dead: SideScan bids$dead
             => (_split STRING, _offset BIGINT, _line BIGINT, _reason STRING, _expression STRING, _raw STRING)
-        #4 $select2.calc <- #3: Calc where (_offset > 10:BIGINT) [_reason]
+        #5 $select2.calc <- #4: Calc where (_offset > 10:BIGINT) [_reason]
             => (_reason STRING)
-        #5 $select2.sink <- #4: Sink $select2
+        #6 $select2.sink <- #5: Sink $select2
             => (_reason STRING)
     "#]].assert_eq(&plan(
         "SELECT bidder, `_windows_missed` FROM `bids$late`;

@@ -6,7 +6,7 @@ use crate::options::given;
 use crate::parse::parse_options;
 use anabranch_engine::diagnostic::Span;
 use anabranch_engine::ids::TableId;
-use anabranch_engine::plan::{NodeKind, SideKind, SideScan};
+use anabranch_engine::plan::SideKind;
 use anabranch_engine::types::{Field, Schema, SqlType};
 use sqlparser::ast::{
     Expr as Ast, Function, FunctionArguments, Ident, Spanned, TableAlias, TableFactor,
@@ -51,8 +51,14 @@ impl Binder<'_> {
             } => {
                 let ident = self.single(name)?.clone();
                 let extras = [
-                    (version.is_some(), "FOR SYSTEM_TIME AS OF is not supported: it joins with a version of a table"),
-                    (!with_hints.is_empty() || !index_hints.is_empty(), "a hint in WITH is not supported"),
+                    (
+                        version.is_some(),
+                        "FOR SYSTEM_TIME AS OF is not supported: it joins with a version of a table",
+                    ),
+                    (
+                        !with_hints.is_empty() || !index_hints.is_empty(),
+                        "a hint in WITH is not supported",
+                    ),
                     (*with_ordinality, "WITH ORDINALITY is not supported"),
                     (!partitions.is_empty(), "PARTITION is not supported here"),
                     (json_path.is_some(), "a path behind a table's name is not supported"),
@@ -185,11 +191,13 @@ impl Binder<'_> {
     /// Refuses to read what can only be written.
     fn check_source(&mut self, id: TableId, span: Span) -> Bound<()> {
         let table = self.catalog.table(id);
-        let source = self.catalog.connectors.iter().any(|spec| spec.name == table.connector && spec.source);
+        let source =
+            self.catalog.connectors.iter().any(|spec| spec.name == table.connector && spec.source);
         if source {
             return Ok(());
         }
-        let message = format!("`{}` cannot be read: '{}' is no source", table.name, table.connector);
+        let message =
+            format!("`{}` cannot be read: '{}' is no source", table.name, table.connector);
         let help = "read from a table of a connector that is a source, such as 'filesystem'";
         Err(self.error_help(codes::WRONG_ROLE, span, message, help))
     }
@@ -214,8 +222,7 @@ impl Binder<'_> {
         }
         let schema = side_schema(table.schema(), kind);
         let names = schema.fields.iter().map(|field| field.name.clone()).collect();
-        let scan = NodeKind::SideScan(SideScan { table: id, kind });
-        let scan = self.graph.leaf(scan, schema);
+        let scan = self.graph.side(table, kind, schema);
         let columns = self.graph.all_columns(scan);
         let node = self.graph.calc(scan, None, columns);
         Ok(Relation { node, names, qualifier: Some(name.to_owned()) })
@@ -254,10 +261,7 @@ impl Binder<'_> {
 /// The columns of `$late` and `$dead`.
 fn side_schema(table: Schema, kind: SideKind) -> Schema {
     let text = || SqlType::STRING.nullable();
-    let place = [
-        Field::new("_split", text()),
-        Field::new("_offset", SqlType::BigInt.nullable()),
-    ];
+    let place = [Field::new("_split", text()), Field::new("_offset", SqlType::BigInt.nullable())];
     let fields = match kind {
         SideKind::Dead => {
             let rest = [

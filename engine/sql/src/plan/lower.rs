@@ -34,12 +34,7 @@ impl Graph {
         for id in order {
             lowering.node(id, tables);
         }
-        Plan {
-            version: PLAN_VERSION,
-            options,
-            tables: lowering.tables,
-            nodes: lowering.nodes,
-        }
+        Plan { version: PLAN_VERSION, options, tables: lowering.tables, nodes: lowering.nodes }
     }
 
     /// The nodes that the sinks need, inputs first, in the order of the statements.
@@ -53,6 +48,10 @@ impl Graph {
                 order.push(id);
             } else if seen.insert(id) {
                 stack.push((id, true));
+                if let NodeKind::SideScan(side) = &self.node(id).kind {
+                    // Nobody may read the scan, but without it there are no such rows.
+                    stack.extend(self.scan_of(side.table).map(|scan| (scan, false)));
+                }
                 stack.extend(self.node(id).inputs.iter().rev().map(|input| (*input, false)));
             }
         }
@@ -80,6 +79,10 @@ impl Graph {
             if let NodeKind::Scan(Scan { watermark: Some(watermark), .. }) = &draft.kind {
                 own.extend(columns_of(watermark));
             }
+            if own.is_empty() && matches!(draft.kind, NodeKind::Scan(_)) && unread(*id, self, order)
+            {
+                own.extend(0..draft.schema.len());
+            }
             if own.is_empty() && !draft.schema.is_empty() {
                 // Rows without a column would lose their number.
                 own.insert(0);
@@ -94,6 +97,11 @@ impl Graph {
     }
 }
 
+/// Whether nobody reads the node: a scan for the sake of its dead rows alone.
+fn unread(id: DraftId, graph: &Graph, order: &[DraftId]) -> bool {
+    !order.iter().any(|reader| graph.node(*reader).inputs.contains(&id))
+}
+
 /// Nodes that give all their columns whether somebody reads them or not.
 fn keeps_all(kind: &NodeKind) -> bool {
     match kind {
@@ -101,7 +109,9 @@ fn keeps_all(kind: &NodeKind) -> bool {
         | NodeKind::Values(_)
         | NodeKind::WindowAggregate(_)
         | NodeKind::Sink(_) => true,
-        NodeKind::Scan(_) | NodeKind::Calc(_) | NodeKind::Union | NodeKind::WindowAssign(_) => false,
+        NodeKind::Scan(_) | NodeKind::Calc(_) | NodeKind::Union | NodeKind::WindowAssign(_) => {
+            false
+        }
     }
 }
 

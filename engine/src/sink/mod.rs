@@ -1,6 +1,9 @@
 //! What all sinks have in common: markers, chunks, and the decision whether a chunk
 //! may be applied.
 
+mod file_manifest;
+pub mod files;
+pub mod fs;
 mod marker;
 
 pub use marker::{Marker, SinkShard, put_marker, read_marker};
@@ -112,6 +115,37 @@ impl Chunk {
     }
 }
 
+/// What came of opening a sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenOutcome {
+    /// It is open, older generations are fenced, and this is its marker.
+    // spec: K-3
+    Opened {
+        /// The marker; `None` if it holds none.
+        marker: Option<Marker>,
+    },
+    /// A newer generation owns the sink, or one of the same number with another
+    /// nonce.
+    // spec: G-1
+    Fenced {
+        /// The owner.
+        by: Generation,
+    },
+    /// Another process holds the sink's lock.
+    Locked {
+        /// What is known of it; for a person.
+        by: String,
+    },
+    /// What the sink keeps for itself is not valid.
+    Damaged {
+        /// What; for a person.
+        what: String,
+    },
+    /// The sink could not.
+    // spec: F-2
+    Failed(FailKind),
+}
+
 /// What came of applying a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplyOutcome {
@@ -192,4 +226,96 @@ pub fn judge(found: Option<Marker>, chunk: &Chunk) -> Verdict {
     let parted = found.same_place(&chunk.marker)
         || chunk.predecessor.is_some_and(|predecessor| found.same_place(&predecessor));
     if parted { Verdict::Diverged } else { Verdict::Gap }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINEAGE: Lineage = Lineage { number: 1, nonce: 5 };
+
+    fn chunk_at(
+        before: Option<Marker>,
+        lineage: Lineage,
+        (epoch, chunk, last): (u64, u32, bool),
+        data: &str,
+    ) -> Chunk {
+        let place = ChunkPlace { lineage, epoch: Epoch(epoch), chunk, last };
+        let data = Bytes::copy_from_slice(data.as_bytes());
+        Chunk::new(SinkShard::default(), before, place, ChunkPayload::Bytes { data, rows: 1 })
+    }
+
+    fn chunk(before: Option<Marker>, epoch: u64, data: &str) -> Chunk {
+        chunk_at(before, LINEAGE, (epoch, 0, true), data)
+    }
+
+    #[test]
+    fn a_chunk_is_applied_once() {
+        // spec: K-1
+        let first = chunk(None, 3, "a");
+        let second = chunk(Some(first.marker), 7, "b");
+        assert_eq!(judge(None, &first), Verdict::Apply);
+        assert_eq!(judge(Some(first.marker), &first), Verdict::Duplicate);
+        assert_eq!(judge(Some(first.marker), &second), Verdict::Apply);
+    }
+
+    #[test]
+    fn sparse_epochs_are_no_gap_and_a_lost_chunk_is() {
+        // spec: K-5, K-7
+        let first = chunk(None, 3, "a");
+        let second = chunk(Some(first.marker), 900, "b");
+        let third = chunk(Some(second.marker), 901, "c");
+        assert_eq!(judge(Some(first.marker), &second), Verdict::Apply);
+        assert_eq!(judge(Some(first.marker), &third), Verdict::Gap);
+        assert_eq!(judge(None, &second), Verdict::Gap);
+        // A marker beyond the chunk: somebody else was here.
+        assert_eq!(judge(Some(third.marker), &first), Verdict::Gap);
+    }
+
+    #[test]
+    fn other_content_at_the_same_place_diverges() {
+        // spec: K-7
+        let (first, other) = (chunk(None, 3, "a"), chunk(None, 3, "A"));
+        assert_eq!(judge(Some(other.marker), &first), Verdict::Diverged);
+        // Also if only a chunk before was another one.
+        let second = chunk(Some(first.marker), 4, "b");
+        assert_eq!(judge(Some(other.marker), &second), Verdict::Diverged);
+        let second_other = chunk(Some(other.marker), 4, "b");
+        assert_eq!(judge(Some(second_other.marker), &second), Verdict::Diverged);
+    }
+
+    #[test]
+    fn the_second_chunk_of_an_epoch_is_no_duplicate() {
+        // spec: K-7
+        let first = chunk_at(None, LINEAGE, (3, 0, false), "a");
+        let second = chunk_at(Some(first.marker), LINEAGE, (3, 1, true), "a");
+        assert_eq!(judge(Some(first.marker), &second), Verdict::Apply);
+        assert_eq!(judge(Some(second.marker), &second), Verdict::Duplicate);
+    }
+
+    #[test]
+    fn a_new_lineage_goes_on_from_the_marker_that_it_found() {
+        // spec: G-2
+        let found = chunk(None, 900, "a").marker;
+        let restored = Lineage { number: 2, nonce: 6 };
+        let first = chunk_at(Some(found), restored, (901, 0, true), "b");
+        assert_eq!(judge(Some(found), &first), Verdict::Apply);
+        // An epoch number of the old lineage means nothing in the new one.
+        let old = chunk(Some(found), 901, "b");
+        assert_eq!(judge(Some(old.marker), &first), Verdict::Gap);
+    }
+
+    #[test]
+    fn what_may_follow_a_marker() {
+        // spec: K-1, K-7
+        let half = chunk_at(None, LINEAGE, (3, 0, false), "a").marker;
+        let whole = chunk_at(Some(half), LINEAGE, (3, 1, true), "b").marker;
+        let later = Marker { epoch: Epoch(4), chunk: 0, ..whole };
+        assert!(whole.may_follow(Some(half)) && later.may_follow(Some(whole)));
+        assert!(!later.may_follow(Some(half)), "a group is finished first");
+        assert!(!whole.may_follow(Some(whole)) && !half.may_follow(Some(whole)));
+        assert!(!whole.may_follow(None), "a group starts with its first chunk");
+        let older = Marker { lineage: Lineage { number: 0, nonce: 1 }, ..later };
+        assert!(!older.may_follow(Some(whole)), "no older lineage comes back");
+    }
 }

@@ -1,11 +1,10 @@
 //! The manifest: what a snapshot consists of, and everything that is not an
 //! operator's state.
 
-use crate::ids::{Epoch, Generation, Lineage, Offset, SplitId, SplitName};
+use crate::ids::{Epoch, Generation, KeyGroup, Lineage, Offset, SplitId, SplitName};
 use crate::journal::ChainHash;
 use crate::plan::PlanHash;
 use crate::sink::{Marker, SinkShard};
-use crate::snapshot::SnapshotError;
 use crate::time::{Tick, Watermark};
 use std::fmt;
 
@@ -80,8 +79,12 @@ pub struct PartRef {
     pub bytes: u64,
     /// The XXH3-128 of the bytes.
     pub checksum: [u8; 16],
-    /// How many entries it has.
+    /// How many entries it has; at least one.
     pub entries: u64,
+    /// The first key group of which it has an entry.
+    pub first_key_group: KeyGroup,
+    /// The last key group of which it has an entry.
+    pub last_key_group: KeyGroup,
 }
 
 /// The name of a part: unique among all snapshots of a job.
@@ -127,20 +130,78 @@ impl fmt::Display for PartName {
     }
 }
 
-impl Manifest {
-    /// The manifest as bytes, with format version and checksum.
+impl PartName {
+    /// The part that a file name names; `None` if it names none.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        Vec::new()
+    pub fn parse(file_name: &str) -> Option<PartName> {
+        let stem = file_name.strip_suffix(".part")?;
+        let (epoch, rest) = stem.split_once('-')?;
+        let (generation, number) = rest.rsplit_once('-')?;
+        let name = PartName {
+            epoch: Epoch(epoch.parse().ok()?),
+            generation: parse_generation(generation)?,
+            number: number.parse().ok()?,
+        };
+        (name.to_string() == file_name).then_some(name)
     }
+}
 
-    /// What [`Manifest::encode`] wrote.
-    ///
-    /// # Errors
-    /// If the bytes are damaged or of another version.
-    pub fn decode(bytes: &[u8]) -> Result<Manifest, SnapshotError> {
-        let _ = bytes;
-        Err(SnapshotError::Damaged { object: "manifest".into(), what: "no reader yet".into() })
+fn parse_generation(text: &str) -> Option<Generation> {
+    let (number, nonce) = text.split_once('-')?;
+    Some(Generation { number: number.parse().ok()?, nonce: u64::from_str_radix(nonce, 16).ok()? })
+}
+
+/// The name of a manifest. Names of one job sort by age, also as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ManifestName {
+    /// The snapshot's epoch.
+    pub epoch: Epoch,
+    /// The generation that took it: after a crash the same epoch may be saved again.
+    pub generation: Generation,
+}
+
+impl ManifestName {
+    /// The manifest that a file name names; `None` if it names none.
+    #[must_use]
+    pub fn parse(file_name: &str) -> Option<ManifestName> {
+        let (epoch, generation) = file_name.strip_suffix(".manifest")?.split_once('-')?;
+        let epoch = Epoch(epoch.parse().ok()?);
+        let name = ManifestName { epoch, generation: parse_generation(generation)? };
+        (name.to_string() == file_name).then_some(name)
+    }
+}
+
+impl fmt::Display for ManifestName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Generation { number, nonce } = self.generation;
+        write!(f, "{:012}-{number:012}-{nonce:016x}.manifest", self.epoch.0)
+    }
+}
+
+impl SinkState {
+    /// Whether the snapshot, of this lineage, can serve the sink shard if that holds
+    /// `marker`: all rows that the snapshot has behind it must be in the sink, for
+    /// they will not be computed again. A group of which only some chunks are
+    /// applied does not count. A marker of a newer lineage lies behind a seam at
+    /// which the shard was drained or its marker found, and counts.
+    // spec: K-7
+    #[must_use]
+    pub fn can_serve(&self, lineage: Lineage, marker: Option<Marker>) -> bool {
+        let Some(last_rows) = self.last_rows else {
+            return true;
+        };
+        marker.is_some_and(|marker| {
+            marker.lineage.number > lineage.number
+                || (marker.lineage == lineage && marker.last && marker.epoch >= last_rows)
+        })
+    }
+}
+
+impl Manifest {
+    /// The name under which the manifest is stored.
+    #[must_use]
+    pub fn name(&self) -> ManifestName {
+        ManifestName { epoch: self.epoch, generation: self.generation }
     }
 
     /// All parts, in order.

@@ -4,13 +4,16 @@
 //! manifest is there, which is written after all parts are durable. Here are only
 //! the formats; the stores live elsewhere.
 
+mod envelope;
 mod manifest;
+mod manifest_codec;
 mod part;
 
 pub use manifest::{
-    Counter, Manifest, NodeState, PartName, PartRef, SNAPSHOT_VERSION, SinkState, SplitState,
+    Counter, Manifest, ManifestName, NodeState, PartName, PartRef, SNAPSHOT_VERSION, SinkState,
+    SplitState,
 };
-pub use part::{PartEntry, decode_part, encode_part};
+pub use part::{PartEntry, cut_parts, decode_part, encode_part};
 
 /// Why a manifest or a part cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,3 +38,6 @@ pub enum SnapshotError {
         found: u32,
     },
 }
+
+#[cfg(test)]
+mod tests;

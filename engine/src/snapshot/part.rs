@@ -1,8 +1,12 @@
-//! A part: some of the state entries of one node, sorted.
+//! A part: the state entries of one node in a range of key groups, sorted.
 
-use crate::ids::KeyGroup;
+use crate::codec::{DecodeError, Reader, put_bytes, put_list, put_str, put_u32, put_u64};
+use crate::ids::{Epoch, Generation, KeyGroup};
+use crate::snapshot::envelope::{checksum, open, seal};
 use crate::snapshot::{PartName, PartRef, SnapshotError};
 use crate::state::StateEntry;
+
+const MAGIC: [u8; 4] = *b"ABSp";
 
 /// An entry as it was read. Its table is a text of the file; see
 /// [`PartEntry::into_state`].
@@ -23,6 +27,7 @@ impl PartEntry {
     ///
     /// # Errors
     /// The name of the table, if the operator has none of that name.
+    // spec: S-3
     pub fn into_state(self, tables: &[&'static str]) -> Result<StateEntry, String> {
         let Some(table) = tables.iter().find(|table| **table == self.table) else {
             return Err(self.table);
@@ -31,25 +36,167 @@ impl PartEntry {
     }
 }
 
+/// Cuts the entries of a node into pieces of about `bytes_min` bytes and more, at
+/// boundaries of key groups only, so that a part holds whole key groups.
+///
+/// The pieces are in order and hold all entries; none is empty.
+#[must_use]
+pub fn cut_parts(entries: &[StateEntry], bytes_min: usize) -> Vec<&[StateEntry]> {
+    let mut pieces = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (index, entry) in entries.iter().enumerate() {
+        let begins_group = index > 0 && entries[index - 1].key_group != entry.key_group;
+        if begins_group && bytes >= bytes_min {
+            pieces.push(&entries[start..index]);
+            (start, bytes) = (index, 0);
+        }
+        bytes += entry.key.len() + entry.value.as_ref().map_or(0, Vec::len);
+    }
+    if start < entries.len() {
+        pieces.push(&entries[start..]);
+    }
+    pieces
+}
+
 /// A part as bytes, and the reference for the manifest.
 ///
 /// # Panics
-/// If the entries are not sorted by (key group, table, key) without repetition.
+/// If there is no entry, or the entries are not sorted by (key group, table, key)
+/// without repetition.
 #[must_use]
 pub fn encode_part(name: PartName, node: &str, entries: &[StateEntry]) -> (Vec<u8>, PartRef) {
-    let _ = (node, entries);
-    (Vec::new(), PartRef { name, bytes: 0, checksum: [0; 16], entries: 0 })
+    let place = |entry: &StateEntry| (entry.key_group, entry.table);
+    let is_sorted = entries
+        .windows(2)
+        .all(|pair| (place(&pair[0]), &pair[0].key) < (place(&pair[1]), &pair[1].key));
+    assert!(is_sorted, "the entries of {node} are sorted and unique");
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+        panic!("a part of {node} without entries is not written");
+    };
+    let mut tables: Vec<&str> = entries.iter().map(|entry| entry.table).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    let bytes = seal(MAGIC, |out| {
+        put_part_name(out, name);
+        put_str(out, node);
+        put_list(out, &tables, |out, table| put_str(out, table));
+        put_list(out, entries, |out, entry| {
+            let table = tables.binary_search(&entry.table).expect("its table was collected");
+            put_u32(out, u32::from(entry.key_group.0));
+            put_u64(out, table as u64);
+            put_bytes(out, &entry.key);
+            put_value(out, entry.value.as_deref());
+        });
+    });
+    let reference = PartRef {
+        name,
+        bytes: bytes.len() as u64,
+        checksum: checksum(&bytes),
+        entries: entries.len() as u64,
+        first_key_group: first.key_group,
+        last_key_group: last.key_group,
+    };
+    (bytes, reference)
 }
 
 /// The entries of a part, in order.
 ///
 /// # Errors
 /// If the bytes are not those that the manifest names, or do not belong to `node`.
+// spec: S-1
 pub fn decode_part(
     part: &PartRef,
     node: &str,
     bytes: &[u8],
 ) -> Result<Vec<PartEntry>, SnapshotError> {
-    let _ = (part, node, bytes);
-    Ok(Vec::new())
+    let object = part.name.to_string();
+    let damaged = |what: String| SnapshotError::Damaged { object: object.clone(), what };
+    if bytes.len() as u64 != part.bytes {
+        let what = format!("it has {} bytes instead of {}", bytes.len(), part.bytes);
+        return Err(damaged(what));
+    }
+    if checksum(bytes) != part.checksum {
+        return Err(damaged("its checksum is not the one that the manifest names".into()));
+    }
+    let payload = open(&object, MAGIC, bytes)?;
+    let read = read_part(payload).map_err(|error| damaged(error.to_string()))?;
+    if read.name != part.name {
+        return Err(damaged(format!("it says that it is {}", read.name)));
+    }
+    if read.node != node {
+        return Err(damaged(format!("it belongs to {} and not to {node}", read.node)));
+    }
+    let groups = |entry: Option<&PartEntry>| entry.map(|entry| entry.key_group);
+    let is_named = read.entries.len() as u64 == part.entries
+        && groups(read.entries.first()) == Some(part.first_key_group)
+        && groups(read.entries.last()) == Some(part.last_key_group);
+    if !is_named {
+        return Err(damaged("it holds other entries than the manifest says".into()));
+    }
+    Ok(read.entries)
+}
+
+struct ReadPart<'a> {
+    name: PartName,
+    node: &'a str,
+    entries: Vec<PartEntry>,
+}
+
+fn read_part(payload: &[u8]) -> Result<ReadPart<'_>, DecodeError> {
+    let reader = &mut Reader::new(payload);
+    let name = read_part_name(reader)?;
+    let node = reader.str()?;
+    let tables = reader.list(1, |reader| reader.str())?;
+    if !tables.is_sorted_by(|a, b| a < b) {
+        return Err(reader.error("tables out of order"));
+    }
+    let entries = reader.list(4, |reader| read_entry(reader, &tables))?;
+    let is_sorted = entries.is_sorted_by(|a: &PartEntry, b: &PartEntry| {
+        (a.key_group, &a.table, &a.key) < (b.key_group, &b.table, &b.key)
+    });
+    if !is_sorted {
+        return Err(reader.error("entries out of order"));
+    }
+    reader.finish()?;
+    Ok(ReadPart { name, node, entries })
+}
+
+fn read_entry(reader: &mut Reader<'_>, tables: &[&str]) -> Result<PartEntry, DecodeError> {
+    let key_group = u16::try_from(reader.u32()?).map_err(|_| reader.error("no key group"))?;
+    let table = usize::try_from(reader.u64()?).ok().and_then(|index| tables.get(index));
+    let table = table.ok_or_else(|| reader.error("a table that is not listed"))?;
+    let key = reader.bytes()?.to_vec();
+    let value = read_value(reader)?;
+    Ok(PartEntry { key_group: KeyGroup(key_group), table: (*table).to_owned(), key, value })
+}
+
+/// One more than the length, so that 0 stands for an entry that is gone.
+fn put_value(out: &mut Vec<u8>, value: Option<&[u8]>) {
+    let Some(value) = value else {
+        return put_u64(out, 0);
+    };
+    put_u64(out, value.len() as u64 + 1);
+    out.extend_from_slice(value);
+}
+
+fn read_value(reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>, DecodeError> {
+    let Some(length) = reader.u64()?.checked_sub(1) else {
+        return Ok(None);
+    };
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    Ok(Some(reader.take(length)?.to_vec()))
+}
+
+pub(super) fn put_part_name(out: &mut Vec<u8>, name: PartName) {
+    put_u64(out, name.epoch.0);
+    put_u64(out, name.generation.number);
+    out.extend_from_slice(&name.generation.nonce.to_le_bytes());
+    put_u32(out, name.number);
+}
+
+pub(super) fn read_part_name(reader: &mut Reader<'_>) -> Result<PartName, DecodeError> {
+    let epoch = Epoch(reader.u64()?);
+    let number = reader.u64()?;
+    let nonce = u64::from_le_bytes(reader.array()?);
+    Ok(PartName { epoch, generation: Generation { number, nonce }, number: reader.u32()? })
 }

@@ -1,0 +1,399 @@
+//! The filesystem sink: one file for each chunk, exactly once, in a folder from
+//! which consumers may take files away at any time.
+//!
+//! To apply a chunk:
+//! 1. its bytes are written under a temporary name; file and folder are synced;
+//! 2. an intent is appended to the manifest and synced: from here on the chunk
+//!    counts;
+//! 3. the file gets its final name; the folder is synced.
+//!
+//! After a crash the last intent tells how far it came. If its temporary file is
+//! there, step 3 is done now; if it is gone, step 3 was done, wherever the file is by
+//! now. Temporary files without an intent are removed. The manifest holds the marker
+//! because file names cannot: the consumer may have moved them.
+//!
+//! To open the folder, a lock in it is taken, and a new manifest with the
+//! generation's claim and the last intent replaces the old one. So a torn end of the
+//! old one is gone, and what a killed process had written but not synced is durable
+//! before anything is done about it.
+
+use crate::ids::{Generation, SinkId};
+use crate::sink::file_manifest::{FileManifest, Intent, encode_intent};
+use crate::sink::fs::{FsAnswer, FsFailure, FsRequest};
+use crate::sink::{
+    ApplyOutcome, Chunk, ChunkPayload, FailKind, Marker, OpenOutcome, SinkShard, Verdict, judge,
+};
+use bytes::Bytes;
+use std::mem;
+
+/// The name of the manifest.
+pub const MANIFEST: &str = ".anabranch.manifest";
+/// The name of the locked file.
+pub const LOCK: &str = ".anabranch.lock";
+const NEW_MANIFEST: &str = ".anabranch.manifest.tmp";
+const TEMPORARY_START: &str = ".part-";
+const TEMPORARY_END: &str = ".tmp";
+
+/// What the machine wants next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileStep {
+    /// Do this and call [`FileSink::answer`] with what came of it.
+    Request(FsRequest),
+    /// Opening has ended.
+    Opened(OpenOutcome),
+    /// Applying has ended.
+    Applied(ApplyOutcome),
+}
+
+/// The machine of one filesystem sink.
+///
+/// One thing at a time: after `open` or `apply`, requests are answered until an
+/// outcome comes. After any outcome that leaves it unknown what was done, it is
+/// closed and has to be opened again.
+#[derive(Clone, Debug)]
+pub struct FileSink {
+    target: SinkShard,
+    /// What final names end in, such as `.jsonl`.
+    extension: String,
+    generation: Generation,
+    /// The marker as of the last durable intent. Meaningful while open.
+    marker: Option<Marker>,
+    /// How long the manifest is. Meaningful while open.
+    manifest_bytes: u64,
+    state: State,
+    /// What the system said at the last failure.
+    failure: String,
+}
+
+/// Where the machine is. Each state but the first two and `Open` waits for the answer
+/// to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Closed,
+    // Opening, in this order.
+    Locking,
+    Listing,
+    ReadingManifest { names: Vec<String> },
+    WritingManifest { found: Found },
+    SyncingManifest { found: Found },
+    ReplacingManifest { found: Found },
+    SyncingClaim { found: Found },
+    CheckingTemporary { found: Found, intent: Intent },
+    Finishing { found: Found },
+    SyncingFinished { found: Found },
+    RemovingLeftover { found: Found },
+    Open,
+    // Applying, in this order.
+    WritingFile { chunk: Chunk },
+    SyncingFile { chunk: Chunk },
+    SyncingTemporaryName { chunk: Chunk },
+    WritingIntent { intent: Intent },
+    SyncingIntent { intent: Intent },
+    Renaming,
+    SyncingName,
+}
+
+/// What was found in the folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Found {
+    names: Vec<String>,
+    last: Option<Intent>,
+}
+
+impl FileSink {
+    /// A closed sink whose files end in `extension`.
+    #[must_use]
+    pub fn new(sink: SinkId, extension: &str) -> FileSink {
+        FileSink {
+            target: SinkShard { sink, shard: 0 },
+            extension: extension.to_owned(),
+            generation: Generation::default(),
+            marker: None,
+            manifest_bytes: 0,
+            state: State::Closed,
+            failure: String::new(),
+        }
+    }
+
+    /// The marker of the last chunk that counts.
+    ///
+    /// # Panics
+    /// If the sink is not open.
+    #[must_use]
+    pub fn marker(&self) -> Option<Marker> {
+        assert_eq!(self.state, State::Open, "a marker is known while the sink is open");
+        self.marker
+    }
+
+    /// What the system said at the last failure; for a person.
+    #[must_use]
+    pub fn failure(&self) -> &str {
+        &self.failure
+    }
+
+    /// Whether chunks can be applied.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Opens the folder for a generation, also when it was open. Whatever was under
+    /// way is given up; a late answer must not be passed on.
+    // spec: K-3
+    pub fn open(&mut self, generation: Generation) -> FileStep {
+        self.generation = generation;
+        self.marker = None;
+        self.state = State::Locking;
+        let holder = format!("generation {generation}");
+        FileStep::Request(FsRequest::Lock { name: LOCK.into(), holder })
+    }
+
+    /// Applies a chunk.
+    ///
+    /// # Panics
+    /// If the sink is not open, or the chunk belongs to another sink.
+    // spec: K-1, K-2
+    pub fn apply(&mut self, chunk: Chunk) -> FileStep {
+        assert_eq!(self.state, State::Open, "only an open sink applies chunks");
+        assert_eq!(chunk.target(), self.target, "the chunk belongs to this sink");
+        match judge(self.marker, &chunk) {
+            Verdict::Apply => {}
+            Verdict::Duplicate => return FileStep::Applied(ApplyOutcome::Duplicate),
+            Verdict::Gap => {
+                return FileStep::Applied(ApplyOutcome::Gap { found: self.marker });
+            }
+            Verdict::Diverged => {
+                let found = self.marker.expect("only a marker diverges");
+                return FileStep::Applied(ApplyOutcome::Diverged { found });
+            }
+        }
+        let name = temporary_name(&self.final_name(&chunk.marker));
+        let ChunkPayload::Bytes { data, .. } = &chunk.payload;
+        let bytes = data.clone();
+        self.state = State::WritingFile { chunk };
+        FileStep::Request(FsRequest::Write { name, bytes })
+    }
+
+    /// Takes what came of the last request.
+    ///
+    /// # Panics
+    /// If there was no request, or the answer is of another kind.
+    pub fn answer(&mut self, answer: FsAnswer) -> FileStep {
+        if let FsAnswer::Failed { kind, what } = answer {
+            self.failure = what;
+            return self.fail(kind);
+        }
+        match mem::replace(&mut self.state, State::Closed) {
+            State::Closed | State::Open => panic!("an answer to no request: {answer:?}"),
+            State::Locking => self.ask(State::Listing, FsRequest::List),
+            State::Listing => self.look_for_manifest(answer),
+            State::ReadingManifest { names } => self.read_manifest(names, answer),
+            State::WritingManifest { found } => {
+                let name = NEW_MANIFEST.into();
+                self.ask(State::SyncingManifest { found }, FsRequest::SyncFile { name })
+            }
+            State::SyncingManifest { found } => {
+                let (from, to) = (NEW_MANIFEST.into(), MANIFEST.into());
+                self.ask(State::ReplacingManifest { found }, FsRequest::Rename { from, to })
+            }
+            State::ReplacingManifest { found } => {
+                self.ask(State::SyncingClaim { found }, FsRequest::SyncDir)
+            }
+            State::SyncingClaim { found } => self.look_for_temporary(found),
+            State::CheckingTemporary { found, intent } => {
+                self.check_temporary(found, intent, answer)
+            }
+            State::Finishing { found } => {
+                self.ask(State::SyncingFinished { found }, FsRequest::SyncDir)
+            }
+            State::SyncingFinished { found } | State::RemovingLeftover { found } => {
+                self.remove_leftovers(found)
+            }
+            State::WritingFile { chunk } => {
+                let name = temporary_name(&self.final_name(&chunk.marker));
+                self.ask(State::SyncingFile { chunk }, FsRequest::SyncFile { name })
+            }
+            State::SyncingFile { chunk } => {
+                self.ask(State::SyncingTemporaryName { chunk }, FsRequest::SyncDir)
+            }
+            State::SyncingTemporaryName { chunk } => self.write_intent(&chunk),
+            State::WritingIntent { intent } => {
+                let name = MANIFEST.into();
+                self.ask(State::SyncingIntent { intent }, FsRequest::SyncFile { name })
+            }
+            State::SyncingIntent { intent } => {
+                self.marker = Some(intent.marker);
+                let (from, to) = (intent.temporary, intent.name);
+                self.ask(State::Renaming, FsRequest::Rename { from, to })
+            }
+            State::Renaming => self.ask(State::SyncingName, FsRequest::SyncDir),
+            State::SyncingName => {
+                self.state = State::Open;
+                FileStep::Applied(ApplyOutcome::Applied)
+            }
+        }
+    }
+
+    fn ask(&mut self, state: State, request: FsRequest) -> FileStep {
+        self.state = state;
+        FileStep::Request(request)
+    }
+
+    fn end_opening(&mut self, outcome: OpenOutcome) -> FileStep {
+        self.state = State::Closed;
+        FileStep::Opened(outcome)
+    }
+
+    fn look_for_manifest(&mut self, answer: FsAnswer) -> FileStep {
+        let FsAnswer::Names(mut names) = answer else {
+            panic!("a list is answered by names, not by {answer:?}");
+        };
+        names.sort_unstable();
+        if names.iter().any(|name| name == MANIFEST) {
+            let name = MANIFEST.into();
+            return self.ask(State::ReadingManifest { names }, FsRequest::Read { name });
+        }
+        self.claim(names, FileManifest::default())
+    }
+
+    fn read_manifest(&mut self, names: Vec<String>, answer: FsAnswer) -> FileStep {
+        match FileManifest::decode(&data_of(answer)) {
+            Ok(manifest) => self.claim(names, manifest),
+            Err(error) => {
+                let what = format!("{MANIFEST}: {error}");
+                self.end_opening(OpenOutcome::Damaged { what })
+            }
+        }
+    }
+
+    /// Claims the folder by a manifest that replaces the one that was found.
+    // spec: G-1, K-3
+    fn claim(&mut self, names: Vec<String>, manifest: FileManifest) -> FileStep {
+        if let Some(by) = manifest.claim
+            && by != self.generation
+            && by.number >= self.generation.number
+        {
+            return self.end_opening(OpenOutcome::Fenced { by });
+        }
+        let last = manifest.last;
+        let claimed = FileManifest { claim: Some(self.generation), last: last.clone() };
+        let bytes = Bytes::from(claimed.encode());
+        self.manifest_bytes = bytes.len() as u64;
+        self.marker = last.as_ref().map(|intent| intent.marker);
+        let name = NEW_MANIFEST.into();
+        let found = Found { names, last };
+        self.ask(State::WritingManifest { found }, FsRequest::Write { name, bytes })
+    }
+
+    /// The claim is durable, and with it the last intent: finishes that.
+    fn look_for_temporary(&mut self, mut found: Found) -> FileStep {
+        let open = found.last.take().filter(|intent| found.names.contains(&intent.temporary));
+        let Some(intent) = open else {
+            return self.remove_leftovers(found);
+        };
+        let name = intent.temporary.clone();
+        self.ask(State::CheckingTemporary { found, intent }, FsRequest::Read { name })
+    }
+
+    /// The bytes were durable before the intent was written; so other bytes mean
+    /// that somebody changed them.
+    fn check_temporary(&mut self, mut found: Found, intent: Intent, answer: FsAnswer) -> FileStep {
+        let bytes = data_of(answer);
+        let is_whole = bytes.len() as u64 == intent.length && crc32fast::hash(&bytes) == intent.crc;
+        if !is_whole {
+            let what = format!("{} holds other bytes than were written", intent.temporary);
+            return self.end_opening(OpenOutcome::Damaged { what });
+        }
+        found.names.retain(|name| *name != intent.temporary);
+        let (from, to) = (intent.temporary, intent.name);
+        self.ask(State::Finishing { found }, FsRequest::Rename { from, to })
+    }
+
+    /// Removes temporary files for which no intent was written, one at a time.
+    fn remove_leftovers(&mut self, mut found: Found) -> FileStep {
+        while let Some(name) = found.names.pop() {
+            if name.starts_with(TEMPORARY_START) && name.ends_with(TEMPORARY_END) {
+                return self.ask(State::RemovingLeftover { found }, FsRequest::Remove { name });
+            }
+        }
+        self.state = State::Open;
+        FileStep::Opened(OpenOutcome::Opened { marker: self.marker })
+    }
+
+    fn write_intent(&mut self, chunk: &Chunk) -> FileStep {
+        let ChunkPayload::Bytes { data, .. } = &chunk.payload;
+        let name = self.final_name(&chunk.marker);
+        let intent = Intent {
+            predecessor: chunk.predecessor,
+            marker: chunk.marker,
+            temporary: temporary_name(&name),
+            name,
+            length: data.len() as u64,
+            crc: crc32fast::hash(data),
+        };
+        let at = self.manifest_bytes;
+        let bytes = Bytes::from(encode_intent(&intent, at));
+        self.manifest_bytes += bytes.len() as u64;
+        let name = MANIFEST.into();
+        self.ask(State::WritingIntent { intent }, FsRequest::Append { name, at, bytes })
+    }
+
+    /// Ends what was under way. Before the intent is written, nothing was done that
+    /// counts; afterwards only opening again can tell.
+    // spec: F-2, K-4
+    fn fail(&mut self, kind: FsFailure) -> FileStep {
+        let certain = match kind {
+            FsFailure::Denied => FailKind::Rejected,
+            FsFailure::Locked | FsFailure::Moved | FsFailure::NoSpace => FailKind::Transient,
+            FsFailure::NotFound | FsFailure::Other => FailKind::Transient,
+        };
+        match mem::replace(&mut self.state, State::Closed) {
+            State::Closed | State::Open => panic!("a failure of no request: {}", self.failure),
+            State::Locking if kind == FsFailure::Locked => {
+                FileStep::Opened(OpenOutcome::Locked { by: self.failure.clone() })
+            }
+            State::Locking
+            | State::Listing
+            | State::ReadingManifest { .. }
+            | State::WritingManifest { .. }
+            | State::SyncingManifest { .. }
+            | State::ReplacingManifest { .. }
+            | State::SyncingClaim { .. }
+            | State::CheckingTemporary { .. }
+            | State::Finishing { .. }
+            | State::SyncingFinished { .. }
+            | State::RemovingLeftover { .. } => FileStep::Opened(OpenOutcome::Failed(certain)),
+            State::WritingFile { .. }
+            | State::SyncingFile { .. }
+            | State::SyncingTemporaryName { .. } => {
+                self.state = State::Open;
+                FileStep::Applied(ApplyOutcome::Failed(certain))
+            }
+            State::WritingIntent { .. }
+            | State::SyncingIntent { .. }
+            | State::Renaming
+            | State::SyncingName => FileStep::Applied(ApplyOutcome::Failed(FailKind::Unknown)),
+        }
+    }
+
+    /// The final name of a chunk's file: names sort in the order of the chunks. Only
+    /// the chunks of a group that has several carry their number.
+    fn final_name(&self, marker: &Marker) -> String {
+        let (lineage, epoch, extension) = (marker.lineage.number, marker.epoch.0, &self.extension);
+        if marker.chunk == 0 && marker.last {
+            return format!("part-{lineage:04}-{epoch:012}{extension}");
+        }
+        format!("part-{lineage:04}-{epoch:012}-{:05}{extension}", marker.chunk)
+    }
+}
+
+fn temporary_name(final_name: &str) -> String {
+    format!(".{final_name}{TEMPORARY_END}")
+}
+
+fn data_of(answer: FsAnswer) -> Bytes {
+    let FsAnswer::Data(bytes) = answer else {
+        panic!("a read is answered by data, not by {answer:?}");
+    };
+    bytes
+}

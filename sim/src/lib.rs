@@ -1,1 +1,3 @@
 //! The deterministic simulator of the whole engine.
+
+pub mod disk;

@@ -342,11 +342,8 @@ impl FileSink {
     /// counts; afterwards only opening again can tell.
     // spec: F-2, K-4
     fn fail(&mut self, kind: FsFailure) -> FileStep {
-        let certain = match kind {
-            FsFailure::Denied => FailKind::Rejected,
-            FsFailure::Locked | FsFailure::Moved | FsFailure::NoSpace => FailKind::Transient,
-            FsFailure::NotFound | FsFailure::Other => FailKind::Transient,
-        };
+        let certain =
+            if kind == FsFailure::Denied { FailKind::Rejected } else { FailKind::Transient };
         match mem::replace(&mut self.state, State::Closed) {
             State::Closed | State::Open => panic!("a failure of no request: {}", self.failure),
             State::Locking if kind == FsFailure::Locked => {

@@ -79,6 +79,12 @@ pub struct Monotonic(pub i64);
 )]
 pub struct WallClock(pub i64);
 
+/// Whether the name is one of the time zone database that the binary carries.
+#[must_use]
+pub fn is_zone(name: &str) -> bool {
+    name.parse::<chrono_tz::Tz>().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ mod element;
 mod eval;
 mod ir;
 
+pub(crate) use cast::time as cast_time;
 pub use cast::{Cast, format_value, is_castable};
 pub use compile::{CompileError, CompiledExpr};
 pub use constant::{scalar_array, value_at};

@@ -2,6 +2,7 @@
 
 use super::kernel::{CallInput, Failure, RowResult, fail, primitive_rows};
 use super::registry::{Family, Function, RuleInput};
+use super::timespan;
 use super::typing::{Ruled, adjusted_decimal, as_decimal, wider_integer};
 use crate::expr::{ErrorKind, Evaluated};
 use crate::types::{SqlType, decimal};
@@ -19,16 +20,16 @@ pub(super) const TABLE: &[Function] = &[
     Function::new(
         Family::Arithmetic,
         "+",
-        &["NUMERIC + NUMERIC"],
-        "The sum; an integer that does not fit fails the row.",
+        &["NUMERIC + NUMERIC", "TIMESTAMP + INTERVAL", "INTERVAL + INTERVAL"],
+        "The sum, or the time moved by a span; an integer that does not fit fails the row.",
         |input| operator_rule(input, Operator::Add),
         |input| evaluate(input, Operator::Add),
     ),
     Function::new(
         Family::Arithmetic,
         "-",
-        &["NUMERIC - NUMERIC"],
-        "The difference; an integer that does not fit fails the row.",
+        &["NUMERIC - NUMERIC", "TIMESTAMP - INTERVAL", "INTERVAL - INTERVAL"],
+        "The difference, or the time moved back by a span; an integer that does not fit fails the row.",
         |input| operator_rule(input, Operator::Subtract),
         |input| evaluate(input, Operator::Subtract),
     ),
@@ -90,6 +91,11 @@ impl Operator {
 
 fn operator_rule(input: &RuleInput<'_>, operator: Operator) -> Ruled {
     input.count(2, 2)?;
+    if matches!(operator, Operator::Add | Operator::Subtract)
+        && let Some(ruled) = timespan::span_rule(input, operator == Operator::Subtract)
+    {
+        return ruled;
+    }
     let (left, right) = match (input.sql(0), input.sql(1)) {
         (SqlType::Null, SqlType::Null) => (&SqlType::Int, &SqlType::Int),
         (SqlType::Null, other) | (other, SqlType::Null) => (other, other),
@@ -106,7 +112,12 @@ fn operator_rule(input: &RuleInput<'_>, operator: Operator) -> Ruled {
     }
     if let (Some(a), Some(b)) = (as_decimal(left), as_decimal(right)) {
         let decimal = |(precision, scale)| SqlType::Decimal { precision, scale };
-        return Ok(input.typed(vec![decimal(a), decimal(b)], decimal_result(operator, a, b)));
+        let result = match (operator, a, b) {
+            // Without digits behind the point the rest has the divisor's type.
+            (Operator::Remainder, (_, 0), (_, 0)) => right.clone(),
+            _ => decimal_result(operator, a, b),
+        };
+        return Ok(input.typed(vec![decimal(a), decimal(b)], result));
     }
     if operator == Operator::Remainder {
         return Err(format!("{left} % {right} is not defined for approximate numbers"));
@@ -115,9 +126,12 @@ fn operator_rule(input: &RuleInput<'_>, operator: Operator) -> Ruled {
     Ok(input.typed(vec![result.clone(), result.clone()], result))
 }
 
+/// Of a FLOAT and a DOUBLE Flink takes the left one's type; a DECIMAL beside either
+/// makes a DOUBLE.
 fn approximate_result(left: &SqlType, right: &SqlType) -> SqlType {
-    let double = |ty: &SqlType| matches!(ty, SqlType::Double | SqlType::Decimal { .. });
-    if double(left) || double(right) { SqlType::Double } else { SqlType::Float }
+    let decimal = |ty: &SqlType| matches!(ty, SqlType::Decimal { .. });
+    let first = if left.is_approximate() { left } else { right };
+    if decimal(left) || decimal(right) { SqlType::Double } else { first.clone() }
 }
 
 /// The digits of the result of an operator on decimals.
@@ -148,7 +162,10 @@ fn evaluate(input: &CallInput<'_>, operator: Operator) -> Evaluated {
         SqlType::BigInt => narrowed(integers::<Int64Type>(input, operator), input),
         SqlType::Float => floats::<Float32Type>(input, operator),
         SqlType::Double => floats::<Float64Type>(input, operator),
-        _ => decimals(input, operator),
+        ty if !matches!(ty, SqlType::Decimal { .. }) => {
+            timespan::plus_span(input, operator == Operator::Subtract)
+        }
+        _ => narrowed(decimals(input, operator), input),
     }
 }
 
@@ -158,7 +175,7 @@ fn narrowed(found: Evaluated, input: &CallInput<'_>) -> Evaluated {
     if *found.array.data_type() == wanted {
         return found;
     }
-    let array = arrow_cast::cast(&found.array, &wanted).expect("integers cast to integers");
+    let array = arrow_cast::cast(&found.array, &wanted).expect("numbers cast to integers");
     Evaluated { array, errors: found.errors }
 }
 
@@ -227,7 +244,8 @@ fn decimals(input: &CallInput<'_>, operator: Operator) -> Evaluated {
     };
     let left = input.args[0].primitives::<Decimal128Type>();
     let right = input.args[1].primitives::<Decimal128Type>();
-    primitive_rows::<Decimal128Type>(input.rows, &input.result.sql, |row| {
+    let ty = SqlType::Decimal { precision, scale };
+    primitive_rows::<Decimal128Type>(input.rows, &ty, |row| {
         let (Some(a), Some(b)) = (left.get(row), right.get(row)) else { return Ok(None) };
         let ((a, b), zero) = (((a, sa), (b, sb)), b == 0);
         Ok(match operator {

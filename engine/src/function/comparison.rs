@@ -17,8 +17,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 pub(super) const TABLE: &[Function] = &[
-    comparison("=", &["ANY = ANY"], "Whether both values are equal.", |i| compare(i, Operator::Eq)),
-    comparison("<>", &["ANY <> ANY"], "Whether the values differ.", |i| compare(i, Operator::Ne)),
+    equality("=", &["ANY = ANY"], "Whether both values are equal.", |i| compare(i, Operator::Eq)),
+    equality("<>", &["ANY <> ANY"], "Whether the values differ.", |i| compare(i, Operator::Ne)),
     comparison("<", &["ANY < ANY"], "Whether the left value is smaller.", |i| {
         compare(i, Operator::Lt)
     }),
@@ -56,6 +56,15 @@ const fn comparison(
     kernel: super::KernelFn,
 ) -> Function {
     Function::new(Family::Comparison, name, signatures, doc, comparison_rule, kernel)
+}
+
+const fn equality(
+    name: &'static str,
+    signatures: &'static [&'static str],
+    doc: &'static str,
+    kernel: super::KernelFn,
+) -> Function {
+    Function::new(Family::Comparison, name, signatures, doc, equality_rule, kernel)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +110,18 @@ fn comparison_rule(input: &RuleInput<'_>) -> Ruled {
     Ok(input.typed(args, SqlType::Boolean))
 }
 
+/// As Flink, equality does not read a text as a number.
+fn equality_rule(input: &RuleInput<'_>) -> Ruled {
+    input.count(2, 2)?;
+    let (left, right) = (input.sql(0), input.sql(1));
+    if (left.is_text() && right.is_numeric()) || (left.is_numeric() && right.is_text()) {
+        return Err(format!("{left} and {right} are not equated; CAST one of them"));
+    }
+    comparison_rule(input)
+}
+
 fn distinct_rule(input: &RuleInput<'_>) -> Ruled {
-    let mut typed = comparison_rule(input)?;
+    let mut typed = equality_rule(input)?;
     typed.result.nullable = false;
     Ok(typed)
 }
@@ -126,7 +145,7 @@ fn comparable(left: &SqlType, right: &SqlType) -> Option<Vec<SqlType>> {
     if left.is_text() && right.is_text() {
         return Some(vec![left.clone(), right.clone()]);
     }
-    let parsed = |ty: &SqlType| ty.is_numeric() || is_temporal(ty) || *ty == SqlType::Boolean;
+    let parsed = |ty: &SqlType| ty.is_numeric() || is_temporal(ty);
     let common = match (left, right) {
         // A text beside a number or a time is read as one.
         (text, other) | (other, text) if text.is_text() && parsed(other) => other.clone(),

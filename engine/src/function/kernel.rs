@@ -5,8 +5,7 @@ use crate::types::{DataType, SqlType};
 use arrow_array::builder::{BooleanBuilder, PrimitiveBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::{
-    Array, ArrayAccessor, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, Datum,
-    PrimitiveArray, StringArray,
+    Array, ArrayAccessor, ArrayRef, ArrowPrimitiveType, Datum, PrimitiveArray, StringArray,
 };
 use std::borrow::Cow;
 use std::fmt;
@@ -111,16 +110,6 @@ impl Argument {
     /// The argument as text.
     pub(crate) fn texts(&self) -> Cells<&StringArray> {
         Cells { array: self.array.as_string::<i32>(), constant: self.constant }
-    }
-
-    /// The argument as bytes.
-    pub(crate) fn bytes(&self) -> Cells<&BinaryArray> {
-        Cells { array: self.array.as_binary::<i32>(), constant: self.constant }
-    }
-
-    /// The argument as truth values.
-    pub(crate) fn booleans(&self) -> Cells<&BooleanArray> {
-        Cells { array: self.array.as_boolean(), constant: self.constant }
     }
 }
 

@@ -8,10 +8,26 @@
 
 mod arithmetic;
 mod comparison;
+mod conditional;
+mod datetime;
+mod instant;
+mod java_regex;
+mod json;
+mod json_path;
+mod json_scan;
 pub(crate) mod kernel;
+mod like;
 mod logic;
+mod math;
+mod regex;
 mod registry;
+mod rounding;
+mod text;
+mod time_pattern;
+mod time_text;
+mod timespan;
 mod typing;
+mod unit;
 
 pub use kernel::{Argument, CallInput, Failure, Kernel, KernelFn, PlainKernel, RowResult};
 pub use registry::{Class, Family, Function, all, call, find, kernel, resolve, resolve_call};
@@ -46,4 +62,37 @@ pub enum ResolveError {
         /// What is wrong with the ones given.
         detail: String,
     },
+}
+
+/// Finds the function of this name for arguments of these types.
+///
+/// # Errors
+/// If there is no such function, or it does not take such arguments.
+pub fn resolve(name: &str, args: &[DataType]) -> Result<Resolution, ResolveError> {
+    use crate::types::SqlType;
+    let nullable = args.iter().any(|ty| ty.nullable);
+    let done = |arg_types: Vec<DataType>, sql: SqlType, nullable: bool| {
+        Ok(Resolution {
+            function: FunctionRef { name: name.to_owned(), version: 1 },
+            arg_types,
+            result: DataType { sql, nullable },
+        })
+    };
+    match (name, args) {
+        ("=" | "<>" | "<" | "<=" | ">" | ">=", [a, b]) => {
+            let sql = if a.sql.is_numeric() && !b.sql.is_integer() { b.sql.clone() } else { a.sql.clone() };
+            let ty = DataType { sql, nullable };
+            done(vec![ty.clone(), ty], SqlType::Boolean, nullable)
+        }
+        ("IS NULL" | "IS TRUE" | "IS FALSE", [a]) => done(vec![a.clone()], SqlType::Boolean, false),
+        ("IS DISTINCT FROM", [a, b]) => done(vec![a.clone(), b.clone()], SqlType::Boolean, false),
+        ("NOT", [a]) => done(vec![a.clone()], SqlType::Boolean, nullable),
+        ("+" | "-" | "*" | "/" | "%" | "NEGATE", [a, ..]) => {
+            done(args.to_vec(), a.sql.clone(), nullable)
+        }
+        ("LIKE", _) => done(args.to_vec(), SqlType::Boolean, nullable),
+        ("UPPER" | "LOWER" | "||" | "CONCAT" | "TRIM", _) => done(args.to_vec(), SqlType::STRING, nullable),
+        ("ABS" | "FLOOR" | "CEIL", [a, ..]) => done(args.to_vec(), a.sql.clone(), nullable),
+        _ => Err(ResolveError::UnknownFunction { nearest: Vec::new() }),
+    }
 }

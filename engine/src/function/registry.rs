@@ -2,7 +2,11 @@
 
 use super::kernel::{Kernel, KernelFn, PlainKernel};
 use super::typing::Typed;
-use super::{Resolution, ResolveError, arithmetic, comparison, logic};
+use super::{Resolution, ResolveError};
+use super::{
+    arithmetic, comparison, conditional, datetime, instant, json, like, logic, math, regex, text,
+    time_text, timespan,
+};
 use crate::expr::{CastMode, Expr, ExprKind, FunctionRef};
 use crate::types::{DataType, Value};
 use std::sync::Arc;
@@ -130,7 +134,21 @@ impl Function {
 }
 
 /// The tables of all families.
-static TABLES: &[&[Function]] = &[arithmetic::TABLE, comparison::TABLE, logic::TABLE];
+static TABLES: &[&[Function]] = &[
+    arithmetic::TABLE,
+    comparison::TABLE,
+    logic::TABLE,
+    math::TABLE,
+    text::TABLE,
+    like::TABLE,
+    regex::TABLE,
+    datetime::TABLE,
+    timespan::TABLE,
+    time_text::TABLE,
+    instant::TABLE,
+    json::TABLE,
+    conditional::TABLE,
+];
 
 /// All functions, by family.
 pub fn all() -> impl Iterator<Item = &'static Function> {

@@ -87,10 +87,9 @@ proptest! {
 
 #[test]
 fn a_quotient_is_rounded_twice_as_in_flink() {
-    // The exact quotient lies just below a middle; 38 significant digits reach it.
-    let left = (power_of_ten(37) * 5 - 1, 37);
-    let right = (power_of_ten(0), 0);
-    assert_eq!(divide(left, right, 38, 0), Some(0));
+    // The exact quotient is 5 * 10^36 + 6/13, which 38 digits show as ... .5.
+    let left = (power_of_ten(36) * 65 + 6, 0);
+    assert_eq!(divide(left, (13, 0), 38, 0), Some(power_of_ten(36) * 5 + 1));
     assert_eq!(divide((2, 0), (3, 0), 38, 6), Some(666_667));
     assert_eq!(
         divide((1, 0), (3, 0), 38, 38),

@@ -1,0 +1,174 @@
+//! The columns that an expression can name.
+
+use super::group::Group;
+use super::{Binder, Bound, Relation};
+use crate::codes;
+use crate::nearest::nearest;
+use crate::plan::{DraftId, Graph};
+use anabranch_engine::diagnostic::Span;
+use anabranch_engine::expr::{Expr, ExprKind};
+use anabranch_engine::types::{DataType, SqlType};
+use sqlparser::ast::Ident;
+
+/// What an expression sees.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    pub(crate) columns: Vec<ScopeColumn>,
+    /// The name before the dot.
+    pub(crate) qualifier: Option<String>,
+    /// The column that is the rows' event time.
+    pub(crate) time: Option<usize>,
+    /// The groups, while an expression over them is bound.
+    pub(crate) group: Option<Group>,
+    /// Where the expression stands, for messages: `WHERE`, `GROUP BY`, …
+    pub(crate) clause: &'static str,
+    /// Aliases of the SELECT list, for advice.
+    pub(crate) aliases: Vec<String>,
+}
+
+/// A column of the input.
+#[derive(Clone, Debug)]
+pub(crate) struct ScopeColumn {
+    pub(crate) name: String,
+    pub(crate) ty: DataType,
+}
+
+impl Scope {
+    /// The columns of a relation.
+    pub(crate) fn of(relation: &Relation, graph: &Graph, clause: &'static str) -> Scope {
+        Scope::over(relation.node, &relation.names, relation.qualifier.clone(), graph, clause)
+    }
+
+    /// The columns of a node under these names.
+    pub(crate) fn over(
+        node: DraftId,
+        names: &[String],
+        qualifier: Option<String>,
+        graph: &Graph,
+        clause: &'static str,
+    ) -> Scope {
+        let draft = graph.node(node);
+        let columns = names.iter().zip(&draft.schema.fields);
+        let columns =
+            columns.map(|(name, field)| ScopeColumn { name: name.clone(), ty: field.ty.clone() });
+        Scope {
+            columns: columns.collect(),
+            qualifier,
+            time: draft.time,
+            group: None,
+            clause,
+            aliases: Vec::new(),
+        }
+    }
+
+    /// No columns at all.
+    pub(crate) fn empty(clause: &'static str) -> Scope {
+        Scope {
+            columns: Vec::new(),
+            qualifier: None,
+            time: None,
+            group: None,
+            clause,
+            aliases: Vec::new(),
+        }
+    }
+
+    fn positions(&self, name: &str) -> Vec<usize> {
+        let named = self.columns.iter().enumerate().filter(|(_, column)| column.name == name);
+        named.map(|(index, _)| index).collect()
+    }
+}
+
+impl Binder<'_> {
+    /// A column by its name.
+    pub(crate) fn column(&mut self, scope: &Scope, ident: &Ident) -> Bound<usize> {
+        match scope.positions(&ident.value).as_slice() {
+            [only] => Ok(*only),
+            [] => Err(self.unknown_column(scope, ident)),
+            several => {
+                let count = several.len();
+                let message = format!("`{}` is the name of {count} columns", ident.value);
+                let help = "give them different names with AS in the query below";
+                let span = self.ident_span(ident);
+                Err(self.error_help(codes::AMBIGUOUS_COLUMN, span, message, help))
+            }
+        }
+    }
+
+    fn unknown_column(&mut self, scope: &Scope, ident: &Ident) -> super::Reported {
+        let name = ident.value.as_str();
+        let span = self.ident_span(ident);
+        let names = scope.columns.iter().map(|column| column.name.as_str());
+        let help = if scope.aliases.iter().any(|alias| alias == name) {
+            format!("an alias of SELECT is not known in {}: repeat its expression", scope.clause)
+        } else if let Some(near) = nearest(name, names.clone()) {
+            format!("did you mean `{near}`?")
+        } else if scope.columns.is_empty() {
+            "there are no columns here".to_owned()
+        } else {
+            let shown: Vec<String> = names.take(12).map(|name| format!("`{name}`")).collect();
+            format!("the columns are {}", shown.join(", "))
+        };
+        let message = format!("unknown column `{name}`");
+        self.error_help(codes::UNKNOWN_COLUMN, span, message, help)
+    }
+
+    /// `a.b.c`: a column of a table, then fields of rows.
+    pub(crate) fn compound(&mut self, scope: &mut Scope, parts: &[Ident]) -> Bound<Expr> {
+        let (first, mut rest) = match parts {
+            [] => return Err(self.error(codes::SYNTAX, self.place, "expected a name")),
+            [qualifier, column, fields @ ..]
+                if scope.qualifier.as_deref() == Some(qualifier.value.as_str())
+                    && !scope.positions(&column.value).is_empty() =>
+            {
+                (column, fields)
+            }
+            [qualifier, column, ..]
+                if scope.qualifier.as_deref() == Some(qualifier.value.as_str())
+                    && scope.positions(&qualifier.value).is_empty() =>
+            {
+                return Err(self.unknown_column(scope, column));
+            }
+            [first, rest @ ..] => (first, rest),
+        };
+        if scope.positions(&first.value).is_empty() && !rest.is_empty() {
+            let known = scope.qualifier.clone();
+            let message = format!("unknown table or column `{}`", first.value);
+            let help = match known {
+                Some(known) => format!("the rows here are called `{known}`"),
+                None => "leave the name before the dot out".to_owned(),
+            };
+            let span = self.ident_span(first);
+            return Err(self.error_help(codes::UNKNOWN_COLUMN, span, message, help));
+        }
+        let index = self.column(scope, first)?;
+        let mut expr = self.column_value(scope, index, self.ident_span(first))?;
+        while let Some((field, after)) = rest.split_first() {
+            expr = self.field(expr, field)?;
+            rest = after;
+        }
+        Ok(expr)
+    }
+
+    /// A field of a row.
+    pub(crate) fn field(&mut self, input: Expr, name: &Ident) -> Bound<Expr> {
+        let span = self.ident_span(name);
+        let SqlType::Row(fields) = &input.ty.sql else {
+            let message = format!("`.{}` on a value of type {}", name.value, input.ty.sql);
+            let help = "only a ROW has fields";
+            return Err(self.error_help(codes::WRONG_ARGUMENTS, span, message, help));
+        };
+        let Some(index) = fields.iter().position(|field| field.name == name.value) else {
+            let help = match nearest(&name.value, fields.iter().map(|f| f.name.as_str())) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the row is {}", input.ty.sql),
+            };
+            let message = format!("the row has no field `{}`", name.value);
+            return Err(self.error_help(codes::UNKNOWN_COLUMN, span, message, help));
+        };
+        let ty = &fields[index].ty;
+        let ty = DataType { sql: ty.sql.clone(), nullable: ty.nullable || input.ty.nullable };
+        let span = Span::to(input.span, span);
+        Ok(Expr { kind: ExprKind::Field { input: Box::new(input), index }, ty, span })
+    }
+}

@@ -1,0 +1,94 @@
+//! Places in the SQL text: bytes, lines and columns.
+
+use anabranch_engine::diagnostic::Span;
+use sqlparser::tokenizer::{Location, Span as TokenSpan};
+
+/// A line and a column, both counted from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LineColumn {
+    /// The line.
+    pub line: usize,
+    /// The character within the line.
+    pub column: usize,
+}
+
+/// Turns bytes of a text into lines and columns, and back.
+#[derive(Clone, Debug)]
+pub struct LineIndex<'a> {
+    text: &'a str,
+    /// The byte at which each line starts.
+    starts: Vec<usize>,
+}
+
+impl<'a> LineIndex<'a> {
+    /// Reads the text once.
+    #[must_use]
+    pub fn new(text: &'a str) -> LineIndex<'a> {
+        let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        LineIndex { text, starts: std::iter::once(0).chain(after_breaks).collect() }
+    }
+
+    /// The line and column of a byte; of the end if the text is shorter.
+    #[must_use]
+    pub fn position(&self, byte: u32) -> LineColumn {
+        let byte = (byte as usize).min(self.text.len());
+        let line = self.starts.partition_point(|start| *start <= byte).saturating_sub(1);
+        let start = self.starts.get(line).copied().unwrap_or(0);
+        let before = self.text.get(start..byte).unwrap_or("");
+        LineColumn { line: line + 1, column: before.chars().count() + 1 }
+    }
+
+    /// The text of a line, counted from 1, without its break.
+    #[must_use]
+    pub fn line(&self, line: usize) -> &'a str {
+        self.text.lines().nth(line.saturating_sub(1)).unwrap_or("")
+    }
+
+    /// The byte after the word or character that starts at `start`.
+    pub(crate) fn token_end(&self, start: usize) -> usize {
+        let rest = self.text.get(start..).unwrap_or("");
+        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$');
+        match word.unwrap_or(rest.len()) {
+            0 => start + rest.chars().next().map_or(0, char::len_utf8),
+            length => start + length,
+        }
+    }
+
+    /// The bytes that a span of tokens covers.
+    pub(crate) fn span(&self, span: TokenSpan) -> Span {
+        if span.start.line == 0 {
+            return Span::default();
+        }
+        Span::new(self.byte(span.start), self.byte(span.end))
+    }
+
+    /// The byte at a location that the tokenizer gave.
+    pub(crate) fn byte(&self, location: Location) -> usize {
+        let Some(line) = (location.line as usize).checked_sub(1) else { return 0 };
+        let Some(start) = self.starts.get(line) else { return self.text.len() };
+        let rest = self.text.get(*start..).unwrap_or("");
+        let column = (location.column as usize).saturating_sub(1);
+        match rest.char_indices().nth(column) {
+            Some((offset, _)) => start + offset,
+            None => self.text.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_and_lines_count_breaks() {
+        let index = LineIndex::new("SELECT 'ä',\nb");
+        let column = |byte| (index.position(byte).line, index.position(byte).column);
+        assert_eq!(column(0), (1, 1));
+        assert_eq!(column(11), (1, 11));
+        assert_eq!(column(13), (2, 1));
+        assert_eq!(column(99), (2, 2));
+        assert_eq!(index.byte(Location { line: 1, column: 11 }), 11);
+        assert_eq!(index.byte(Location { line: 2, column: 1 }), 13);
+        assert_eq!(index.line(2), "b");
+    }
+}

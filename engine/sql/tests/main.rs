@@ -1,0 +1,3 @@
+//! Whole texts through the compiler; see the modules.
+
+mod plans;

@@ -6,13 +6,28 @@
 // spec: E-5, E-6
 
 mod count;
+mod decimal;
+mod distinct;
+mod exact;
+mod extreme;
+mod float;
 mod integer;
+mod limbs;
+mod picked;
+mod round;
 
 use crate::expr::Evaluated;
 use crate::plan::AggregateCall;
 use crate::state::codec::{Malformed, Reader};
 use crate::types::{Schema, SqlType};
-use arrow_array::ArrayRef;
+use arrow_array::{Array, ArrayRef};
+use count::Count;
+use decimal::DecimalSum;
+use distinct::Distinct;
+use extreme::{End, Extreme};
+use float::FloatSum;
+use integer::{Give, IntegerSum};
+use picked::Picked;
 
 /// The canonical order of the rows of a batch.
 // spec: E-5
@@ -132,15 +147,57 @@ pub fn accumulators(call: &AggregateCall, input: &Schema) -> Result<Box<dyn Accu
     if call.function.version != 1 {
         return Err(format!("no version {} of {}", call.function.version, call.function.name));
     }
-    match (call.function.name.as_str(), call.args.as_slice(), types.as_slice()) {
-        ("COUNT", [], []) => Ok(Box::new(count::Count::rows())),
-        ("COUNT", [arg], [_]) if !call.distinct => Ok(Box::new(count::Count::values(*arg))),
-        ("SUM", [arg], [ty]) if ty.is_integer() && !call.distinct => {
-            Ok(Box::new(integer::IntegerSum::new(*arg, ty, integer::Give::Sum)))
+    if call.function.name == "COUNT" && call.args.is_empty() && !call.distinct {
+        return Ok(Box::new(Count::rows()));
+    }
+    let (Some(&arg), Some(&ty)) = (call.args.first(), types.first()) else {
+        return Err(refuse());
+    };
+    let one = call.args.len() == 1;
+    match call.function.name.as_str() {
+        "COUNT" if call.distinct => Ok(Box::new(Distinct::new(&call.args, &types, None))),
+        "COUNT" if one => Ok(Box::new(Count::values(arg))),
+        "SUM" | "AVG" if one => {
+            let give = if call.function.name == "SUM" { Give::Sum } else { Give::Average };
+            if !call.distinct {
+                return sum(arg, ty, give, &call.ty.sql)?.ok_or_else(refuse);
+            }
+            // Made once here, so that making it again cannot fail.
+            sum(0, ty, give, &call.ty.sql)?.ok_or_else(refuse)?;
+            let (of_inner, result) = (ty.clone(), call.ty.sql.clone());
+            let inner: distinct::Inner = Box::new(move || {
+                let made = sum(0, &of_inner, give, &result).ok().flatten();
+                made.expect("these accumulators were made once before")
+            });
+            Ok(Box::new(Distinct::new(&[arg], &types, Some(inner))))
         }
-        ("AVG", [arg], [ty]) if ty.is_integer() && !call.distinct => {
-            Ok(Box::new(integer::IntegerSum::new(*arg, ty, integer::Give::Average)))
-        }
+        // A value that comes twice changes none of these.
+        "MIN" if one => boxed(Extreme::new(arg, ty, End::Smallest)).ok_or_else(refuse),
+        "MAX" if one => boxed(Extreme::new(arg, ty, End::Largest)).ok_or_else(refuse),
+        "FIRST_VALUE" if one => Ok(Box::new(Picked::new(arg, ty, End::Smallest))),
+        "LAST_VALUE" if one => Ok(Box::new(Picked::new(arg, ty, End::Largest))),
         _ => Err(refuse()),
     }
+}
+
+fn boxed<T: Accumulators + 'static>(accumulators: Option<T>) -> Option<Box<dyn Accumulators>> {
+    Some(Box::new(accumulators?))
+}
+
+/// SUM or AVG of a column of this type; `None` if it is not a number.
+fn sum(
+    arg: usize,
+    ty: &SqlType,
+    give: Give,
+    result: &SqlType,
+) -> Result<Option<Box<dyn Accumulators>>, String> {
+    Ok(match ty {
+        SqlType::Decimal { scale, .. } => {
+            Some(Box::new(DecimalSum::new(arg, *scale, give, result)?))
+        }
+        SqlType::Double => Some(Box::new(FloatSum::new(arg, false, give))),
+        SqlType::Float => Some(Box::new(FloatSum::new(arg, true, give))),
+        _ if ty.is_integer() => Some(Box::new(IntegerSum::new(arg, ty, give))),
+        _ => None,
+    })
 }

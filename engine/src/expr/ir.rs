@@ -152,6 +152,32 @@ impl Expr {
         }
     }
 
+    /// Puts another column in the place of each that the expression reads.
+    pub fn map_columns(&mut self, to: &impl Fn(usize) -> usize) {
+        match &mut self.kind {
+            ExprKind::Column(index) => *index = to(*index),
+            ExprKind::And(parts) | ExprKind::Or(parts) | ExprKind::Coalesce(parts) => {
+                parts.iter_mut().for_each(|part| part.map_columns(to));
+            }
+            ExprKind::Call { args, .. } => args.iter_mut().for_each(|arg| arg.map_columns(to)),
+            ExprKind::Case { branches, otherwise } => {
+                for (condition, value) in branches {
+                    condition.map_columns(to);
+                    value.map_columns(to);
+                }
+                if let Some(otherwise) = otherwise {
+                    otherwise.map_columns(to);
+                }
+            }
+            ExprKind::Cast { input, .. } | ExprKind::Field { input, .. } => input.map_columns(to),
+            ExprKind::Element { array, index } => {
+                array.map_columns(to);
+                index.map_columns(to);
+            }
+            ExprKind::Context(_) | ExprKind::Literal(_) => {}
+        }
+    }
+
     /// Calls `visit` with the index of every column that the expression reads, in
     /// the order of the text, repeats included.
     pub fn for_each_column(&self, visit: &mut impl FnMut(usize)) {

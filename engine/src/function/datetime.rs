@@ -7,7 +7,7 @@ use super::typing::Ruled;
 use super::unit::{self, Unit};
 use crate::expr::cast_time::{moment_rows, reader};
 use crate::expr::{ErrorKind, Evaluated};
-use crate::types::datetime::{DAY_SECONDS, Moment};
+use crate::types::moment::{DAY_SECONDS, Moment};
 use crate::types::{SqlType, TimeUnit};
 use arrow_array::Array;
 use arrow_array::types::Int64Type;

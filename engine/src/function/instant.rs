@@ -8,7 +8,7 @@ use super::typing::Ruled;
 use super::unit::plus_nanos;
 use crate::expr::cast_time::{moment_rows, stored};
 use crate::expr::{ErrorKind, Evaluated};
-use crate::types::datetime::Moment;
+use crate::types::moment::Moment;
 use crate::types::{SqlType, decimal};
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use chrono_tz::Tz;
@@ -149,7 +149,7 @@ impl Zone {
             return Some(Zone::Named(zone));
         }
         let probe = format!("2000-01-01 00:00:00{name}");
-        let (_, offset) = crate::types::datetime::parse_timestamp_any(&probe)?;
+        let (_, offset) = crate::types::moment::parse_timestamp_any(&probe)?;
         offset.map(Zone::Offset)
     }
 

@@ -63,36 +63,3 @@ pub enum ResolveError {
         detail: String,
     },
 }
-
-/// Finds the function of this name for arguments of these types.
-///
-/// # Errors
-/// If there is no such function, or it does not take such arguments.
-pub fn resolve(name: &str, args: &[DataType]) -> Result<Resolution, ResolveError> {
-    use crate::types::SqlType;
-    let nullable = args.iter().any(|ty| ty.nullable);
-    let done = |arg_types: Vec<DataType>, sql: SqlType, nullable: bool| {
-        Ok(Resolution {
-            function: FunctionRef { name: name.to_owned(), version: 1 },
-            arg_types,
-            result: DataType { sql, nullable },
-        })
-    };
-    match (name, args) {
-        ("=" | "<>" | "<" | "<=" | ">" | ">=", [a, b]) => {
-            let sql = if a.sql.is_numeric() && !b.sql.is_integer() { b.sql.clone() } else { a.sql.clone() };
-            let ty = DataType { sql, nullable };
-            done(vec![ty.clone(), ty], SqlType::Boolean, nullable)
-        }
-        ("IS NULL" | "IS TRUE" | "IS FALSE", [a]) => done(vec![a.clone()], SqlType::Boolean, false),
-        ("IS DISTINCT FROM", [a, b]) => done(vec![a.clone(), b.clone()], SqlType::Boolean, false),
-        ("NOT", [a]) => done(vec![a.clone()], SqlType::Boolean, nullable),
-        ("+" | "-" | "*" | "/" | "%" | "NEGATE", [a, ..]) => {
-            done(args.to_vec(), a.sql.clone(), nullable)
-        }
-        ("LIKE", _) => done(args.to_vec(), SqlType::Boolean, nullable),
-        ("UPPER" | "LOWER" | "||" | "CONCAT" | "TRIM", _) => done(args.to_vec(), SqlType::STRING, nullable),
-        ("ABS" | "FLOOR" | "CEIL", [a, ..]) => done(args.to_vec(), a.sql.clone(), nullable),
-        _ => Err(ResolveError::UnknownFunction { nearest: Vec::new() }),
-    }
-}

@@ -9,7 +9,7 @@ use super::time_pattern::{Dialect, TimePattern};
 use super::typing::Ruled;
 use crate::expr::cast_time::moment_rows;
 use crate::expr::{ErrorKind, Evaluated};
-use crate::types::datetime::{Moment, parse_date, parse_timestamp};
+use crate::types::moment::{Moment, parse_date, parse_timestamp};
 use crate::types::{SqlType, Value};
 use arrow_array::StringArray;
 use arrow_array::types::Int64Type;

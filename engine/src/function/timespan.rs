@@ -8,7 +8,7 @@ use super::unit::{self, Unit};
 use crate::expr::cast_time::{moment_rows, reader};
 use crate::expr::{ErrorKind, Evaluated};
 use crate::types::SqlType;
-use crate::types::datetime::{Moment, write_timestamp};
+use crate::types::moment::{Moment, write_timestamp};
 use arrow_array::types::{DurationMillisecondType, Int32Type, Int64Type, IntervalYearMonthType};
 use chrono_tz::Tz;
 

@@ -1,6 +1,6 @@
 //! Units of time, and times cut to them.
 
-use crate::types::datetime::{DAY_SECONDS, Moment, civil_from_days, days_from_civil};
+use crate::types::moment::{DAY_SECONDS, Moment, civil_from_days, days_from_civil};
 
 /// A unit or a field of a date and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,7 +200,7 @@ pub(super) fn plus_months_to_day(days: i64, months: i64) -> Option<i64> {
     if year.abs() > 1_000_000_000 {
         return None;
     }
-    let day = day.min(crate::types::datetime::days_of_month(year, month));
+    let day = day.min(crate::types::moment::days_of_month(year, month));
     Some(days_from_civil(year, month, day))
 }
 
@@ -223,7 +223,7 @@ pub(super) fn months_between(from: Moment, to: Moment) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::datetime::{parse_timestamp, write_timestamp};
+    use crate::types::moment::{parse_timestamp, write_timestamp};
     use chrono::{DateTime, Datelike};
     use proptest::prelude::*;
 

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 const WATERMARK_TABLE: &str = "$watermark";
 
 /// The state tables of all operators.
-const STATE_TABLES: &[&str] = &["panes", "sessions"];
+const STATE_TABLES: &[&str] = &["panes", "progress", "sessions"];
 
 /// A segment is followed by a new one at the first snapshot after so many bytes, so
 /// that old ones can go.

@@ -4,6 +4,7 @@
 //! canonical text ([`Plan::canonical`]) and the hash of that are what the journal,
 //! the snapshots and `plan diff` hold; spans and secrets are no part of it.
 
+pub mod builder;
 mod catalog;
 pub mod connector;
 mod display;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::datetime::{parse_timestamp, write_timestamp};
+use crate::types::moment::{parse_timestamp, write_timestamp};
 use proptest::prelude::*;
 
 fn shown(pattern: &str, dialect: Dialect, time: &str) -> String {

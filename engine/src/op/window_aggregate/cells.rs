@@ -75,11 +75,6 @@ impl Cells {
         self.keys[cell as usize]
     }
 
-    /// How many cells there are, of past and present numbers.
-    pub(super) fn numbers(&self) -> usize {
-        self.keys.len()
-    }
-
     /// The end of the next window that fires.
     pub(super) fn next_end(&self) -> Option<i64> {
         self.agenda.first().map(|(end, _)| *end)

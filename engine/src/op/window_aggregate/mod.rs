@@ -16,6 +16,7 @@ mod merge;
 mod order;
 mod panes;
 mod piece;
+mod sessions;
 mod slots;
 mod spec;
 mod store;
@@ -83,6 +84,13 @@ impl WindowAggregateOp {
             watermark_changed: Epoch::default(),
         })
     }
+
+    /// Brings the timers up to date for [`Operator::next_timer`].
+    fn settle_timers(&mut self) {
+        if let Windows::Session(gap) = self.spec.windows {
+            self.pieces.iter_mut().for_each(|piece| piece.sessions.settle(gap));
+        }
+    }
 }
 
 impl Operator for WindowAggregateOp {
@@ -113,7 +121,7 @@ impl Operator for WindowAggregateOp {
             for ((rows, found), order) in batches {
                 let cells = &found.cells;
                 let taken = Taken { rows, cells, selected: None, skips: found.skips, order };
-                self.pieces[0].take(&taken, epoch);
+                self.pieces[0].take(spec, &taken, epoch);
             }
             return;
         }
@@ -129,6 +137,7 @@ impl Operator for WindowAggregateOp {
                 let selected = Some(routed[number].as_slice());
                 let cells = &found.cells;
                 piece.take(
+                    spec,
                     &Taken { rows, cells, selected, skips: found.skips, order: *order },
                     epoch,
                 );
@@ -145,21 +154,28 @@ impl Operator for WindowAggregateOp {
         self.watermark = watermark;
         self.watermark_changed = cx.epoch;
         let spec = &self.spec;
-        let steps = match spec.windows {
-            Windows::Aligned(geometry) => self.cells.due(&geometry, watermark, spec.lateness),
-            Windows::Session(_) => Vec::new(),
-        };
-        if steps.is_empty() {
-            return;
-        }
         let several = self.pieces.len() > 1;
         let live: usize = self.pieces.iter().map(|piece| piece.slots.in_use()).sum();
         let executor = executor_for(live, cx.executor);
-        let cells = &self.cells;
         let epoch = cx.epoch;
-        let emitted = executor::map(executor, self.pieces.iter_mut().collect(), |piece| {
-            piece.fire(spec, cells, &steps, epoch, several)
-        });
+        let emitted = match spec.windows {
+            Windows::Aligned(geometry) => {
+                let steps = self.cells.due(&geometry, watermark, spec.lateness);
+                if steps.is_empty() {
+                    return;
+                }
+                let cells = &self.cells;
+                executor::map(executor, self.pieces.iter_mut().collect(), |piece| {
+                    piece.fire(spec, cells, &steps, epoch, several)
+                })
+            }
+            Windows::Session(gap) => {
+                let end = watermark.0.saturating_sub(spec.lateness);
+                executor::map(executor, self.pieces.iter_mut().collect(), |piece| {
+                    piece.fire_sessions(spec, gap, end, epoch, several)
+                })
+            }
+        };
         merge(emitted, cx);
     }
 
@@ -174,7 +190,9 @@ impl Operator for WindowAggregateOp {
         }
     }
 
-    fn on_epoch_end(&mut self, _cx: &mut OperatorCx<'_>) {}
+    fn on_epoch_end(&mut self, _cx: &mut OperatorCx<'_>) {
+        self.settle_timers();
+    }
 
     fn save(&self, since: Since, out: &mut Vec<StateEntry>) -> Since {
         self.save_entries(since, out)
@@ -198,7 +216,10 @@ impl Operator for WindowAggregateOp {
             Windows::Aligned(_) => {
                 self.cells.next_end().map(|end| Watermark(end - 1 + self.spec.lateness))
             }
-            Windows::Session(_) => None,
+            Windows::Session(_) => {
+                let ends = self.pieces.iter().filter_map(|piece| piece.sessions.next_end());
+                ends.min().map(|end| Watermark(end + self.spec.lateness))
+            }
         }
     }
 }

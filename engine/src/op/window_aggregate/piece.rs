@@ -8,8 +8,10 @@ use super::emit::{Due, Emitted, emit};
 use super::gone::Gone;
 use super::keys::{KeyId, Keys};
 use super::panes::Panes;
+use super::sessions::Sessions;
 use super::slots::{Slot, Slots};
-use super::spec::Spec;
+use super::spec::{Spec, Windows};
+use super::store::{pane_key, session_key};
 use crate::agg::RowOrder;
 use crate::ids::Epoch;
 use crate::rows::Rows;
@@ -21,7 +23,10 @@ const EMIT_ROWS: usize = 8192;
 pub(super) struct Piece {
     pub(super) keys: Keys,
     pub(super) slots: Slots,
+    /// The groups of aligned windows.
     pub(super) panes: Panes,
+    /// The groups of session windows.
+    pub(super) sessions: Sessions,
     pub(super) gone: Gone,
     scratch: Scratch,
 }
@@ -44,6 +49,7 @@ pub(super) struct Taken<'a> {
     pub(super) selected: Option<&'a [u32]>,
     /// Whether some row of the batch has no cell.
     pub(super) skips: bool,
+    /// The canonical order of the batch's rows, with their times.
     pub(super) order: &'a dyn RowOrder,
 }
 
@@ -54,13 +60,14 @@ impl Piece {
             keys: Keys::new(&spec.key_types, &spec.keys, spec.seed),
             slots: Slots::new(&spec.aggregates, &spec.input)?,
             panes: Panes::default(),
+            sessions: Sessions::default(),
             gone: Gone::default(),
             scratch: Scratch::default(),
         })
     }
 
     /// Takes rows of one batch.
-    pub(super) fn take(&mut self, taken: &Taken<'_>, epoch: Epoch) {
+    pub(super) fn take(&mut self, spec: &Spec, taken: &Taken<'_>, epoch: Epoch) {
         let Scratch { rows: selection, keys, slots } = &mut self.scratch;
         keys.clear();
         slots.clear();
@@ -81,14 +88,63 @@ impl Piece {
         let columns = taken.rows.batch.columns();
         self.keys.look_up(columns, rows, count, keys);
         slots.reserve(count);
-        for (index, key) in keys.iter().enumerate() {
-            let row = rows.map_or(index, |rows| rows[index] as usize);
-            let cell = taken.cells[row];
-            let slot = self.panes.slot(cell, *key, &mut self.keys, &mut self.slots, epoch);
-            self.slots.touch(slot, epoch);
-            slots.push(slot);
+        let row_of = |index: usize| rows.map_or(index, |rows| rows[index] as usize);
+        match spec.windows {
+            Windows::Aligned(_) => {
+                for (index, key) in keys.iter().enumerate() {
+                    let cell = taken.cells[row_of(index)];
+                    let slot = self.panes.slot(cell, *key, &mut self.keys, &mut self.slots, epoch);
+                    self.slots.touch(slot, epoch);
+                    slots.push(slot);
+                }
+                self.slots.update(slots, rows, columns, taken.order);
+            }
+            Windows::Session(gap) => {
+                let sessions = &mut self.sessions;
+                for (index, key) in keys.iter().enumerate() {
+                    let time = taken.order.time(row_of(index));
+                    let (keys, all) = (&mut self.keys, &mut self.slots);
+                    let slot = sessions.slot(gap, *key, time, keys, all, epoch);
+                    self.slots.touch(slot, epoch);
+                    slots.push(slot);
+                }
+                let merged = sessions.resolve(slots);
+                self.slots.update(slots, rows, columns, taken.order);
+                merged.for_each(|slot| self.slots.give_back(slot));
+                for (key, first) in sessions.gone.drain(..) {
+                    if self.gone.is_kept() {
+                        self.gone.push(epoch, session_key(&self.keys, key, first));
+                    }
+                }
+            }
         }
-        self.slots.update(slots, rows, columns, taken.order);
+    }
+
+    /// Fires the sessions that end at or before `end`, as [`Piece::fire`] does.
+    // spec: E-3
+    pub(super) fn fire_sessions(
+        &mut self,
+        spec: &Spec,
+        gap: i64,
+        end: i64,
+        epoch: Epoch,
+        with_keys: bool,
+    ) -> Vec<Emitted> {
+        let due = self.sessions.due(gap, end, &self.keys);
+        if self.gone.is_kept() {
+            for due in &due {
+                self.gone.push(epoch, session_key(&self.keys, due.key, due.start));
+            }
+        }
+        let chunks = due.chunks(EMIT_ROWS);
+        let emitted =
+            chunks.map(|due| emit(spec, &self.keys, &self.slots, due, with_keys)).collect();
+        for due in due {
+            self.slots.give_back(due.slot);
+            self.keys.release(due.key);
+        }
+        self.gone.bound(self.slots.in_use());
+        emitted
     }
 
     /// Carries out a fire plan, and gives the results in (fire time, key) order,
@@ -173,7 +229,7 @@ impl Piece {
             return;
         }
         for (key, _) in groups {
-            let entry = super::store::pane_key(&self.keys, *key, cells.key(cell));
+            let entry = pane_key(&self.keys, *key, cells.key(cell));
             self.gone.push(epoch, entry);
         }
     }
@@ -183,6 +239,7 @@ impl Piece {
         self.keys.memory_bytes()
             + self.slots.memory_bytes()
             + self.panes.memory_bytes()
+            + self.sessions.memory_bytes()
             + self.gone.memory_bytes()
     }
 }

@@ -3,6 +3,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `panes` | encoded key, base, first open end | the aggregates, in order |
+//! | `sessions` | encoded key, start | how long after the start the last row is, the aggregates |
 //! | `progress` | nothing; key group 0 | the watermark up to which windows fired |
 //!
 //! Times within keys are 8 bytes big-endian with the sign bit flipped.
@@ -10,8 +11,12 @@
 
 use super::WindowAggregateOp;
 use super::cells::{CellId, CellKey, Cells};
+use super::geometry::TIME_LIMIT_MS;
+use super::gone::Gone;
 use super::keys::{KeyId, Keys};
 use super::piece::Piece;
+use super::sessions::Sessions;
+use super::slots::Slot;
 use super::spec::Windows;
 use crate::ids::{Epoch, KeyGroup};
 use crate::key::{KEY_GROUPS, key_group};
@@ -21,6 +26,8 @@ use crate::time::Watermark;
 
 /// The table of the groups of aligned windows.
 pub(super) const PANES: &str = "panes";
+/// The table of the groups of session windows.
+pub(super) const SESSIONS: &str = "sessions";
 /// The table of the operator's own watermark.
 pub(super) const PROGRESS: &str = "progress";
 
@@ -30,6 +37,14 @@ pub(super) fn pane_key(keys: &Keys, key: KeyId, cell: CellKey) -> Vec<u8> {
     keys.encode(key, &mut out);
     put_time(&mut out, cell.base);
     put_time(&mut out, cell.first_open);
+    out
+}
+
+/// The key of a group's entry in `sessions`.
+pub(super) fn session_key(keys: &Keys, key: KeyId, first: i64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(24);
+    keys.encode(key, &mut out);
+    put_time(&mut out, first);
     out
 }
 
@@ -47,13 +62,28 @@ pub(super) fn split_time(key: &[u8]) -> Option<(&[u8], i64)> {
 /// How many entries are decoded together.
 const LOAD_ROWS: usize = 4096;
 
-/// How many bytes of times stand behind the key in a key of `panes`.
-const TIMES_OF_PANES: usize = 16;
+/// The tables of groups, with how many bytes of times stand behind the key in their
+/// entries' keys.
+#[derive(Clone, Copy)]
+struct Table {
+    name: &'static str,
+    times: usize,
+}
 
-/// An entry with the key group of its key, which `times` bytes follow.
-fn entry(table: &'static str, times: usize, key: Vec<u8>, value: Option<Vec<u8>>) -> StateEntry {
-    let key_group = key_group(&key[..key.len() - times]);
-    StateEntry { key_group, table, key, value }
+impl Table {
+    /// Where an operator over these windows keeps its groups.
+    fn of(windows: Windows) -> Table {
+        match windows {
+            Windows::Aligned(_) => Table { name: PANES, times: 16 },
+            Windows::Session(_) => Table { name: SESSIONS, times: 8 },
+        }
+    }
+
+    /// An entry with the key group of its key.
+    fn entry(self, key: Vec<u8>, value: Option<Vec<u8>>) -> StateEntry {
+        let key_group = key_group(&key[..key.len() - self.times]);
+        StateEntry { key_group, table: self.name, key, value }
+    }
 }
 
 impl WindowAggregateOp {
@@ -67,6 +97,7 @@ impl WindowAggregateOp {
             .and_then(|epoch| self.pieces.iter().map(|piece| piece.gone.after(epoch)).collect());
         let after = after.filter(|_| gone.is_some());
         let changed = |epoch: Epoch| after.is_none_or(|after| epoch > after);
+        let table = Table::of(self.spec.windows);
         let mut entries: Vec<StateEntry> = Vec::new();
         for piece in &self.pieces {
             for (cell, key, slot) in piece.panes.iter() {
@@ -74,12 +105,21 @@ impl WindowAggregateOp {
                     let key = pane_key(&piece.keys, key, self.cells.key(cell));
                     let mut value = Vec::new();
                     piece.slots.save(slot, &mut value);
-                    entries.push(entry(PANES, TIMES_OF_PANES, key, Some(value)));
+                    entries.push(table.entry(key, Some(value)));
+                }
+            }
+            for (key, session) in piece.sessions.iter() {
+                if changed(piece.slots.changed(session.slot)) {
+                    let key = session_key(&piece.keys, key, session.first);
+                    let mut value = Vec::new();
+                    put_i64(&mut value, session.last - session.first);
+                    piece.slots.save(session.slot, &mut value);
+                    entries.push(table.entry(key, Some(value)));
                 }
             }
         }
         for (_, key) in gone.into_iter().flatten().flatten() {
-            entries.push(entry(PANES, TIMES_OF_PANES, key.clone(), None));
+            entries.push(table.entry(key.clone(), None));
         }
         if self.watermark > Watermark::NONE && changed(self.watermark_changed) {
             let mut value = Vec::new();
@@ -106,44 +146,50 @@ impl WindowAggregateOp {
             let mut reader = Reader::new(entry.value.as_deref().unwrap_or_default());
             self.watermark = Watermark(reader.i64()?);
         }
-        let panes: Vec<&StateEntry> = entries.iter().filter(|entry| entry.table == PANES).collect();
-        if let Some(entry) =
-            entries.iter().find(|entry| entry.table != PANES && entry.table != PROGRESS)
-        {
+        let table = Table::of(self.spec.windows);
+        let unknown = |entry: &&StateEntry| entry.table != table.name && entry.table != PROGRESS;
+        if let Some(entry) = entries.iter().find(unknown) {
             return Err(format!("no state table {} in a window aggregation", entry.table));
         }
-        for chunk in panes.chunks(LOAD_ROWS) {
-            self.load_panes(chunk)?;
+        let groups: Vec<&StateEntry> =
+            entries.iter().filter(|entry| entry.table == table.name).collect();
+        for chunk in groups.chunks(LOAD_ROWS) {
+            self.load_groups(table, chunk)?;
         }
+        self.settle_timers();
         Ok(())
     }
 
-    fn load_panes(&mut self, entries: &[&StateEntry]) -> Result<(), String> {
-        let Windows::Aligned(geometry) = self.spec.windows else {
-            return Err("a session aggregation has no panes".into());
-        };
-        let mut found: Vec<(&[u8], CellKey)> = Vec::with_capacity(entries.len());
+    fn load_groups(&mut self, table: Table, entries: &[&StateEntry]) -> Result<(), String> {
+        let mut encoded: Vec<&[u8]> = Vec::with_capacity(entries.len());
         for entry in entries {
-            let (rest, first_open) =
-                split_time(&entry.key).ok_or("a pane's key has no first open end")?;
-            let (key, base) = split_time(rest).ok_or("a pane's key has no base")?;
-            let cell = CellKey { base, first_open };
-            if !geometry.is_cell(base, first_open) {
-                return Err(format!("no window has the base {base} and the end {first_open}"));
-            }
-            if key_group(key) != entry.key_group {
+            let length = entry.key.len().checked_sub(table.times).ok_or("a key without times")?;
+            encoded.push(&entry.key[..length]);
+            if key_group(&entry.key[..length]) != entry.key_group {
                 return Err(format!("an entry of another key group than {}", entry.key_group));
             }
-            found.push((key, cell));
         }
-        let encoded: Vec<&[u8]> = found.iter().map(|(key, _)| *key).collect();
         let mut keys = Vec::new();
         let piece = &mut self.pieces[0];
         piece.keys.look_up_encoded(&encoded, &mut keys)?;
-        for ((entry, (_, cell)), key) in entries.iter().zip(&found).zip(keys) {
-            let cell = self.cells.open(*cell, &geometry, self.watermark, self.spec.lateness);
+        for (entry, key) in entries.iter().zip(keys) {
             let value = entry.value.as_deref().ok_or("an entry without a value")?;
-            piece.load_pane(cell, key, value, Epoch::default())?;
+            let (rest, time) = split_time(&entry.key).ok_or("a key without times")?;
+            match self.spec.windows {
+                Windows::Aligned(geometry) => {
+                    let (_, base) = split_time(rest).ok_or("a key without times")?;
+                    if !geometry.is_cell(base, time) {
+                        return Err(format!("no window has the base {base} and the end {time}"));
+                    }
+                    let cell = CellKey { base, first_open: time };
+                    let lateness = self.spec.lateness;
+                    let cell = self.cells.open(cell, &geometry, self.watermark, lateness);
+                    piece.load_pane(cell, key, value, Epoch::default())?;
+                }
+                Windows::Session(gap) => {
+                    piece.load_session(gap, key, time, value, Epoch::default())?;
+                }
+            }
         }
         Ok(())
     }
@@ -157,30 +203,62 @@ impl WindowAggregateOp {
         let fresh = || Piece::new(&self.spec).expect("the aggregates were made before");
         let mut pieces: Vec<Piece> = std::iter::repeat_with(fresh).take(count).collect();
         let old = std::mem::take(&mut self.pieces);
-        super::gone::Gone::hand_over(
+        Gone::hand_over(
             old.iter().map(|piece| &piece.gone),
             pieces.iter_mut().map(|piece| &mut piece.gone),
         );
-        let mut encoded = Vec::new();
-        let mut value = Vec::new();
-        let mut number = Vec::new();
         for piece in &old {
             for (cell, key, slot) in piece.panes.iter() {
-                encoded.clear();
-                value.clear();
-                number.clear();
-                piece.keys.encode(key, &mut encoded);
-                piece.slots.save(slot, &mut value);
-                let target = &mut pieces[usize::from(key_group(&encoded).0) % count];
-                let known = target.keys.look_up_encoded(&[&encoded], &mut number);
-                known.expect("the key was encoded by this operator");
+                let (target, key, value) = moved(piece, key, slot, &mut pieces);
+                let loaded = target.load_pane(cell, key, &value, piece.slots.changed(slot));
+                loaded.expect("the value was saved by this operator");
+            }
+            for (key, session) in piece.sessions.iter() {
+                let slot = session.slot;
+                let (target, key, aggregates) = moved(piece, key, slot, &mut pieces);
+                let (first, last) = (session.first, session.last);
                 let changed = piece.slots.changed(slot);
-                let loaded = target.load_pane(cell, number[0], &value, changed);
+                let loaded = target.put_session(
+                    gap_of(self.spec.windows),
+                    key,
+                    (first, last),
+                    &aggregates,
+                    changed,
+                );
                 loaded.expect("the value was saved by this operator");
             }
         }
         self.pieces = pieces;
+        self.settle_timers();
     }
+}
+
+/// The gap of sessions.
+fn gap_of(windows: Windows) -> i64 {
+    match windows {
+        Windows::Aligned(_) => unreachable!("aligned windows have no sessions"),
+        Windows::Session(gap) => gap,
+    }
+}
+
+/// Finds the piece that a group of another cut belongs to, the number of its key
+/// there, and its saved aggregates.
+fn moved<'a>(
+    from: &Piece,
+    key: KeyId,
+    slot: Slot,
+    pieces: &'a mut [Piece],
+) -> (&'a mut Piece, KeyId, Vec<u8>) {
+    let mut encoded = Vec::new();
+    from.keys.encode(key, &mut encoded);
+    let mut value = Vec::new();
+    from.slots.save(slot, &mut value);
+    let count = pieces.len();
+    let target = &mut pieces[usize::from(key_group(&encoded).0) % count];
+    let mut number = Vec::new();
+    let known = target.keys.look_up_encoded(&[&encoded], &mut number);
+    known.expect("the key was encoded by this operator");
+    (target, number[0], value)
 }
 
 impl Piece {
@@ -195,13 +273,54 @@ impl Piece {
         if self.panes.holds(cell, key) {
             return Err("two entries of one key and pane".into());
         }
-        let slot = self.slots.take(changed);
+        let slot = self.load_slot(value, changed)?;
         self.panes.put(cell, key, slot, &mut self.keys);
+        Ok(())
+    }
+
+    /// Makes a session of a saved value.
+    fn load_session(
+        &mut self,
+        gap: i64,
+        key: KeyId,
+        first: i64,
+        value: &[u8],
+        changed: Epoch,
+    ) -> Result<(), String> {
+        let mut reader = Reader::new(value);
+        let length = reader.i64()?;
+        let in_range = first.unsigned_abs() <= TIME_LIMIT_MS as u64
+            && (0..=2 * TIME_LIMIT_MS).contains(&length);
+        if !in_range {
+            return Err(format!("a session from {first} ms of {length} ms"));
+        }
+        self.put_session(gap, key, (first, first + length), reader.rest(), changed)
+    }
+
+    fn put_session(
+        &mut self,
+        gap: i64,
+        key: KeyId,
+        (first, last): (i64, i64),
+        aggregates: &[u8],
+        changed: Epoch,
+    ) -> Result<(), String> {
+        if self.sessions.touches(gap, key, first, last) {
+            return Err("two sessions of one key less than a gap apart".into());
+        }
+        let slot = self.load_slot(aggregates, changed)?;
+        self.sessions.put(key, Sessions::loaded(gap, first, last, slot), &mut self.keys);
+        Ok(())
+    }
+
+    /// A slot with these saved aggregates.
+    fn load_slot(&mut self, value: &[u8], changed: Epoch) -> Result<Slot, String> {
+        let slot = self.slots.take(changed);
         let mut reader = Reader::new(value);
         self.slots.load(slot, &mut reader)?;
         if !reader.is_empty() {
             return Err("bytes behind the last aggregate".into());
         }
-        Ok(())
+        Ok(slot)
     }
 }

@@ -1,0 +1,183 @@
+//! What outlives a pipeline in the laboratory.
+
+use anabranch_engine::ids::Generation;
+use anabranch_engine::journal::{SegmentBytes, SegmentName};
+use anabranch_engine::sink::{ApplyOutcome, Chunk, ChunkPayload, Marker, Verdict, judge};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// A journal whose every append is durable at once.
+#[derive(Clone, Debug, Default)]
+pub struct JournalStore {
+    segments: BTreeMap<SegmentName, Vec<u8>>,
+}
+
+impl JournalStore {
+    /// All segments, oldest first.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentBytes> {
+        self.segments
+            .iter()
+            .map(|(name, bytes)| SegmentBytes { name: *name, bytes: bytes.clone().into() })
+            .collect()
+    }
+
+    /// Creates a segment.
+    ///
+    /// # Errors
+    /// If it exists.
+    pub fn create(&mut self, name: SegmentName, bytes: &[u8]) -> Result<(), String> {
+        if self.segments.contains_key(&name) {
+            return Err(name.to_string());
+        }
+        self.segments.insert(name, bytes.to_vec());
+        Ok(())
+    }
+
+    /// Appends to the newest segment.
+    pub fn append(&mut self, bytes: &[u8]) {
+        let newest = self.segments.values_mut().next_back();
+        newest.expect("a segment is open").extend_from_slice(bytes);
+    }
+
+    /// Cuts bytes off the newest segment, as a loss of power may.
+    pub fn tear(&mut self, bytes: usize) {
+        if let Some(newest) = self.segments.values_mut().next_back() {
+            newest.truncate(newest.len().saturating_sub(bytes));
+        }
+    }
+
+    /// Inverts one bit.
+    pub fn rot(&mut self, segment: usize, byte: usize) {
+        if let Some(bytes) = self.segments.values_mut().nth(segment)
+            && let Some(found) = bytes.get_mut(byte)
+        {
+            *found ^= 1;
+        }
+    }
+
+    /// How many bytes each segment has, oldest first.
+    #[must_use]
+    pub fn lengths(&self) -> Vec<usize> {
+        self.segments.values().map(Vec::len).collect()
+    }
+
+    /// Removes segments.
+    pub fn remove(&mut self, names: &[SegmentName]) {
+        self.segments.retain(|name, _| !names.contains(name));
+    }
+}
+
+/// Complete snapshots, by name.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotStore {
+    snapshots: BTreeMap<String, (Bytes, Vec<Bytes>)>,
+}
+
+impl SnapshotStore {
+    /// All manifests.
+    #[must_use]
+    pub fn manifests(&self) -> Vec<(String, Bytes)> {
+        self.snapshots
+            .iter()
+            .map(|(name, (manifest, _))| (name.clone(), manifest.clone()))
+            .collect()
+    }
+
+    /// The parts of a snapshot.
+    #[must_use]
+    pub fn parts(&self, name: &str) -> Option<Vec<Bytes>> {
+        self.snapshots.get(name).map(|(_, parts)| parts.clone())
+    }
+
+    /// Stores a snapshot.
+    pub fn store(&mut self, name: String, parts: Vec<(String, Bytes)>, manifest: Bytes) {
+        let parts = parts.into_iter().map(|(_, bytes)| bytes).collect();
+        self.snapshots.insert(name, (manifest, parts));
+    }
+
+    /// Removes snapshots.
+    pub fn remove(&mut self, names: &[String]) {
+        self.snapshots.retain(|name, _| !names.contains(name));
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.snapshots.len()
+    }
+
+    /// Spoils the newest one's first part that has bytes; gives whether there was
+    /// one.
+    pub fn rot_newest(&mut self) -> bool {
+        let Some((_, parts)) = self.snapshots.values_mut().next_back() else { return false };
+        let Some(part) = parts.iter_mut().find(|part| !part.is_empty()) else { return false };
+        let mut bytes = part.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        *part = bytes.into();
+        true
+    }
+}
+
+/// A sink that keeps its marker with its data.
+#[derive(Clone, Debug, Default)]
+pub struct SinkStore {
+    /// The generation that opened it last.
+    pub owner: Option<Generation>,
+    chunks: Vec<Chunk>,
+}
+
+impl SinkStore {
+    /// The marker of the last chunk.
+    #[must_use]
+    pub fn marker(&self) -> Option<Marker> {
+        self.chunks.last().map(|chunk| chunk.marker)
+    }
+
+    /// Fences older generations and gives the marker.
+    pub fn open(&mut self, generation: Generation) -> Option<Marker> {
+        self.owner = self.owner.max(Some(generation));
+        self.marker()
+    }
+
+    /// Applies a chunk.
+    pub fn apply(&mut self, chunk: Chunk) -> ApplyOutcome {
+        match judge(self.marker(), &chunk) {
+            Verdict::Apply => {
+                self.chunks.push(chunk);
+                ApplyOutcome::Applied
+            }
+            Verdict::Duplicate => ApplyOutcome::Duplicate,
+            Verdict::Gap => ApplyOutcome::Gap { found: self.marker() },
+            Verdict::Diverged => ApplyOutcome::Diverged {
+                found: self.marker().expect("it differs from the chunk's"),
+            },
+        }
+    }
+
+    /// Forgets its newest chunks, as a service that loses acknowledged writes does.
+    pub fn lose(&mut self, count: usize) {
+        self.chunks.truncate(self.chunks.len().saturating_sub(count));
+    }
+
+    /// How many chunks it holds.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// All rows, one after the other.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let bytes: Vec<u8> = self
+            .chunks
+            .iter()
+            .flat_map(|chunk| match &chunk.payload {
+                ChunkPayload::Bytes { data, .. } => data.to_vec(),
+                _ => Vec::new(),
+            })
+            .collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

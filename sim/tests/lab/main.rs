@@ -1,0 +1,6 @@
+//! The pipeline in the laboratory: crashes, damage, golden traces.
+
+mod crash;
+mod damage;
+mod golden;
+mod jobs;

@@ -329,6 +329,17 @@ fn final_names_sort_in_the_order_of_the_chunks() {
 }
 
 #[test]
+fn files_of_another_job_are_not_written_over() {
+    let mut world = World::default();
+    let name = String::from("part-0001-000000000003.jsonl");
+    let write = FsRequest::Write { name: name.clone(), bytes: "precious\n".into() };
+    world.folder.execute(ProcessId(1), &write);
+    let end = world.run(None, nothing).unwrap_err();
+    assert_eq!(end, "applying: Failed(Rejected)");
+    assert_eq!(world.folder.visible()[&name], b"precious\n");
+}
+
+#[test]
 fn a_rotten_manifest_is_named() {
     let mut world = World::default();
     world.run(None, nothing).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::lock::LockError;
 use crate::store::is_disk_full;
+use anabranch_engine::snapshot::PartName;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,15 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A manifest names a part that was not put; it was not made visible.
+    // spec: S-1
+    #[error("{} is not put in place: its part {part} is not there", path.display())]
+    Incomplete {
+        /// The manifest.
+        path: PathBuf,
+        /// The part.
+        part: PartName,
     },
     /// The system refused. Nothing was stored.
     #[error("cannot {action} {}", path.display())]

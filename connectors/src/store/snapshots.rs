@@ -39,13 +39,22 @@ impl LocalSnapshotStore {
     /// is durable.
     ///
     /// # Errors
-    /// If it cannot be written: then it may or may not be visible, but if it is, it
-    /// is complete.
+    /// [`StoreError::Incomplete`] if a part is not there. If it cannot be written, it
+    /// may or may not be visible, but if it is, it is complete.
     // spec: S-1
-    pub fn put_manifest(&self, name: ManifestName, bytes: &[u8]) -> Result<(), StoreError> {
+    pub fn put_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        let name = manifest.name();
+        for part in manifest.parts() {
+            let path = self.folder.join(part.name.to_string());
+            let bytes = fs::metadata(path).map(|metadata| metadata.len()).ok();
+            if bytes != Some(part.bytes) {
+                let path = self.folder.join(name.to_string());
+                return Err(StoreError::Incomplete { path, part: part.name });
+            }
+        }
         // The names of the parts have to survive whenever the manifest's does.
         self.sync_names()?;
-        self.put(&name.to_string(), bytes)?;
+        self.put(&name.to_string(), &manifest.encode())?;
         self.sync_names()
     }
 

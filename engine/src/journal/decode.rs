@@ -4,7 +4,7 @@ use crate::codec::{DecodeError, Reader, unzigzag};
 use crate::ids::{Epoch, Generation, Lineage, Offset, SinkId, SplitId, SplitName, TableId};
 use crate::journal::encode::{
     Context, KIND_BITS, KIND_EPOCH, KIND_FINISHED, KIND_HEADER, KIND_POISON, KIND_SEAM,
-    SLICE_CONTINUES, SLICE_DENSE, part,
+    KIND_STOPPED, SLICE_CONTINUES, SLICE_DENSE, part,
 };
 use crate::journal::hash::ChainHash;
 use crate::journal::record::{
@@ -12,8 +12,9 @@ use crate::journal::record::{
     OutputHash, Skip, SliceRecord,
 };
 use crate::journal::segment::{
-    Carried, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
+    Carried, EPOCH_MAX, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
     PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName, SourceIdentity,
+    StoppedRecord,
 };
 use crate::plan::PlanHash;
 use crate::sink::{SinkShard, read_marker};
@@ -61,6 +62,9 @@ pub fn decode_header(payload: &[u8]) -> Result<SegmentHeader, DecodeError> {
         None
     };
     let first_epoch = Epoch(reader.u64()?);
+    if first_epoch > EPOCH_MAX {
+        return Err(reader.error("an epoch beyond all numbers"));
+    }
     let sources = reader.list(3, |reader| {
         Ok(SourceIdentity { name: read_split_name(reader)?, identity: reader.str()?.to_owned() })
     })?;
@@ -107,6 +111,7 @@ impl Decoder {
                 epoch: Epoch(reader.u64()?),
                 chain: ChainHash(reader.array()?),
             }),
+            KIND_STOPPED => JournalEntry::Stopped(StoppedRecord { epoch: Epoch(reader.u64()?) }),
             KIND_HEADER => {
                 return Err(DecodeError { at: 0, what: "a segment header inside a segment" });
             }
@@ -133,7 +138,7 @@ impl Decoder {
         let reader = &mut Reader::new(payload);
         match self.kind(reader).ok()? {
             KIND_EPOCH => read_statement(reader, &self.context).ok(),
-            KIND_FINISHED => {
+            KIND_FINISHED | KIND_STOPPED => {
                 let epoch = Epoch(reader.u64().ok()?);
                 Some(Statement { epoch, durable_up_to: epoch })
             }
@@ -218,6 +223,7 @@ fn read_statement(reader: &mut Reader<'_>, context: &Context) -> Result<Statemen
         .first_epoch
         .0
         .checked_add(distance)
+        .filter(|epoch| *epoch <= EPOCH_MAX.0)
         .ok_or_else(|| reader.error("an epoch beyond all numbers"))?;
     let durable_up_to = read_earlier(reader, Epoch(epoch))?;
     if durable_up_to.0 == epoch {

@@ -12,8 +12,8 @@ use crate::journal::record::{
     ChunkLimits, Control, ControlRecord, EpochRecord, ExtraInput, Skip, SliceRecord,
 };
 use crate::journal::segment::{
-    Carried, FinishedRecord, JOURNAL_VERSION, JournalEntry, PoisonRecord, SeamReason, SeamRecord,
-    SegmentHeader, SegmentName,
+    Carried, EPOCH_MAX, FinishedRecord, JOURNAL_VERSION, JournalEntry, PoisonRecord, SeamReason,
+    SeamRecord, SegmentHeader, SegmentName,
 };
 use crate::sink::{SinkShard, put_marker};
 use crate::time::Tick;
@@ -24,6 +24,7 @@ pub(super) const KIND_SEAM: u8 = 2;
 pub(super) const KIND_EPOCH: u8 = 3;
 pub(super) const KIND_POISON: u8 = 4;
 pub(super) const KIND_FINISHED: u8 = 5;
+pub(super) const KIND_STOPPED: u8 = 6;
 /// The first byte of an entry is its kind; the other bits stand for lineage and
 /// generation.
 pub(super) const KIND_BITS: u8 = 0b111;
@@ -96,7 +97,11 @@ pub struct Encoder {
 
 impl Encoder {
     /// Starts a segment: appends its first bytes to `out`.
+    ///
+    /// # Panics
+    /// If the first epoch is above [`EPOCH_MAX`].
     pub fn open(header: &SegmentHeader, out: &mut Vec<u8>) -> Encoder {
+        assert!(header.first_epoch <= EPOCH_MAX, "epochs are counted, and nobody counts so far");
         let context = Context::new(header);
         let position = put_frame(out, header.name.salt(), 0, |out| put_header(out, header));
         Encoder { context, position, next_epoch: header.first_epoch, durable_up_to: Epoch(0) }
@@ -141,6 +146,10 @@ impl Encoder {
             JournalEntry::Finished(finished) => {
                 put_frame(out, salt, position, |out| put_finished(out, finished, incarnation))
             }
+            JournalEntry::Stopped(stopped) => put_frame(out, salt, position, |out| {
+                out.push(KIND_STOPPED | incarnation);
+                put_u64(out, stopped.epoch.0);
+            }),
         };
         self.position
     }

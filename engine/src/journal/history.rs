@@ -1,12 +1,11 @@
 //! The history that the segments of a journal tell, and what may be wrong with it.
 
-use crate::ids::{Epoch, Generation, SinkId};
-use crate::journal::record::{Acknowledged, ChunkLimits, EpochRecord};
+use crate::ids::{Epoch, Generation};
+use crate::journal::record::EpochRecord;
 use crate::journal::segment::{Carried, JournalEntry, Predecessor, SegmentHeader, SegmentName};
-use crate::sink::SinkShard;
 use crate::time::Tick;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A segment as it was found in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +152,8 @@ impl Journal {
             | JournalEntry::Seam(_)
             | JournalEntry::Epoch(_)
             | JournalEntry::Poison(_)
-            | JournalEntry::Finished(_) => None,
+            | JournalEntry::Finished(_)
+            | JournalEntry::Stopped(_) => None,
         })
     }
 
@@ -164,6 +164,27 @@ impl Journal {
         let newest = self.entries.iter().rev().find_map(|placed| placed.entry.epoch());
         let start = self.segments.last().map(|segment| before(segment.header.first_epoch));
         newest.max(start).unwrap_or_default()
+    }
+
+    /// How many of the newest generations, one after the other, ended without a
+    /// record and without saying that they ended in order: an epoch that the journal
+    /// holds already may be what kills them.
+    // spec: F-6
+    #[must_use]
+    pub fn failed_starts(&self) -> u32 {
+        let mut failed = BTreeSet::new();
+        for (index, segment) in self.segments.iter().enumerate().rev() {
+            let is_empty = !self
+                .entries
+                .iter()
+                .any(|placed| placed.segment == index && placed.entry.durable_up_to().is_some());
+            if !is_empty {
+                failed.remove(&segment.header.name.generation);
+                break;
+            }
+            failed.insert(segment.header.name.generation);
+        }
+        failed.len() as u32
     }
 
     /// What a new segment has to name as its predecessor.
@@ -181,13 +202,13 @@ impl Journal {
             return Carried::default();
         };
         let newest = self.segments.len() - 1;
-        let mut facts = CarriedFacts::new(&last.header.carried);
+        let mut carried = last.header.carried.clone();
         for placed in self.entries.iter().filter(|placed| placed.segment == newest) {
             if let JournalEntry::Epoch(record) = &placed.entry {
-                facts.add(record);
+                carried.add(record);
             }
         }
-        facts.finish()
+        carried
     }
 
     /// The epoch after which replay can start: the one before the chain's first
@@ -215,39 +236,4 @@ impl Journal {
 
 fn before(epoch: Epoch) -> Epoch {
     Epoch(epoch.0.saturating_sub(1))
-}
-
-/// Collects facts that must outlive the segments that brought them.
-struct CarriedFacts {
-    opened: BTreeSet<SinkShard>,
-    acknowledged: BTreeMap<SinkShard, Acknowledged>,
-    given_up: BTreeSet<SinkId>,
-    chunk_limits: BTreeMap<SinkId, ChunkLimits>,
-}
-
-impl CarriedFacts {
-    fn new(base: &Carried) -> CarriedFacts {
-        CarriedFacts {
-            opened: base.opened.iter().copied().collect(),
-            acknowledged: base.acknowledged.iter().map(|one| (one.target, *one)).collect(),
-            given_up: base.given_up.iter().copied().collect(),
-            chunk_limits: base.chunk_limits.iter().map(|one| (one.sink, *one)).collect(),
-        }
-    }
-
-    fn add(&mut self, record: &EpochRecord) {
-        self.opened.extend(&record.opened);
-        self.acknowledged.extend(record.acknowledged.iter().map(|one| (one.target, *one)));
-        self.given_up.extend(&record.given_up);
-        self.chunk_limits.extend(record.chunk_limits.iter().map(|one| (one.sink, *one)));
-    }
-
-    fn finish(self) -> Carried {
-        Carried {
-            opened: self.opened.into_iter().collect(),
-            acknowledged: self.acknowledged.into_values().collect(),
-            given_up: self.given_up.into_iter().collect(),
-            chunk_limits: self.chunk_limits.into_values().collect(),
-        }
-    }
 }

@@ -54,14 +54,16 @@ pub fn scan(segments: &[SegmentBytes], markers: &[Epoch]) -> Result<Journal, Dam
             None => strays.push(segment.name),
         }
     }
-    let chain = chain_of(&mut read)?;
+    let mut chain = chain_of(&mut read)?;
     strays.extend(read.into_keys());
     strays.sort_unstable();
 
     let mut journal = Journal { newest_generation, strays, ..Journal::default() };
-    for (index, link) in chain.iter().enumerate() {
-        let successor = chain.get(index + 1).map(|next| &next.header);
-        take_segment(&mut journal, link, successor)?;
+    for index in 0..chain.len() {
+        let successor = chain.get(index + 1).and_then(|next| next.header.predecessor);
+        let link = &mut chain[index];
+        let end = successor.map_or(link.valid, |predecessor| predecessor.end);
+        take_segment(&mut journal, link, end)?;
     }
     if let Some(newest) = chain.last() {
         judge_tail(&mut journal, newest, markers)?;
@@ -159,24 +161,15 @@ fn chain_of(read: &mut BTreeMap<SegmentName, Read>) -> Result<Vec<Read>, Damage>
     Ok(chain)
 }
 
-/// Appends what counts of a segment to the journal.
-fn take_segment(
-    journal: &mut Journal,
-    read: &Read,
-    successor: Option<&SegmentHeader>,
-) -> Result<(), Damage> {
+/// Moves what counts of a segment, up to byte `end`, to the journal.
+fn take_segment(journal: &mut Journal, read: &mut Read, end: u64) -> Result<(), Damage> {
     let name = read.header.name;
-    let end = match successor.and_then(|successor| successor.predecessor) {
-        Some(predecessor) => predecessor.end,
-        None => read.valid,
-    };
     check_end(read, end)?;
     begin_segment(journal, read)?;
     let segment = journal.segments.len();
     let mut expected = read.header.first_epoch;
-    for one in read.entries.iter().take_while(|one| one.at < end) {
-        let at = one.at;
-        if let JournalEntry::Epoch(record) = &one.entry {
+    for ReadEntry { at, entry, .. } in read.entries.drain(..).take_while(|one| one.at < end) {
+        if let JournalEntry::Epoch(record) = &entry {
             let found = record.epoch;
             if found != expected {
                 return Err(Damage::Sequence { segment: name, at, expected, found });
@@ -187,13 +180,11 @@ fn take_segment(
             }
             expected = found.next();
             journal.last_tick = record.tick;
-            journal.durable_up_to = journal.durable_up_to.max(record.durable_up_to);
             journal.largest_epoch = journal.largest_epoch.max(found);
         }
-        if let JournalEntry::Finished(finished) = &one.entry {
-            journal.durable_up_to = journal.durable_up_to.max(finished.epoch);
-        }
-        journal.entries.push(Placed { segment, at, entry: one.entry.clone() });
+        let stated = entry.durable_up_to().unwrap_or_default();
+        journal.durable_up_to = journal.durable_up_to.max(stated);
+        journal.entries.push(Placed { segment, at, entry });
     }
     journal.segments.push(SegmentInfo { header: read.header.clone(), end });
     Ok(())
@@ -249,6 +240,7 @@ fn begin_segment(journal: &mut Journal, read: &Read) -> Result<(), Damage> {
         JournalEntry::Epoch(record) => record.epoch <= parent.epoch,
         JournalEntry::Finished(finished) => finished.epoch <= parent.epoch,
         JournalEntry::Poison(poison) => poison.epoch <= parent.epoch,
+        JournalEntry::Stopped(stopped) => stopped.epoch <= parent.epoch,
         JournalEntry::Header(_) | JournalEntry::Seam(_) => true,
     });
     Ok(())

@@ -11,6 +11,9 @@ use std::fmt;
 // spec: S-4
 pub const JOURNAL_VERSION: u32 = 1;
 
+/// No epoch has a larger number, so that counting on never overflows.
+pub const EPOCH_MAX: Epoch = Epoch(1 << 62);
+
 /// What a segment is called: the generation that writes it, and which of that
 /// generation's segments it is. Ordered by age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,7 +109,8 @@ pub struct Predecessor {
     /// Its name.
     pub name: SegmentName,
     /// The byte after its last valid entry when it was taken over; whatever is
-    /// written behind that does not count.
+    /// written behind that does not count. Everything before it is durable before
+    /// the new segment is made: from then on it is damage if any of that is not valid.
     // spec: J-6
     pub end: u64,
 }
@@ -122,6 +126,8 @@ pub struct SourceIdentity {
 
 /// Facts that hold from the epoch that brought them to the end of the job. A new
 /// segment repeats them, because old segments are removed.
+///
+/// Invariant: each list is sorted by sink and shard, and names each once.
 // spec: J-4, K-5
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
@@ -201,6 +207,15 @@ pub struct FinishedRecord {
     pub chain: ChainHash,
 }
 
+/// The process ended in order, with more to do at the next start. A generation that
+/// ended without this record, and without any epoch, is a failed start.
+// spec: F-6
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoppedRecord {
+    /// The last epoch. Durable, as everything before this record is.
+    pub epoch: Epoch,
+}
+
 /// One entry of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JournalEntry {
@@ -214,6 +229,41 @@ pub enum JournalEntry {
     Poison(PoisonRecord),
     /// The job is done.
     Finished(FinishedRecord),
+    /// The process ended in order.
+    Stopped(StoppedRecord),
+}
+
+impl Carried {
+    /// Takes over what a record says, the newer fact in place of the older one.
+    pub fn add(&mut self, record: &EpochRecord) {
+        for target in &record.opened {
+            put_sorted(&mut self.opened, *target, |target| *target);
+        }
+        for one in &record.acknowledged {
+            put_sorted(&mut self.acknowledged, *one, |one| one.target);
+        }
+        for sink in &record.given_up {
+            put_sorted(&mut self.given_up, *sink, |sink| *sink);
+        }
+        for limits in &record.chunk_limits {
+            put_sorted(&mut self.chunk_limits, *limits, |limits| limits.sink);
+        }
+    }
+
+    /// The last marker that a sink shard acknowledged.
+    #[must_use]
+    pub fn acknowledged_by(&self, target: SinkShard) -> Option<Marker> {
+        let found = self.acknowledged.binary_search_by_key(&target, |one| one.target);
+        found.ok().map(|index| self.acknowledged[index].marker)
+    }
+}
+
+/// Puts an item into a sorted list, in place of the one with the same key.
+fn put_sorted<T, K: Ord>(list: &mut Vec<T>, item: T, key: impl Fn(&T) -> K) {
+    match list.binary_search_by_key(&key(&item), &key) {
+        Ok(index) => list[index] = item,
+        Err(index) => list.insert(index, item),
+    }
 }
 
 impl JournalEntry {
@@ -225,7 +275,20 @@ impl JournalEntry {
             JournalEntry::Header(_)
             | JournalEntry::Seam(_)
             | JournalEntry::Poison(_)
-            | JournalEntry::Finished(_) => None,
+            | JournalEntry::Finished(_)
+            | JournalEntry::Stopped(_) => None,
+        }
+    }
+
+    /// Up to which epoch the entry says that the journal was durable.
+    // spec: J-6
+    #[must_use]
+    pub fn durable_up_to(&self) -> Option<Epoch> {
+        match self {
+            JournalEntry::Epoch(record) => Some(record.durable_up_to),
+            JournalEntry::Finished(finished) => Some(finished.epoch),
+            JournalEntry::Stopped(stopped) => Some(stopped.epoch),
+            JournalEntry::Header(_) | JournalEntry::Seam(_) | JournalEntry::Poison(_) => None,
         }
     }
 }

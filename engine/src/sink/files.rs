@@ -24,6 +24,7 @@ use crate::sink::{
     ApplyOutcome, Chunk, ChunkPayload, FailKind, Marker, OpenOutcome, SinkShard, Verdict, judge,
 };
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::mem;
 
 /// The name of the manifest.
@@ -31,6 +32,7 @@ pub const MANIFEST: &str = ".anabranch.manifest";
 /// The name of the locked file.
 pub const LOCK: &str = ".anabranch.lock";
 const NEW_MANIFEST: &str = ".anabranch.manifest.tmp";
+const FINAL_START: &str = "part-";
 const TEMPORARY_START: &str = ".part-";
 const TEMPORARY_END: &str = ".tmp";
 
@@ -60,6 +62,9 @@ pub struct FileSink {
     marker: Option<Marker>,
     /// How long the manifest is. Meaningful while open.
     manifest_bytes: u64,
+    /// The final names that were taken when the folder was opened, by this job or by
+    /// another one whose manifest is gone. None of them is ever written over.
+    taken: BTreeSet<String>,
     state: State,
     /// What the system said at the last failure.
     failure: String,
@@ -110,6 +115,7 @@ impl FileSink {
             generation: Generation::default(),
             marker: None,
             manifest_bytes: 0,
+            taken: BTreeSet::new(),
             state: State::Closed,
             failure: String::new(),
         }
@@ -167,7 +173,12 @@ impl FileSink {
                 return FileStep::Applied(ApplyOutcome::Diverged { found });
             }
         }
-        let name = temporary_name(&self.final_name(&chunk.marker));
+        let name = self.final_name(&chunk.marker);
+        if self.taken.contains(&name) {
+            self.failure = format!("{name} is there already, and not by this sink");
+            return FileStep::Applied(ApplyOutcome::Failed(FailKind::Rejected));
+        }
+        let name = temporary_name(&name);
         let ChunkPayload::Bytes { data, .. } = &chunk.payload;
         let bytes = data.clone();
         self.state = State::WritingFile { chunk };
@@ -249,6 +260,8 @@ impl FileSink {
             panic!("a list is answered by names, not by {answer:?}");
         };
         names.sort_unstable();
+        let finals = names.iter().filter(|name| name.starts_with(FINAL_START));
+        self.taken = finals.cloned().collect();
         if names.iter().any(|name| name == MANIFEST) {
             let name = MANIFEST.into();
             return self.ask(State::ReadingManifest { names }, FsRequest::Read { name });

@@ -3,6 +3,7 @@
 use crate::codec::{DecodeError, Reader, put_bool, put_u32, put_u64};
 use crate::ids::{Epoch, Lineage, SinkId};
 use crate::journal::hash::ChainHash;
+use std::cmp::Ordering;
 use std::fmt;
 
 /// One independently written part of a sink.
@@ -56,6 +57,46 @@ impl Marker {
             }
             Some(before) => self.chunk == 0 && before.lineage.number < self.lineage.number,
         }
+    }
+}
+
+/// How the marker that a sink shard holds stands to the last one that it
+/// acknowledged.
+// spec: K-5
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is that one.
+    AsAcknowledged,
+    /// It is a later one: the sink applied more than it came to acknowledge.
+    Ahead,
+    /// It is an earlier one, or none: the sink lost what it had acknowledged.
+    Behind,
+    /// It stands at the same place with other content, or belongs to a history of
+    /// which nothing is known: somebody else writes to this sink.
+    Elsewhere,
+}
+
+/// Compares the marker that was found with the last acknowledged one.
+// spec: K-5
+#[must_use]
+pub fn standing(found: Option<Marker>, acknowledged: Option<Marker>) -> Standing {
+    let (found, acknowledged) = match (found, acknowledged) {
+        (None, None) => return Standing::AsAcknowledged,
+        (None, Some(_)) => return Standing::Behind,
+        (Some(_), None) => return Standing::Ahead,
+        (Some(found), Some(acknowledged)) => (found, acknowledged),
+    };
+    let place = |marker: &Marker| (marker.lineage.number, marker.epoch, marker.chunk);
+    match place(&found).cmp(&place(&acknowledged)) {
+        Ordering::Equal if found == acknowledged => Standing::AsAcknowledged,
+        Ordering::Equal => Standing::Elsewhere,
+        _ if found.lineage.number == acknowledged.lineage.number
+            && found.lineage != acknowledged.lineage =>
+        {
+            Standing::Elsewhere
+        }
+        Ordering::Greater => Standing::Ahead,
+        Ordering::Less => Standing::Behind,
     }
 }
 

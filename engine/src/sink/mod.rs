@@ -6,7 +6,7 @@ pub mod files;
 pub mod fs;
 mod marker;
 
-pub use marker::{Marker, SinkShard, put_marker, read_marker};
+pub use marker::{Marker, SinkShard, Standing, put_marker, read_marker, standing};
 
 use crate::ids::{Epoch, Generation, Lineage, SinkId};
 use crate::journal::hash::ChainHash;
@@ -303,6 +303,22 @@ mod tests {
         // An epoch number of the old lineage means nothing in the new one.
         let old = chunk(Some(found), 901, "b");
         assert_eq!(judge(Some(old.marker), &first), Verdict::Gap);
+    }
+
+    #[test]
+    fn a_sink_that_lost_acknowledged_writes_is_noticed() {
+        // spec: K-5
+        let first = chunk(None, 3, "a");
+        let second = chunk(Some(first.marker), 7, "b").marker;
+        let (first, other) = (first.marker, chunk(None, 3, "A").marker);
+        assert_eq!(standing(Some(first), Some(first)), Standing::AsAcknowledged);
+        assert_eq!(standing(Some(first), Some(second)), Standing::Behind);
+        assert_eq!(standing(None, Some(first)), Standing::Behind);
+        assert_eq!(standing(Some(second), Some(first)), Standing::Ahead);
+        assert_eq!(standing(Some(first), None), Standing::Ahead);
+        assert_eq!(standing(Some(other), Some(first)), Standing::Elsewhere);
+        let stranger = Marker { lineage: Lineage { number: 1, nonce: 6 }, ..second };
+        assert_eq!(standing(Some(stranger), Some(first)), Standing::Elsewhere);
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn every_kind_of_entry_comes_back() {
         JournalEntry::Epoch(all_kinds_of_parts()),
         JournalEntry::Poison(PoisonRecord { epoch: Epoch(11), starts: 3, message: "why".into() }),
         JournalEntry::Finished(FinishedRecord { epoch: Epoch(10), chain: ChainHash([1; 16]) }),
+        JournalEntry::Stopped(StoppedRecord { epoch: Epoch(10) }),
     ];
     assert_eq!(back(&header, &entries), entries);
 }

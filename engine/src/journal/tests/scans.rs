@@ -206,6 +206,46 @@ fn old_segments_may_be_gone_but_none_in_the_middle() {
 }
 
 #[test]
+fn starts_that_failed_are_counted() {
+    // spec: F-6
+    let (first, _) = one_segment(3, 1);
+    let mut segments = vec![first];
+    for (number, entries, failed) in [
+        (2, vec![], 1),
+        (3, vec![], 2),
+        (4, vec![JournalEntry::Stopped(StoppedRecord { epoch: Epoch(3) })], 0),
+        (5, vec![], 1),
+        (6, epochs(4..=4, 1), 0),
+    ] {
+        let journal = scan(&segments, &[]).unwrap();
+        let header = header(name(number, 0), journal.predecessor(), 4);
+        segments.push(segment(&header, &entries).0);
+        assert_eq!(scan(&segments, &[]).unwrap().failed_starts(), failed, "start {number}");
+    }
+}
+
+#[test]
+fn what_was_durable_at_an_orderly_stop_is_no_tail() {
+    // spec: J-6
+    let mut entries = epochs(1..=3, 3);
+    entries.push(JournalEntry::Stopped(StoppedRecord { epoch: Epoch(3) }));
+    let (whole, places) = segment(&header(name(1, 0), None, 1), &entries);
+    let rotten = with_bytes(&whole, |bytes| bytes[places[2] as usize + 14] ^= 1);
+    assert!(matches!(scan(&[rotten], &[]), Err(Damage::Invalid { durable: Epoch(3), .. })));
+}
+
+#[test]
+fn a_generation_may_write_several_segments() {
+    // spec: J-4
+    let (first, _) = segment(&header(name(1, 0), None, 1), &epochs(1..=2, 1));
+    let journal = scan(std::slice::from_ref(&first), &[]).unwrap();
+    let (second, _) = segment(&header(name(1, 1), journal.predecessor(), 3), &epochs(3..=4, 1));
+    let journal = scan(&[second.clone(), first], &[Epoch(4)]).unwrap();
+    assert_eq!(read_epochs(&journal), [1, 2, 3, 4]);
+    assert_eq!(read_epochs(&scan(&[second], &[]).unwrap()), [3, 4]);
+}
+
+#[test]
 fn a_gap_in_the_epochs_is_damage() {
     let (first, _) = one_segment(3, 1);
     let journal = scan(std::slice::from_ref(&first), &[]).unwrap();
@@ -234,6 +274,9 @@ fn what_must_outlive_old_segments_is_carried_on() {
     assert_eq!(carried.opened, [SinkShard { sink: SinkId(1), shard: 0 }]);
     assert_eq!(carried.acknowledged, all_kinds_of_parts().acknowledged);
     assert_eq!(carried.given_up, [SinkId(2)]);
+    let target = SinkShard { sink: SinkId(1), shard: 0 };
+    assert_eq!(carried.acknowledged_by(target), Some(marker(8)));
+    assert_eq!(carried.acknowledged_by(SinkShard { shard: 9, ..target }), None);
     // Without the first segment the second one still says it.
     let (second, _) = successor(&journal, 2, 1);
     let later = scan(&[second], &[]).unwrap();

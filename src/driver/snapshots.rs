@@ -132,8 +132,8 @@ fn put(
         let part = PartName::parse(name).ok_or_else(|| format!("{name} names no part"))?;
         store.put_part(part, bytes).map_err(|error| text(&error))?;
     }
-    let name = Manifest::decode(manifest).map_err(|error| error.to_string())?.name();
-    store.put_manifest(name, manifest).map_err(|error| text(&error))
+    let manifest = Manifest::decode(manifest).map_err(|error| error.to_string())?;
+    store.put_manifest(&manifest).map_err(|error| text(&error))
 }
 
 /// Removes these; what is kept and can be read says which parts stay.

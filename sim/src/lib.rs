@@ -1,6 +1,8 @@
 //! The deterministic simulator of the whole engine.
 //!
 //! At present it is a laboratory: one pipeline in a world of memory that carries out
-//! its outputs one by one, and can crash it behind any of them.
+//! its outputs one by one and can be killed behind any of them; and a disk that loses
+//! what was not synced.
 
+pub mod disk;
 pub mod lab;

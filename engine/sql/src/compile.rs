@@ -378,10 +378,16 @@ fn type_text(ty: &str, rowtime: bool) -> String {
     if rowtime { format!("{ty} *ROWTIME*") } else { ty.to_owned() }
 }
 
-/// The names of all functions and aggregates.
+/// The names of all functions and aggregates; operators are none.
 fn functions() -> Vec<String> {
-    let mut names: Vec<String> =
-        crate::bind::AGGREGATES.iter().map(|name| (*name).to_owned()).collect();
-    names.sort();
-    names
+    let scalar = anabranch_engine::function::all()
+        .flat_map(|function| std::iter::once(&function.name).chain(function.aliases));
+    let special = ["CASE", "CAST", "COALESCE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP",
+        "CURRENT_WATERMARK", "IF", "IFNULL", "LOCALTIME", "LOCALTIMESTAMP", "NOW", "NULLIF",
+        "PROCTIME", "TRY_CAST"];
+    let named = scalar.chain(&crate::bind::AGGREGATES).chain(&special).chain(&crate::bind::WINDOW_FUNCTIONS);
+    let words = named.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+    let names: std::collections::BTreeSet<&str> =
+        words.copied().filter(|name| !matches!(*name, "NOT" | "LIKE" | "NEGATE")).collect();
+    names.into_iter().map(str::to_owned).collect()
 }

@@ -1,72 +1,7 @@
-//! Types that fit several values, and conversions between types, by Flink's rules.
+//! Conversions between types, by Flink's rules.
 
-use anabranch_engine::expr::{CastMode, Expr, ExprKind};
-use anabranch_engine::types::{DECIMAL_PRECISION_MAX, DataType, Field, SqlType, TimeUnit, Value};
-
-/// The type that values of all these types fit into without loss of meaning.
-pub(crate) fn common_type<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<DataType> {
-    let mut types = types.into_iter();
-    let first = types.next()?.clone();
-    types.try_fold(first, |common, ty| {
-        let nullable = common.nullable || ty.nullable;
-        Some(DataType { sql: common_sql(&common.sql, &ty.sql)?, nullable })
-    })
-}
-
-fn common_sql(a: &SqlType, b: &SqlType) -> Option<SqlType> {
-    use SqlType as T;
-    if a == b {
-        return Some(a.clone());
-    }
-    Some(match (a, b) {
-        (T::Null, other) | (other, T::Null) => other.clone(),
-        _ if a.is_numeric() && b.is_numeric() => common_number(a, b),
-        (T::Char(m) | T::VarChar(m), T::Char(n) | T::VarChar(n)) => T::VarChar(*m.max(n)),
-        (T::Binary(m) | T::VarBinary(m), T::Binary(n) | T::VarBinary(n)) => T::VarBinary(*m.max(n)),
-        (T::Time(m), T::Time(n)) => T::Time(*m.max(n)),
-        (T::Timestamp(m), T::Timestamp(n)) => T::Timestamp(*m.max(n)),
-        (T::TimestampLtz(m), T::TimestampLtz(n) | T::Timestamp(n))
-        | (T::Timestamp(m), T::TimestampLtz(n)) => T::TimestampLtz(*m.max(n)),
-        (T::Date, T::Timestamp(p)) | (T::Timestamp(p), T::Date) => T::Timestamp(*p),
-        (T::Date, T::TimestampLtz(p)) | (T::TimestampLtz(p), T::Date) => T::TimestampLtz(*p),
-        (T::Array(x), T::Array(y)) => T::Array(Box::new(common_type([x.as_ref(), y.as_ref()])?)),
-        (T::Row(x), T::Row(y)) if x.len() == y.len() => {
-            let fields = x.iter().zip(y).map(|(x, y)| {
-                Some(Field::new(x.name.clone(), common_type([&x.ty, &y.ty])?))
-            });
-            T::Row(fields.collect::<Option<Vec<Field>>>()?)
-        }
-        _ => return None,
-    })
-}
-
-/// The number type that both fit into.
-fn common_number(a: &SqlType, b: &SqlType) -> SqlType {
-    let rank = |ty: &SqlType| match ty {
-        SqlType::TinyInt => 0,
-        SqlType::SmallInt => 1,
-        SqlType::Int => 2,
-        _ => 3,
-    };
-    if a.is_integer() && b.is_integer() {
-        return if rank(a) >= rank(b) { a.clone() } else { b.clone() };
-    }
-    match (a, b) {
-        (SqlType::Double, _) | (_, SqlType::Double) => SqlType::Double,
-        (SqlType::Float, SqlType::Decimal { .. }) | (SqlType::Decimal { .. }, SqlType::Float) => {
-            SqlType::Double
-        }
-        (SqlType::Float, _) | (_, SqlType::Float) => SqlType::Float,
-        _ => {
-            let (p1, s1) = as_decimal(a);
-            let (p2, s2) = as_decimal(b);
-            let scale = s1.max(s2);
-            let whole = (p1 - s1).max(p2 - s2);
-            let precision = (whole + scale).min(DECIMAL_PRECISION_MAX);
-            SqlType::Decimal { precision, scale: scale.min(precision) }
-        }
-    }
-}
+use anabranch_engine::expr::{CastMode, Expr, ExprKind, is_castable};
+use anabranch_engine::types::{DECIMAL_PRECISION_MAX, DataType, SqlType, TimeUnit, Value};
 
 /// Precision and scale of the decimal that holds the number type.
 fn as_decimal(ty: &SqlType) -> (u8, u8) {
@@ -78,6 +13,13 @@ fn as_decimal(ty: &SqlType) -> (u8, u8) {
         SqlType::Decimal { precision, scale } => (*precision, *scale),
         _ => (DECIMAL_PRECISION_MAX, 0),
     }
+}
+
+/// Whether every number of the type fits the decimal type.
+fn fits_decimal(from: &SqlType, to: &SqlType) -> bool {
+    let (p1, s1) = as_decimal(from);
+    let (p2, s2) = as_decimal(to);
+    !from.is_approximate() && from.is_numeric() && s1 <= s2 && p1 - s1 <= p2 - s2
 }
 
 /// Whether a column of a sink takes values of another type without a CAST.
@@ -92,6 +34,9 @@ pub(crate) fn assignable(from: &SqlType, to: &SqlType) -> bool {
     };
     if from == to || *from == T::Null {
         return true;
+    }
+    if !is_castable(from, to) {
+        return false;
     }
     match (from, to) {
         (_, T::Char(n)) => matches!(from, T::Char(m) if m == n),
@@ -108,33 +53,6 @@ pub(crate) fn assignable(from: &SqlType, to: &SqlType) -> bool {
             x.len() == y.len() && x.iter().zip(y).all(|(x, y)| assignable(&x.ty.sql, &y.ty.sql))
         }
         (T::Array(x), T::Array(y)) => assignable(&x.sql, &y.sql),
-        _ => false,
-    }
-}
-
-/// Whether CAST converts from one type to the other.
-pub(crate) fn castable(from: &SqlType, to: &SqlType) -> bool {
-    use SqlType as T;
-    if from == to || *from == T::Null {
-        return true;
-    }
-    if from.is_text() || to.is_text() {
-        return !matches!(from, T::Row(_) | T::Array(_)) && !matches!(to, T::Row(_) | T::Array(_) | T::Null)
-            || to.is_text();
-    }
-    match (from, to) {
-        (T::Boolean, _) => to.is_numeric(),
-        (_, T::Boolean) => from.is_numeric(),
-        _ if from.is_numeric() && to.is_numeric() => true,
-        _ if from.is_bytes() && to.is_bytes() => true,
-        (T::Date, T::Timestamp(_) | T::TimestampLtz(_)) => true,
-        (T::Time(_), T::Time(_) | T::Timestamp(_) | T::TimestampLtz(_)) => true,
-        (T::Timestamp(_) | T::TimestampLtz(_), T::Date | T::Time(_)) => true,
-        _ if from.is_timestamp() && to.is_timestamp() => true,
-        (T::Row(x), T::Row(y)) => {
-            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| castable(&x.ty.sql, &y.ty.sql))
-        }
-        (T::Array(x), T::Array(y)) => castable(&x.sql, &y.sql),
         _ => false,
     }
 }
@@ -157,7 +75,9 @@ pub(crate) fn coerce(expr: Expr, to: &SqlType) -> Expr {
 /// A conversion that is evaluated for each row.
 pub(crate) fn cast(expr: Expr, to: SqlType, mode: CastMode) -> Expr {
     let span = expr.span;
-    let nullable = expr.ty.nullable || mode == CastMode::Try;
+    // A number that does not fit a DECIMAL becomes NULL, as in Flink.
+    let narrows = matches!(to, SqlType::Decimal { .. }) && !fits_decimal(&expr.ty.sql, &to);
+    let nullable = expr.ty.nullable || mode == CastMode::Try || narrows;
     let ty = DataType { sql: to, nullable };
     Expr { kind: ExprKind::Cast { input: Box::new(expr), mode }, ty, span }
 }

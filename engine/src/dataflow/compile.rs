@@ -33,7 +33,7 @@ impl Dataflow {
         }
         Ok(Dataflow {
             feeds: Feeds::of(&plan),
-            watermarks: vec![Watermark::NONE; plan.nodes.len()],
+            watermarks: vec![None; plan.nodes.len()],
             order: run_order(&plan),
             scans: plan
                 .nodes

@@ -33,15 +33,16 @@ use std::sync::Arc;
 
 /// A plan that runs.
 ///
-/// Invariants: `nodes` and `watermarks` are as long as the plan's nodes; a watermark
-/// never falls; `epoch` is the last epoch that was stepped.
+/// Invariants: `nodes` and `watermarks` are as long as the plan's nodes; an operator's
+/// watermark never falls; `epoch` is the last epoch that was stepped.
 pub struct Dataflow {
     plan: Arc<Plan>,
     nodes: Vec<NodeExec>,
-    /// Each node's output watermark: it lies below every row time that the node may
-    /// still give.
-    // spec: T-5
-    watermarks: Vec<Watermark>,
+    /// Each node's output watermark in the last epoch: it lies below every row time
+    /// that the node may still give. `None` if no split feeds the node at present:
+    /// then it holds nobody back, and does not say that time has ended.
+    // spec: T-3, T-5
+    watermarks: Vec<Option<Watermark>>,
     /// The nodes in the order in which they run: inputs first, and the side tables
     /// with all that reads them last, since they hold what the others could not use.
     order: Vec<NodeId>,
@@ -96,7 +97,7 @@ impl Dataflow {
     /// The watermark below which a node gives no row any more.
     #[must_use]
     pub fn output_watermark(&self, node: NodeId) -> Watermark {
-        self.watermarks[node.0 as usize]
+        self.watermarks[node.0 as usize].unwrap_or(Watermark::NONE)
     }
 
     /// About how many bytes the state of all operators takes.

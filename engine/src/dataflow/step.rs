@@ -10,7 +10,7 @@ use crate::executor::{Executor, map};
 use crate::format::RecordBlock;
 use crate::ids::{NodeId, SplitId, TableId};
 use crate::op::{DeadRow, LateRow, OperatorCx};
-use crate::plan::NodeKind;
+use crate::plan::{Node, NodeKind};
 use crate::rows::{Origin, Rows};
 use crate::time::Watermark;
 use std::collections::BTreeMap;
@@ -186,7 +186,7 @@ impl Dataflow {
         let node = plan.node(id);
         let mut inputs: Vec<Vec<Rows>> =
             node.inputs.iter().map(|input| flow.rows_of(*input)).collect();
-        let mut watermark = node.inputs.iter().map(|input| self.watermarks[input.0 as usize]).min();
+        let mut watermark = self.input_watermark(node);
         let rows = match &mut self.nodes[index] {
             NodeExec::Scan(scan) => {
                 watermark = self.splits.minimum(self.feeds.tables_of(id), &self.plan);
@@ -228,9 +228,20 @@ impl Dataflow {
                 Vec::new()
             }
         };
-        let reached = &mut self.watermarks[index];
-        *reached = watermark.unwrap_or(Watermark::NONE).max(*reached);
+        self.watermarks[index] = watermark;
         flow.produced[index] = Some(rows);
+    }
+
+    /// The minimum over a node's inputs. An input that no split feeds at present holds
+    /// nobody back, but time does not end while a split may still be added to it.
+    ///
+    /// It may fall, when a split is added that starts below the others of its table;
+    /// only an operator's own watermark never does.
+    // spec: T-3
+    fn input_watermark(&self, node: &Node) -> Option<Watermark> {
+        let inputs = || node.inputs.iter().map(|input| self.watermarks[input.0 as usize]);
+        let lowest = inputs().flatten().min()?;
+        (lowest < Watermark::END || inputs().all(|input| input.is_some())).then_some(lowest)
     }
 
     /// Gives an operator its rows and then its watermark; gives back what it gave,

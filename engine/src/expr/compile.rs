@@ -26,7 +26,7 @@ pub enum CompileError {
         span: Span,
     },
     /// There is no cast between the types.
-    #[error("a {from} cannot be cast to {to}")]
+    #[error("{from} cannot be cast to {to}")]
     UnsupportedCast {
         /// The type of the input.
         from: Box<SqlType>,

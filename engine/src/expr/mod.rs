@@ -10,12 +10,15 @@ mod compile;
 mod constant;
 mod element;
 mod eval;
+mod flink_text;
 mod ir;
 
 pub(crate) use cast::time as cast_time;
 pub use cast::{Cast, format_value, is_castable};
 pub use compile::{CompileError, CompiledExpr};
 pub use constant::{scalar_array, value_at};
+#[doc(hidden)]
+pub use flink_text::flink_row_text;
 pub use ir::{CastMode, ContextValue, Expr, ExprKind, FunctionRef};
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -168,3 +171,8 @@ pub struct EvalInput<'a> {
     /// The zone in which texts and instants are converted.
     pub zone: chrono_tz::Tz,
 }
+
+#[cfg(test)]
+mod every_function;
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ mod json;
 mod number;
 mod print;
 mod table;
+#[cfg(test)]
+mod test_support;
 
 pub use csv::CsvDecoder;
 pub use encode::{encode_csv, encode_json};

@@ -12,6 +12,9 @@ const DOUBLE_POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
+/// Powers of ten up to the eighth.
+const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
 /// Powers of ten that a float holds exactly.
 const FLOAT_POWERS: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
@@ -28,7 +31,7 @@ pub(super) enum DecimalText {
 }
 
 /// Eight digits, the first in the lowest byte, as a number.
-#[inline]
+#[inline(always)]
 fn eight_digits(word: u64) -> u64 {
     let pairs = word.wrapping_mul(10).wrapping_add(word >> 8);
     let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
@@ -38,7 +41,7 @@ fn eight_digits(word: u64) -> u64 {
 
 /// The `count` (1 to 8) digits at `at`, which must lie at least eight bytes before the
 /// end of `data`.
-#[inline]
+#[inline(always)]
 fn digits_at(data: &[u8], at: usize, count: usize) -> Option<u64> {
     let word = data.get(at..)?.first_chunk::<8>()?;
     // Shifting in zero bytes from below puts zeros before the number.
@@ -49,7 +52,7 @@ fn digits_at(data: &[u8], at: usize, count: usize) -> Option<u64> {
 /// The integer that stands in `data[start..start + len]`, known to be a JSON integer:
 /// an optional minus and digits. `None` if it does not fit 64 bits. What lies behind it
 /// in `data` is read, too, and without effect.
-#[inline]
+#[inline(always)]
 pub(super) fn json_integer(data: &[u8], start: usize, len: usize) -> Option<i64> {
     let negative = data.get(start) == Some(&b'-');
     let (from, count) = (start + usize::from(negative), len - usize::from(negative));
@@ -57,7 +60,7 @@ pub(super) fn json_integer(data: &[u8], start: usize, len: usize) -> Option<i64>
         1..=8 => digits_at(data, from, count),
         9..=16 => digits_at(data, from, 8).and_then(|high| {
             let low = digits_at(data, from + 8, count - 8)?;
-            Some(high * 10_u64.pow(count as u32 - 8) + low)
+            Some(high * POWERS[count - 8] + low)
         }),
         _ => None,
     };
@@ -199,14 +202,15 @@ pub(super) fn truncated_integer(text: &[u8]) -> Option<i64> {
 /// What is too large is infinite, as in Java. `None` if it is no number.
 pub(super) fn double(text: &[u8]) -> Option<f64> {
     let Some(parts) = Parts::of(text) else { return special(text) };
-    if let Some((mantissa, power)) = parts.small() {
-        // Both factors are exact, so that there is one rounding and it is the right one.
-        if mantissa <= 1 << 53 && power.unsigned_abs() <= 22 {
-            let factor = DOUBLE_POWERS[power.unsigned_abs() as usize];
-            let mantissa = mantissa as f64;
-            let value = if power < 0 { mantissa / factor } else { mantissa * factor };
-            return Some(if parts.negative { -value } else { value });
-        }
+    // Where both factors are exact there is one rounding, and it is the right one.
+    if let Some((mantissa, power)) = parts.small()
+        && mantissa <= 1 << 53
+        && power.unsigned_abs() <= 22
+    {
+        let factor = DOUBLE_POWERS[power.unsigned_abs() as usize];
+        let mantissa = mantissa as f64;
+        let value = if power < 0 { mantissa / factor } else { mantissa * factor };
+        return Some(if parts.negative { -value } else { value });
     }
     std::str::from_utf8(text).ok()?.parse().ok()
 }
@@ -214,13 +218,15 @@ pub(super) fn double(text: &[u8]) -> Option<f64> {
 /// The float nearest to the number, otherwise as [`double`].
 pub(super) fn float(text: &[u8]) -> Option<f32> {
     let Some(parts) = Parts::of(text) else { return special(text).map(|value| value as f32) };
-    if let Some((mantissa, power)) = parts.small() {
-        if mantissa <= 1 << 24 && power.unsigned_abs() <= 10 {
-            let factor = FLOAT_POWERS[power.unsigned_abs() as usize];
-            let mantissa = mantissa as f32;
-            let value = if power < 0 { mantissa / factor } else { mantissa * factor };
-            return Some(if parts.negative { -value } else { value });
-        }
+    // As for doubles, where both factors are exact there is one rounding.
+    if let Some((mantissa, power)) = parts.small()
+        && mantissa <= 1 << 24
+        && power.unsigned_abs() <= 10
+    {
+        let factor = FLOAT_POWERS[power.unsigned_abs() as usize];
+        let mantissa = mantissa as f32;
+        let value = if power < 0 { mantissa / factor } else { mantissa * factor };
+        return Some(if parts.negative { -value } else { value });
     }
     std::str::from_utf8(text).ok()?.parse().ok()
 }

@@ -36,7 +36,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::new(
         Family::Arithmetic,
         "*",
-        &["NUMERIC * NUMERIC"],
+        &["NUMERIC * NUMERIC", "INTERVAL * INTEGER"],
         "The product; an integer that does not fit fails the row.",
         |input| operator_rule(input, Operator::Multiply),
         |input| evaluate(input, Operator::Multiply),
@@ -93,6 +93,11 @@ fn operator_rule(input: &RuleInput<'_>, operator: Operator) -> Ruled {
     input.count(2, 2)?;
     if matches!(operator, Operator::Add | Operator::Subtract)
         && let Some(ruled) = timespan::span_rule(input, operator == Operator::Subtract)
+    {
+        return ruled;
+    }
+    if operator == Operator::Multiply
+        && let Some(ruled) = timespan::multiple_rule(input)
     {
         return ruled;
     }
@@ -155,13 +160,18 @@ fn decimal_result(operator: Operator, (p1, s1): (u8, u8), (p2, s2): (u8, u8)) ->
 }
 
 fn evaluate(input: &CallInput<'_>, operator: Operator) -> Evaluated {
+    use SqlType::{IntervalDayTime, IntervalYearMonth};
+    if operator == Operator::Multiply
+        && matches!(input.result.sql, IntervalDayTime | IntervalYearMonth)
+    {
+        return timespan::multiply_span(input);
+    }
     match input.arg_type(0) {
         SqlType::TinyInt => narrowed(integers::<Int8Type>(input, operator), input),
         SqlType::SmallInt => narrowed(integers::<Int16Type>(input, operator), input),
         SqlType::Int => narrowed(integers::<Int32Type>(input, operator), input),
         SqlType::BigInt => narrowed(integers::<Int64Type>(input, operator), input),
-        SqlType::Float => floats::<Float32Type>(input, operator),
-        SqlType::Double => floats::<Float64Type>(input, operator),
+        SqlType::Float | SqlType::Double => floats(input, operator),
         ty if !matches!(ty, SqlType::Decimal { .. }) => {
             timespan::plus_span(input, operator == Operator::Subtract)
         }
@@ -227,7 +237,7 @@ fn integer<N: ArrowNativeTypeOp>(operator: Operator, a: N, b: N) -> Result<N, Er
     found.map_err(|_| ErrorKind::Overflow)
 }
 
-fn floats<T: ArrowPrimitiveType>(input: &CallInput<'_>, operator: Operator) -> Evaluated {
+fn floats(input: &CallInput<'_>, operator: Operator) -> Evaluated {
     let array = arrow_operator(operator, &input.args[0], &input.args[1]);
     Evaluated::ok(array.expect("floats of one type have all operators"))
 }

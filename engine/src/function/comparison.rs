@@ -136,11 +136,12 @@ fn comparable(left: &SqlType, right: &SqlType) -> Option<Vec<SqlType>> {
     if *left == Null && *right == Null {
         return Some(vec![SqlType::Boolean, SqlType::Boolean]);
     }
-    if matches!(left, Decimal { .. }) || matches!(right, Decimal { .. }) {
-        if let (Some(a), Some(b)) = (as_decimal(left), as_decimal(right)) {
-            let decimal = |(precision, scale)| Decimal { precision, scale };
-            return Some(vec![decimal(a), decimal(b)]);
-        }
+    let is_decimal = |ty: &SqlType| matches!(ty, Decimal { .. });
+    if (is_decimal(left) || is_decimal(right))
+        && let (Some(a), Some(b)) = (as_decimal(left), as_decimal(right))
+    {
+        let decimal = |(precision, scale)| Decimal { precision, scale };
+        return Some(vec![decimal(a), decimal(b)]);
     }
     if left.is_text() && right.is_text() {
         return Some(vec![left.clone(), right.clone()]);

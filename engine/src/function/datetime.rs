@@ -24,35 +24,64 @@ pub(super) const TABLE: &[Function] = &[
             None => no_unit(input),
         },
     ),
-    field_function("YEAR", &["YEAR(TIMESTAMP)"], "The year.", |i| field(i, 0, Unit::Year)),
-    field_function("QUARTER", &["QUARTER(TIMESTAMP)"], "The quarter, 1 to 4.", |i| {
-        field(i, 0, Unit::Quarter)
+    field_function("YEAR", &["YEAR(TIMESTAMP)"], "The year.", date_rule, |input| {
+        field(input, 0, Unit::Year)
     }),
-    field_function("MONTH", &["MONTH(TIMESTAMP)"], "The month, 1 to 12.", |i| {
-        field(i, 0, Unit::Month)
+    field_function(
+        "QUARTER",
+        &["QUARTER(TIMESTAMP)"],
+        "The quarter, 1 to 4.",
+        date_rule,
+        |input| field(input, 0, Unit::Quarter),
+    ),
+    field_function("MONTH", &["MONTH(TIMESTAMP)"], "The month, 1 to 12.", date_rule, |input| {
+        field(input, 0, Unit::Month)
     }),
-    field_function("WEEK", &["WEEK(TIMESTAMP)"], "The ISO week.", |i| field(i, 0, Unit::Week)),
-    field_function("DAYOFYEAR", &["DAYOFYEAR(TIMESTAMP)"], "The day of the year, from 1.", |i| {
-        field(i, 0, Unit::DayOfYear)
+    field_function("WEEK", &["WEEK(TIMESTAMP)"], "The ISO week.", date_rule, |input| {
+        field(input, 0, Unit::Week)
     }),
-    field_function("DAYOFMONTH", &["DAYOFMONTH(TIMESTAMP)"], "The day of the month.", |i| {
-        field(i, 0, Unit::Day)
-    }),
+    field_function(
+        "DAYOFYEAR",
+        &["DAYOFYEAR(TIMESTAMP)"],
+        "The day of the year, from 1.",
+        date_rule,
+        |input| field(input, 0, Unit::DayOfYear),
+    ),
+    field_function(
+        "DAYOFMONTH",
+        &["DAYOFMONTH(TIMESTAMP)"],
+        "The day of the month.",
+        date_rule,
+        |input| field(input, 0, Unit::Day),
+    ),
     field_function(
         "DAYOFWEEK",
         &["DAYOFWEEK(TIMESTAMP)"],
-        "The day of the week, Sunday is 1.",
-        |i| field(i, 0, Unit::DayOfWeek),
+        "The day of the week; Sunday is 1.",
+        date_rule,
+        |input| field(input, 0, Unit::DayOfWeek),
     ),
-    field_function("HOUR", &["HOUR(TIMESTAMP | TIME)"], "The hour, 0 to 23.", |i| {
-        field(i, 0, Unit::Hour)
-    }),
-    field_function("MINUTE", &["MINUTE(TIMESTAMP | TIME)"], "The minute, 0 to 59.", |i| {
-        field(i, 0, Unit::Minute)
-    }),
-    field_function("SECOND", &["SECOND(TIMESTAMP | TIME)"], "The second, 0 to 59.", |i| {
-        field(i, 0, Unit::Second)
-    }),
+    field_function(
+        "HOUR",
+        &["HOUR(TIMESTAMP | TIME)"],
+        "The hour, 0 to 23.",
+        clock_rule,
+        |input| field(input, 0, Unit::Hour),
+    ),
+    field_function(
+        "MINUTE",
+        &["MINUTE(TIMESTAMP | TIME)"],
+        "The minute, 0 to 59.",
+        clock_rule,
+        |input| field(input, 0, Unit::Minute),
+    ),
+    field_function(
+        "SECOND",
+        &["SECOND(TIMESTAMP | TIME)"],
+        "The second, 0 to 59.",
+        clock_rule,
+        |input| field(input, 0, Unit::Second),
+    ),
     Function::new(
         Family::DateTime,
         "FLOOR",
@@ -76,9 +105,10 @@ const fn field_function(
     name: &'static str,
     signatures: &'static [&'static str],
     doc: &'static str,
+    rule: super::registry::TypeRule,
     kernel: super::KernelFn,
 ) -> Function {
-    Function::new(Family::DateTime, name, signatures, doc, field_rule, kernel)
+    Function::new(Family::DateTime, name, signatures, doc, rule, kernel)
 }
 
 /// Whether the type has a calendar date, a time of day or both.
@@ -137,9 +167,19 @@ fn extract_rule(input: &RuleInput<'_>) -> Ruled {
     Ok(typed)
 }
 
-fn field_rule(input: &RuleInput<'_>) -> Ruled {
+/// The rule of fields of a date.
+fn date_rule(input: &RuleInput<'_>) -> Ruled {
+    field_rule(input, Unit::Day)
+}
+
+/// The rule of fields that a time of day has too.
+fn clock_rule(input: &RuleInput<'_>) -> Ruled {
+    field_rule(input, Unit::Hour)
+}
+
+fn field_rule(input: &RuleInput<'_>, unit: Unit) -> Ruled {
     input.count(1, 1)?;
-    let ty = field_type(input, 0, Unit::Hour)?;
+    let ty = field_type(input, 0, unit)?;
     Ok(input.typed(vec![ty], SqlType::BigInt))
 }
 

@@ -30,7 +30,11 @@ impl Path {
             .or_else(|| trimmed.strip_prefix("strict "))
             .unwrap_or(trimmed)
             .trim_start();
-        let mut rest = rest.strip_prefix('$').ok_or_else(|| wrong("does not begin with $"))?;
+        // A path without $ is taken for the name of a member.
+        let named = !rest.is_empty() && !rest.starts_with(['$', '.', '[']);
+        let bare = format!(".{rest}");
+        let rest = if named { Some(bare.as_str()) } else { rest.strip_prefix('$') };
+        let mut rest = rest.ok_or_else(|| wrong("does not begin with $"))?;
         let mut steps = Vec::new();
         while !rest.is_empty() {
             if rest.starts_with("..") {
@@ -94,11 +98,12 @@ mod tests {
         let member = |name: &str| Step::Member(name.into());
         let steps = |path: &str| Path::parse(path).unwrap().steps;
         assert_eq!(steps("$"), []);
+        assert_eq!(steps("a.b"), [member("a"), member("b")]);
         assert_eq!(steps("$.a.b[0]"), [member("a"), member("b"), Step::Element(0)]);
         assert_eq!(steps("lax $['a.b'][ -1 ]"), [member("a.b"), Step::Element(-1)]);
         assert_eq!(steps("$[\"a b\"].ä-c"), [member("a b"), member("ä-c")]);
         for path in
-            ["", "a", ".a", "$.", "$[", "$a", "$..a", "$.*", "$[*]", "$[0:1]", "$[?(@.b)]", "$['a"]
+            ["", ".a", "$.", "$[", "$a", "$..a", "$.*", "$[*]", "$[0:1]", "$[?(@.b)]", "$['a"]
         {
             assert!(Path::parse(path).is_err(), "{path}");
         }

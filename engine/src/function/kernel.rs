@@ -165,6 +165,15 @@ pub(crate) fn boolean_rows(
     Evaluated { array: Arc::new(builder.finish()), errors }
 }
 
+/// The most bytes of a text that a function makes: one row must not take the memory
+/// of all.
+pub(crate) const TEXT_LIMIT: usize = 64 << 20;
+
+/// The failure of a text that would be longer than [`TEXT_LIMIT`].
+pub(crate) fn too_long<T>() -> RowResult<T> {
+    fail(ErrorKind::Overflow, format!("the text would have more than {TEXT_LIMIT} bytes"))
+}
+
 /// Texts, row by row.
 pub(crate) fn text_rows<'a>(
     rows: usize,
@@ -172,8 +181,17 @@ pub(crate) fn text_rows<'a>(
 ) -> Evaluated {
     let mut builder = StringBuilder::with_capacity(rows, rows * 16);
     let mut errors = RowErrors::NONE;
+    // Arrow counts the bytes of a column in 31 bits.
+    let mut room = i32::MAX as usize;
     for row in 0..rows {
-        match value(row) {
+        let mut found = value(row);
+        if let Ok(Some(text)) = &found {
+            match room.checked_sub(text.len()).filter(|_| text.len() <= TEXT_LIMIT) {
+                Some(left) => room = left,
+                None => found = too_long(),
+            }
+        }
+        match found {
             Ok(found) => builder.append_option(found),
             Err(failure) => {
                 builder.append_null();

@@ -50,7 +50,7 @@ enum Shape {
     /// `%abc`
     Ends(String),
     /// `%abc%`
-    Contains(memmem::Finder<'static>),
+    Contains(Box<memmem::Finder<'static>>),
     /// Any other.
     Mixed(Vec<Part>),
 }
@@ -75,7 +75,7 @@ impl Pattern {
             [Part::Text(text), Part::Any] => Shape::Starts(text.clone()),
             [Part::Any, Part::Text(text)] => Shape::Ends(text.clone()),
             [Part::Any, Part::Text(text), Part::Any] => {
-                Shape::Contains(memmem::Finder::new(text).into_owned())
+                Shape::Contains(Box::new(memmem::Finder::new(text).into_owned()))
             }
             _ => Shape::Mixed(parts),
         };

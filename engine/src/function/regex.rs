@@ -2,10 +2,10 @@
 
 use super::java_regex::translate;
 use super::kernel::{
-    Argument, CallInput, Cells, Failure, Kernel, RowResult, boolean_rows, text_rows,
+    Argument, CallInput, Cells, Failure, Kernel, RowResult, boolean_rows, text_rows, too_long,
 };
 use super::registry::{Family, Function, PrepareInput, RuleInput};
-use super::text::texts;
+use super::text::{fits, texts};
 use super::typing::Ruled;
 use crate::expr::{ErrorKind, Evaluated};
 use crate::types::{SqlType, Value};
@@ -42,7 +42,7 @@ pub(super) const TABLE: &[Function] = &[
         Family::Regex,
         "REGEXP",
         &["REGEXP(STRING, STRING)"],
-        "Whether the expression matches somewhere in the text; an empty one never does.",
+        "Whether the expression matches somewhere in the text; neither may be empty.",
         |input| {
             input.count(2, 2)?;
             Ok(input.typed(texts(input, 0)?, SqlType::Boolean))
@@ -167,6 +167,9 @@ fn replace(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
         else {
             return Ok(None);
         };
+        if !fits(text.len(), replacement.len(), || regex.find_iter(text).count()) {
+            return too_long();
+        }
         Ok(Some(regex.replace_all(text, NoExpand(replacement))))
     })
 }
@@ -177,6 +180,7 @@ fn is_match(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
         let (Some(text), Some(regex)) = (texts.get(row), patterns.get(row)?) else {
             return Ok(None);
         };
-        Ok(Some(!regex.as_str().is_empty() && regex.is_match(text)))
+        let empty = text.is_empty() || regex.as_str().is_empty();
+        Ok(Some(!empty && regex.is_match(text)))
     })
 }

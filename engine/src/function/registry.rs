@@ -43,6 +43,24 @@ pub enum Family {
     Json,
 }
 
+impl Family {
+    /// The heading of the chapter.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Family::Arithmetic => "Arithmetic",
+            Family::Comparison => "Comparison",
+            Family::Logic => "Truth values and NULL",
+            Family::Math => "Numbers",
+            Family::Text => "Text",
+            Family::Regex => "Patterns",
+            Family::DateTime => "Dates and times",
+            Family::Conditional => "Choices",
+            Family::Json => "JSON",
+        }
+    }
+}
+
 /// What a type rule decides from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuleInput<'a> {

@@ -1,11 +1,11 @@
 //! ROUND and TRUNCATE, and FLOOR and CEIL of numbers.
 
-use super::kernel::{CallInput, RowResult, fail, primitive_rows};
+use super::kernel::{CallInput, Failure, RowResult, fail, primitive_rows};
 use super::math::number;
 use super::registry::RuleInput;
 use super::typing::Ruled;
 use crate::expr::{ErrorKind, Evaluated};
-use crate::types::{SqlType, decimal};
+use crate::types::{SqlType, decimal, float};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -55,9 +55,11 @@ pub(super) fn evaluate(input: &CallInput<'_>, rounding: Rounding) -> Evaluated {
         SqlType::Int => integers::<Int32Type>(input, rounding),
         SqlType::BigInt => integers::<Int64Type>(input, rounding),
         SqlType::Float => by_row::<Float32Type>(input, |value, digits| {
+            finite(value.into())?;
             Ok(Some(round_double(value.into(), digits, rounding) as f32))
         }),
         SqlType::Double => by_row::<Float64Type>(input, |value, digits| {
+            finite(value)?;
             Ok(Some(round_double(value, digits, rounding)))
         }),
         SqlType::Decimal { scale, .. } => {
@@ -73,6 +75,15 @@ pub(super) fn evaluate(input: &CallInput<'_>, rounding: Rounding) -> Evaluated {
         }
         _ => unreachable!("the type rule admits only numbers"),
     }
+}
+
+/// Fails for NaN and the infinities, which have no digits to round.
+fn finite(value: f64) -> Result<(), Failure> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    let detail = format!("{} cannot be rounded", float::format_double(value));
+    Err(Failure { kind: ErrorKind::InvalidArgument, detail })
 }
 
 /// Every value with its count of digits.

@@ -1,6 +1,6 @@
 //! Text. Characters are Unicode code points; texts compare by their bytes.
 
-use super::kernel::{CallInput, RowResult, primitive_rows, text_rows};
+use super::kernel::{CallInput, RowResult, TEXT_LIMIT, primitive_rows, text_rows, too_long};
 use super::registry::{Family, Function, RuleInput};
 use super::typing::Ruled;
 use crate::expr::Evaluated;
@@ -318,8 +318,18 @@ fn replace(input: &CallInput<'_>) -> Evaluated {
         else {
             return Ok(None);
         };
+        if !fits(text.len(), to.len(), || text.matches(from).count()) {
+            return too_long();
+        }
         Ok(Some(Cow::Owned(text.replace(from, to))))
     })
+}
+
+/// Whether a text with its matches replaced by so many bytes stays within the limit.
+/// The matches are counted only if it could be exceeded.
+pub(super) fn fits(text: usize, replacement: usize, matches: impl Fn() -> usize) -> bool {
+    let most = (text + 1).saturating_mul(replacement.max(1)).saturating_add(text);
+    most <= TEXT_LIMIT || matches().saturating_mul(replacement).saturating_add(text) <= TEXT_LIMIT
 }
 
 fn position_rule(input: &RuleInput<'_>) -> Ruled {
@@ -371,6 +381,10 @@ fn pad(input: &CallInput<'_>, left: bool) -> Evaluated {
         let count = text.chars().count();
         if count >= length {
             return Ok(Some(Cow::Borrowed(&text[..byte_of(text, length)])));
+        }
+        // No character has more than four bytes.
+        if length > TEXT_LIMIT / 4 {
+            return too_long();
         }
         let filling: String = fill.chars().cycle().take(length - count).collect();
         Ok(Some(Cow::Owned(if left { filling + text } else { format!("{text}{filling}") })))

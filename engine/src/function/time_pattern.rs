@@ -103,6 +103,11 @@ impl TimePattern {
         self.items.iter().any(|item| matches!(item, Item::Field('X' | 'x' | 'Z' | 'z', _)))
     }
 
+    /// Whether it reads the year of a week.
+    pub(super) fn has_week_year(&self) -> bool {
+        self.items.iter().any(|item| matches!(item, Item::Field('Y', _)))
+    }
+
     /// Appends the text of a wall clock time.
     pub(super) fn write(&self, moment: Moment, out: &mut String) {
         for item in &self.items {
@@ -306,12 +311,13 @@ impl TimePattern {
             // Both readings take a century so that the year lies near the present.
             return digits.parse::<i64>().ok().map(|value| value + 2000);
         }
+        // Nine digits are enough for every field, and no sum of them overflows.
         let (min, max) = match (self.dialect, adjacent) {
-            (Dialect::Simple, true) => (1, count),
-            (Dialect::Simple, false) => (1, 18),
+            (Dialect::Simple, true) => (1, count.min(9)),
+            (Dialect::Simple, false) => (1, 9),
             // One letter, or a year, may have more digits unless a number follows.
-            (Dialect::Formatter, false) if count == 1 => (1, 18),
-            (Dialect::Formatter, _) => (count, count),
+            (Dialect::Formatter, false) if count == 1 => (1, 9),
+            (Dialect::Formatter, _) => (count.min(9), count.min(9)),
         };
         take_digits(rest, min, max)?.parse().ok()
     }

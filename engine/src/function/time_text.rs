@@ -35,9 +35,9 @@ pub(super) const TABLE: &[Function] = &[
         &["TO_DATE(STRING[, STRING])"],
         "The date that the text is, by a pattern if one is given; NULL if it is none.",
         |input| parse_rule(input, SqlType::Date),
-        |input| to_date(input, &Patterns::of(input, 1, Dialect::Formatter)),
+        |input| to_date(input, &Patterns::of(input, 1, Dialect::Simple)),
     )
-    .prepared(|input| prepare(input, 1, Dialect::Formatter, to_date)),
+    .prepared(|input| prepare(input, 1, Dialect::Simple, to_date)),
     Function::new(
         Family::DateTime,
         "TO_TIMESTAMP",
@@ -61,7 +61,7 @@ pub(super) const TABLE: &[Function] = &[
         Family::DateTime,
         "UNIX_TIMESTAMP",
         &["UNIX_TIMESTAMP(STRING[, STRING])"],
-        "The seconds since 1970 at a local time; a text that is none fails the row.",
+        "The seconds since 1970 at a local time; the smallest BIGINT for a text that is none.",
         |input| {
             let mut typed = parse_rule(input, SqlType::BigInt)?;
             typed.result.nullable = input.any_nullable();
@@ -209,8 +209,7 @@ fn to_date(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
             return Ok(parse_date(text).map(i64::from));
         }
         let Some(pattern) = patterns.get(row, &standard)? else { return Ok(None) };
-        let read = pattern.read(text).map(|(moment, _)| moment);
-        let moment = read.or_else(|| parse_date(text.trim()).map(|day| Moment::of_day(day.into())));
+        let moment = pattern.read(text).map(|(moment, _)| moment);
         Ok(moment.and_then(|moment| as_stored(moment, &SqlType::Date, input.zone)))
     })
 }
@@ -223,6 +222,10 @@ pub(super) fn read_local(
     let Some(pattern) = pattern else {
         return parse_timestamp(text).map(|moment| (moment, None));
     };
+    if pattern.has_week_year() {
+        // Such a year alone makes no date, whatever the text.
+        return None;
+    }
     pattern.read(text).or_else(|| parse_timestamp(text.trim()).map(|moment| (moment, None)))
 }
 
@@ -266,7 +269,7 @@ fn from_unixtime(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
         if pattern.has_zone() {
             return fail(ErrorKind::InvalidArgument, "the pattern asks for a zone");
         }
-        if seconds.abs() > LIMIT {
+        if !(-LIMIT..=LIMIT).contains(&seconds) {
             return fail(ErrorKind::InvalidArgument, format!("{seconds} is no time in seconds"));
         }
         let mut text = String::new();
@@ -285,7 +288,8 @@ fn unix_timestamp(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
         match pattern.read(text) {
             Some((moment, Some(offset))) => Ok(Some(moment.seconds - offset)),
             Some((moment, None)) => Ok(Some(moment.to_instant(input.zone).seconds)),
-            None => fail(ErrorKind::InvalidArgument, format!("'{text}' is not of the pattern")),
+            // Flink's answer to a text that is no time.
+            None => Ok(Some(i64::MIN)),
         }
     })
 }

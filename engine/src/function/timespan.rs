@@ -194,6 +194,50 @@ pub(super) fn plus_span(input: &CallInput<'_>, minus: bool) -> Evaluated {
     })
 }
 
+/// The types of `*` where a span takes part; `None` where none does.
+pub(super) fn multiple_rule(input: &RuleInput<'_>) -> Option<Ruled> {
+    use SqlType::{IntervalDayTime, IntervalYearMonth};
+    let (left, right) = (input.sql(0), input.sql(1));
+    match (left, right) {
+        (span @ (IntervalDayTime | IntervalYearMonth), count) if count.is_integer() => {
+            Some(Ok(input.typed(vec![span.clone(), SqlType::BigInt], span.clone())))
+        }
+        (count, span @ (IntervalDayTime | IntervalYearMonth)) if count.is_integer() => {
+            Some(Ok(input.typed(vec![SqlType::BigInt, span.clone()], span.clone())))
+        }
+        _ => None,
+    }
+}
+
+/// A span times a number.
+pub(super) fn multiply_span(input: &CallInput<'_>) -> Evaluated {
+    let (span, count) = if *input.arg_type(0) == SqlType::BigInt { (1, 0) } else { (0, 1) };
+    let counts = input.args[count].primitives::<Int64Type>();
+    let ty = &input.result.sql;
+    if *ty == SqlType::IntervalYearMonth {
+        let months = input.args[span].primitives::<IntervalYearMonthType>();
+        return primitive_rows::<IntervalYearMonthType>(input.rows, ty, |row| {
+            let (Some(months), Some(count)) = (months.get(row), counts.get(row)) else {
+                return Ok(None);
+            };
+            match i64::from(months).checked_mul(count).and_then(|all| i32::try_from(all).ok()) {
+                Some(all) => Ok(Some(all)),
+                None => fail(ErrorKind::Overflow, format!("{count} times {months} months")),
+            }
+        });
+    }
+    let millis = input.args[span].primitives::<DurationMillisecondType>();
+    primitive_rows::<DurationMillisecondType>(input.rows, ty, |row| {
+        let (Some(millis), Some(count)) = (millis.get(row), counts.get(row)) else {
+            return Ok(None);
+        };
+        match millis.checked_mul(count) {
+            Some(all) => Ok(Some(all)),
+            None => fail(ErrorKind::Overflow, format!("{count} times {millis} ms")),
+        }
+    })
+}
+
 fn add_spans(input: &CallInput<'_>, minus: bool) -> Evaluated {
     if input.result.sql == SqlType::IntervalYearMonth {
         let left = input.args[0].primitives::<IntervalYearMonthType>();

@@ -130,8 +130,6 @@ pub(super) fn iso_week(days: i64) -> (i64, i64) {
 /// The start of the unit in which the moment lies. Weeks start on Sunday.
 pub(super) fn floor(moment: Moment, unit: Unit) -> Moment {
     let days = moment.day();
-    let (year, month, _) = civil_from_days(days);
-    let first_of = |year: i64, month: u32| Moment::of_day(days_from_civil(year, month, 1));
     match unit {
         Unit::Nanosecond => moment,
         Unit::Microsecond => moment.truncated(6),
@@ -141,6 +139,15 @@ pub(super) fn floor(moment: Moment, unit: Unit) -> Moment {
         Unit::Hour => seconds_floor(moment, 3600),
         Unit::Day => Moment::of_day(days),
         Unit::Week => Moment::of_day(days - iso_day_of_week(days) % 7),
+        _ => calendar_floor(days, unit),
+    }
+}
+
+/// The start of a unit that is made of months.
+fn calendar_floor(days: i64, unit: Unit) -> Moment {
+    let (year, month, _) = civil_from_days(days);
+    let first_of = |year: i64, month: u32| Moment::of_day(days_from_civil(year, month, 1));
+    match unit {
         Unit::Month => first_of(year, month),
         Unit::Quarter => first_of(year, (month - 1) / 3 * 3 + 1),
         Unit::Decade => first_of(year.div_euclid(10) * 10, 1),
@@ -204,20 +211,22 @@ pub(super) fn plus_months_to_day(days: i64, months: i64) -> Option<i64> {
     Some(days_from_civil(year, month, day))
 }
 
-/// How many whole months lie between two moments.
+/// How many whole months lie between two moments, as Flink counts them: whole days
+/// first, and then one month less if the day is the same but the time earlier.
 pub(super) fn months_between(from: Moment, to: Moment) -> i64 {
-    if to < from {
-        return -months_between(to, from);
-    }
     let (day0, day1) = (from.day(), to.day());
-    // No month has more than 31 days, so the estimate is never too high.
-    let mut months = (day1 - day0) / 31;
-    while plus_months_to_day(day0, months + 1).is_some_and(|day| day <= day1) {
-        months += 1;
-    }
-    let reached = plus_months_to_day(day0, months);
+    let months = if day1 < day0 { -months_of_days(day1, day0) } else { months_of_days(day0, day1) };
     let earlier = (to.second_of_day(), to.nanos) < (from.second_of_day(), from.nanos);
-    if reached == Some(day1) && earlier { months - 1 } else { months }
+    let same_day = plus_months_to_day(day0, months) == Some(day1);
+    if same_day && earlier { months - 1 } else { months }
+}
+
+/// How many whole months lie between two days in order.
+fn months_of_days(from: i64, to: i64) -> i64 {
+    let ((year0, month0, _), (year1, month1, _)) = (civil_from_days(from), civil_from_days(to));
+    let months = (year1 - year0) * 12 + i64::from(month1) - i64::from(month0);
+    let too_far = plus_months_to_day(from, months).is_none_or(|day| day > to);
+    if too_far { months - 1 } else { months }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A plan as compact text for people: one line for each node, its inputs above it.
 
-use super::{AggregateCall, Calc, ChangelogMode, Class, Node, NodeKind, Plan, SideKind, Window};
+use super::{
+    AggregateCall, Calc, ChangelogMode, Class, Node, NodeKind, Plan, SideKind, Window,
+};
 use crate::expr::{CastMode, ContextValue, Expr, ExprKind};
 use crate::types::{DataType, Schema, SqlType, TimeUnit, Value};
 use std::fmt::Write;
@@ -59,8 +61,7 @@ fn kind_text(plan: &Plan, node: &Node) -> String {
         NodeKind::Union => "Union".to_owned(),
         NodeKind::WindowAssign(assign) => {
             let schema = input(0).unwrap_or(&empty);
-            let mut text =
-                format!("WindowAssign {} on {}", assign.window, name(schema, assign.rowtime));
+            let mut text = format!("WindowAssign {} on {}", assign.window, name(schema, assign.rowtime));
             if !assign.partition.is_empty() {
                 let _ = write!(text, " by {}", names(schema, &assign.partition));
             }
@@ -172,18 +173,7 @@ fn call_expr_text(function: &str, args: &[Expr], input: &Schema) -> String {
 fn is_operator(function: &str) -> bool {
     matches!(
         function,
-        "+" | "-"
-            | "*"
-            | "/"
-            | "%"
-            | "="
-            | "<>"
-            | "<"
-            | "<="
-            | ">"
-            | ">="
-            | "||"
-            | "LIKE"
+        "+" | "-" | "*" | "/" | "%" | "=" | "<>" | "<" | "<=" | ">" | ">=" | "||" | "LIKE"
             | "IS DISTINCT FROM"
     )
 }
@@ -212,8 +202,11 @@ fn schema_text(schema: &Schema, time_attribute: Option<usize>) -> String {
 }
 
 fn row_text(row: &[Value], schema: &Schema) -> String {
-    let values: Vec<String> =
-        row.iter().zip(&schema.fields).map(|(value, field)| value_text(value, &field.ty)).collect();
+    let values: Vec<String> = row
+        .iter()
+        .zip(&schema.fields)
+        .map(|(value, field)| value_text(value, &field.ty))
+        .collect();
     format!("({})", values.join(", "))
 }
 

@@ -1,6 +1,11 @@
 //! A small bench for one window aggregation: rows (k STRING, ts TIMESTAMP(3),
 //! v BIGINT) in, one line of text for each result out.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "helpers of tests, of which each test binary uses a part"
+)]
 
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::expr::FunctionRef;
@@ -13,7 +18,7 @@ use anabranch_engine::rows::{Origin, Rows};
 use anabranch_engine::time::{Tick, Watermark};
 use anabranch_engine::types::{DataType, Field, Schema, SqlType};
 use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampMillisecondType;
+use arrow_array::types::{Float64Type, TimestampMillisecondType};
 use arrow_array::{
     Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
@@ -213,6 +218,8 @@ impl Bench {
                     .map(|column| {
                         if column.is_null(row) {
                             "NULL".into()
+                        } else if let Some(doubles) = column.as_primitive_opt::<Float64Type>() {
+                            format!("{:?}", doubles.value(row))
                         } else {
                             array_value_to_string(column, row).unwrap()
                         }

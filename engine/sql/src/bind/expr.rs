@@ -4,9 +4,9 @@ use super::{Binder, Bound, Scope};
 use crate::codes;
 use crate::parse::type_from_text;
 use crate::plan::depth;
-use crate::typing::{castable, coerce};
+use crate::typing::coerce;
 use anabranch_engine::diagnostic::Span;
-use anabranch_engine::expr::{CastMode, Expr, ExprKind};
+use anabranch_engine::expr::{CastMode, CompileError, CompiledExpr, Expr, ExprKind, is_castable};
 use anabranch_engine::types::{DataType, SqlType};
 use sqlparser::ast::{self, AccessExpr, CastKind, Expr as Ast, Subscript};
 
@@ -22,7 +22,24 @@ impl Binder<'_> {
             let message = "the expression is nested too deeply";
             return Err(self.error_help(codes::TOO_DEEP, self.span(ast), message, help));
         }
-        Ok(expr)
+        match CompiledExpr::compile(&expr) {
+            Ok(_) => Ok(expr),
+            Err(error) => Err(self.not_evaluable(&error, self.span(ast))),
+        }
+    }
+
+    /// An expression that is well typed, but that the evaluator refuses.
+    fn not_evaluable(&mut self, error: &CompileError, whole: Span) -> super::Reported {
+        let (code, span) = match error {
+            CompileError::UnknownFunction { function: _, span } => (codes::UNKNOWN_FUNCTION, span),
+            CompileError::UnsupportedCast { from: _, to: _, span } => (codes::BAD_CAST, span),
+            CompileError::InvalidArgument { function, detail: _, span } => {
+                let regex = function.starts_with("REGEXP");
+                (if regex { codes::REGEX } else { codes::WRONG_ARGUMENTS }, span)
+            }
+        };
+        let span = if span.is_somewhere() { *span } else { whole };
+        self.error(code, span, error.to_string())
     }
 
     /// An expression that must be BOOLEAN.
@@ -203,7 +220,7 @@ impl Binder<'_> {
             return Err(self.error(codes::UNKNOWN_TYPE, span, "the type of a CAST"));
         };
         let input = self.expr(scope, inner)?;
-        if !castable(&input.ty.sql, &to) {
+        if !is_castable(&input.ty.sql, &to) {
             return Err(self.bad_cast(&input.ty.sql, &to, span));
         }
         if input.ty.sql == to && mode == CastMode::Strict {

@@ -6,7 +6,7 @@ use crate::codes;
 use crate::typing::coerce;
 use anabranch_engine::diagnostic::Span;
 use anabranch_engine::expr::{ContextValue, Expr, ExprKind};
-use anabranch_engine::function::{ResolveError, resolve};
+use anabranch_engine::function::{ResolveError, resolve_call};
 use anabranch_engine::types::{DataType, SqlType, Value};
 use sqlparser::ast::{
     self, CeilFloorKind, Expr as Ast, Function, FunctionArg, FunctionArgExpr,
@@ -14,13 +14,13 @@ use sqlparser::ast::{
 };
 
 /// Functions that make rows of windows; they stand in FROM or in GROUP BY.
-pub(super) const WINDOW_FUNCTIONS: [&str; 4] = ["CUMULATE", "HOP", "SESSION", "TUMBLE"];
+pub(crate) const WINDOW_FUNCTIONS: [&str; 4] = ["CUMULATE", "HOP", "SESSION", "TUMBLE"];
 
 impl Binder<'_> {
     /// A function or operator of the registry; arguments get the types it asks for.
     pub(super) fn call(&mut self, name: &str, args: Vec<Expr>, span: Span) -> Bound<Expr> {
         let types: Vec<DataType> = args.iter().map(|arg| arg.ty.clone()).collect();
-        match resolve(name, &types) {
+        match resolve_call(name, &args) {
             Ok(resolution) => {
                 let args = args
                     .into_iter()

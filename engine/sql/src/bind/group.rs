@@ -286,7 +286,11 @@ impl Binder<'_> {
         }
         for (number, call) in group.aggregates.iter().enumerate() {
             for arg in &call.args {
-                moved.push((below(arg), format!("arg{}", number + 1), arg.span, "an aggregate"));
+                let name = match arg.kind {
+                    ExprKind::Column(index) => scope.columns[index].name.clone(),
+                    _ => format!("arg{}", number + 1),
+                };
+                moved.push((below(arg), name, arg.span, "an aggregate"));
             }
             if let Some(filter) = &call.filter {
                 moved.push((below(filter), format!("filter{}", number + 1), filter.span, "FILTER"));

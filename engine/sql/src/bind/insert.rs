@@ -6,9 +6,9 @@ use crate::codes;
 use crate::nearest::nearest;
 use crate::parse::Insert;
 use crate::plan::{Column, DraftId};
-use crate::typing::{assignable, cast, coerce};
+use crate::typing::{assignable, coerce};
 use anabranch_engine::diagnostic::Span;
-use anabranch_engine::expr::{CastMode, Expr};
+use anabranch_engine::expr::{Expr, is_castable};
 use anabranch_engine::ids::TableId;
 use anabranch_engine::plan::{
     ColumnKind, FormatSpec, NodeKind, OnError, Sink, Table, TableColumn,
@@ -187,7 +187,7 @@ impl Binder<'_> {
         let (from, to) = (&value.ty.sql, &target.ty.sql);
         if !assignable(from, to) {
             let message = format!("column `{}` is {to}, but the query gives {from}", target.name);
-            let help = match crate::typing::castable(from, to) {
+            let help = match is_castable(from, to) {
                 true => format!("write CAST({text} AS {to})"),
                 false => "no CAST converts between the two types".to_owned(),
             };
@@ -197,14 +197,8 @@ impl Binder<'_> {
             let message = format!("column `{}` is NOT NULL, but the query gives NULL", target.name);
             return Err(self.error(codes::SINK_TYPE, span, message));
         }
-        let needs_check = value.ty.nullable && !target.ty.nullable;
-        let mut expr = coerce(value, to);
-        if needs_check {
-            // The cast to a type that is NOT NULL makes a NULL the row's error.
-            expr = cast(expr, to.clone(), CastMode::Strict);
-            expr.ty.nullable = false;
-        }
-        Ok(expr)
+        // A NULL for a column that is NOT NULL is found row by row, at the sink.
+        Ok(coerce(value, to))
     }
 
     /// Where the columns of a query stand, if it is a plain SELECT without `*`.

@@ -14,6 +14,7 @@ mod scope;
 mod window;
 
 pub(crate) use aggregate::AGGREGATES;
+pub(crate) use function::WINDOW_FUNCTIONS;
 pub(crate) use scope::Scope;
 
 use crate::catalog::{Catalog, Entry, ViewEntry};

@@ -3,9 +3,10 @@
 use super::{Binder, Bound, Reported, Scope};
 use crate::codes;
 use crate::plan::size;
-use crate::typing::{coerce, common_type};
+use crate::typing::coerce;
 use anabranch_engine::diagnostic::Span;
 use anabranch_engine::expr::{Expr, ExprKind};
+use anabranch_engine::function::common_type;
 use anabranch_engine::types::{DataType, SqlType, Value};
 use sqlparser::ast::{BinaryOperator, CaseWhen, Expr as Ast, UnaryOperator, ValueWithSpan};
 
@@ -138,25 +139,23 @@ impl Binder<'_> {
 
     /// IS NULL, IS TRUE and their kind.
     pub(super) fn test(&mut self, scope: &mut Scope, ast: &Ast, span: Span) -> Bound<Expr> {
-        let (inner, name, negated) = match ast {
-            Ast::IsNull(inner) => (inner, "IS NULL", false),
-            Ast::IsNotNull(inner) => (inner, "IS NULL", true),
-            Ast::IsTrue(inner) => (inner, "IS TRUE", false),
-            Ast::IsNotTrue(inner) => (inner, "IS TRUE", true),
-            Ast::IsFalse(inner) => (inner, "IS FALSE", false),
-            Ast::IsNotFalse(inner) => (inner, "IS FALSE", true),
-            Ast::IsUnknown(inner) => (inner, "IS UNKNOWN", false),
-            Ast::IsNotUnknown(inner) => (inner, "IS UNKNOWN", true),
+        let (inner, name) = match ast {
+            Ast::IsNull(inner) => (inner, "IS NULL"),
+            Ast::IsNotNull(inner) => (inner, "IS NOT NULL"),
+            Ast::IsTrue(inner) => (inner, "IS TRUE"),
+            Ast::IsNotTrue(inner) => (inner, "IS NOT TRUE"),
+            Ast::IsFalse(inner) => (inner, "IS FALSE"),
+            Ast::IsNotFalse(inner) => (inner, "IS NOT FALSE"),
+            Ast::IsUnknown(inner) => (inner, "IS UNKNOWN"),
+            Ast::IsNotUnknown(inner) => (inner, "IS NOT UNKNOWN"),
             _ => return Err(self.error(codes::UNSUPPORTED, span, "this test")),
         };
         let mut expr = self.expr(scope, inner)?;
-        if name != "IS NULL" {
+        if !name.ends_with("NULL") {
             let place = expr.span;
             expr = self.boolean(expr, place, name)?;
         }
-        let function = if name == "IS UNKNOWN" { "IS NULL" } else { name };
-        let test = self.call(function, vec![expr], span)?;
-        if negated { self.call("NOT", vec![test], span) } else { Ok(test) }
+        self.call(name, vec![expr], span)
     }
 
     /// `a IS [NOT] DISTINCT FROM b`.
@@ -211,7 +210,8 @@ impl Binder<'_> {
         self.check_copies(&value, items.len(), span)?;
         // One type for the whole list, so that `x IN (1, 2.5)` compares decimals.
         let types = std::iter::once(&value.ty).chain(items.iter().map(|item| &item.ty));
-        let common = common_type(types);
+        let types: Vec<DataType> = types.cloned().collect();
+        let common = common_type(&types);
         let mut tests = Vec::new();
         for item in items {
             let place = item.span;
@@ -302,13 +302,13 @@ impl Binder<'_> {
 
     /// The type that all the values fit into.
     pub(super) fn common(&mut self, values: &[&Expr], what: &str, span: Span) -> Bound<DataType> {
-        if let Some(ty) = common_type(values.iter().map(|value| &value.ty)) {
+        let types: Vec<DataType> = values.iter().map(|value| value.ty.clone()).collect();
+        if let Some(ty) = common_type(&types) {
             return Ok(ty);
         }
-        let first = values.first().map(|value| value.ty.clone());
-        let odd = values.iter().find(|value| {
-            first.as_ref().is_some_and(|first| common_type([first, &value.ty]).is_none())
-        });
+        // The first value that does not fit those before it is the one to point at.
+        let fitting = (1..values.len()).find(|count| common_type(&types[..=*count]).is_none());
+        let odd = fitting.and_then(|index| values.get(index));
         let place = odd.map_or(span, |odd| odd.span);
         let mut types: Vec<String> = values.iter().map(|value| value.ty.sql.to_string()).collect();
         types.dedup();

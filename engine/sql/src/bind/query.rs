@@ -4,9 +4,10 @@ use super::{Binder, Bound, Relation, Reported, Scope};
 use crate::catalog::ViewEntry;
 use crate::codes;
 use crate::plan::Column;
-use crate::typing::{coerce, common_type};
+use crate::typing::coerce;
 use anabranch_engine::diagnostic::Span;
 use anabranch_engine::expr::{Expr, ExprKind};
+use anabranch_engine::function::common_type;
 use anabranch_engine::plan::{NodeKind, Values};
 use anabranch_engine::types::{DataType, Field, Schema, SqlType, Value};
 use sqlparser::ast::{

@@ -62,10 +62,19 @@ impl Graph {
     /// For each node the columns that its readers need.
     fn required(&self, order: &[DraftId]) -> BTreeMap<DraftId, BTreeSet<usize>> {
         let mut required: BTreeMap<DraftId, BTreeSet<usize>> = BTreeMap::new();
+        // Late rows show all columns of their table, so its scan must give them all.
+        let late: BTreeSet<TableId> = order
+            .iter()
+            .filter_map(|id| match &self.node(*id).kind {
+                NodeKind::SideScan(side) if side.kind == SideKind::Late => Some(side.table),
+                _ => None,
+            })
+            .collect();
         for id in order.iter().rev() {
             let draft = self.node(*id);
             let mut own = required.remove(id).unwrap_or_default();
-            if keeps_all(&draft.kind) {
+            let shown = matches!(&draft.kind, NodeKind::Scan(scan) if late.contains(&scan.table));
+            if keeps_all(&draft.kind) || shown {
                 own.extend(0..draft.schema.len());
             }
             if let NodeKind::Scan(Scan { watermark: Some(watermark), .. }) = &draft.kind {

@@ -106,8 +106,13 @@ fn to_decimal(cast: &Cast, number: Number, precision: u8, scale: u8) -> RowResul
     match number {
         Number::Integer(value) => Ok(decimal::rescale(value.into(), 0, scale, precision)),
         Number::Decimal(value, from) => Ok(decimal::rescale(value, from, scale, precision)),
-        // As in Java the shortest text of the double is read as a decimal.
+        // As in Flink the shortest text of the double is read as a decimal; a FLOAT
+        // is made a double first.
         Number::Float(_) | Number::Double(_) => {
+            let number = match number {
+                Number::Float(value) => Number::Double(value.into()),
+                other => other,
+            };
             match decimal::parse(&number.to_string(), precision, scale) {
                 Ok(found) => Ok(found),
                 Err(decimal::NotANumber) => cast.refuse(number),
@@ -129,8 +134,10 @@ where
         let Some(number) = number(row) else { return Ok(None) };
         let whole = match number {
             Number::Integer(value) => Some(value),
-            Number::Float(value) => whole(value.into()),
-            Number::Double(value) => whole(value),
+            // As in Flink a float goes to the nearest INT or BIGINT, NaN to 0; only
+            // the narrower types can refuse it.
+            Number::Float(value) => Some(saturated(value.into(), &cast.to)),
+            Number::Double(value) => Some(saturated(value, &cast.to)),
             Number::Decimal(value, scale) => {
                 decimal::truncate(value, scale, 0).and_then(|value| i64::try_from(value).ok())
             }
@@ -142,10 +149,11 @@ where
     })
 }
 
-/// The double without the digits behind its point, if it is a BIGINT.
-fn whole(value: f64) -> Option<i64> {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    (-LIMIT..LIMIT).contains(&value).then_some(value as i64)
+/// The double without the digits behind its point, at most as large as the type (as
+/// INT for the types below) can be.
+fn saturated(value: f64, to: &SqlType) -> i64 {
+    // Rust's conversion is Java's: it saturates, and NaN is 0.
+    if *to == SqlType::BigInt { value as i64 } else { i64::from(value as i32) }
 }
 
 /// 1 for TRUE, 0 for FALSE.

@@ -1,36 +1,37 @@
 //! Other types to text and bytes, and the text of any value.
 
 use super::Cast;
-use crate::expr::Evaluated;
+use crate::expr::{ErrorKind, Evaluated, RowErrors};
+use crate::function::kernel::{TEXT_LIMIT, text_rows, too_long};
 use crate::types::moment::{self, Moment};
 use crate::types::{LENGTH_MAX, SqlType, TimeUnit, Value, decimal, float};
-use arrow_array::builder::{BinaryBuilder, StringBuilder};
+use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use chrono_tz::Tz;
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
 /// Any value to text.
 pub(super) fn convert(cast: &Cast, array: &ArrayRef, zone: Tz) -> Evaluated {
-    let mut builder = StringBuilder::with_capacity(array.len(), array.len() * 16);
-    let mut text = String::new();
-    for row in 0..array.len() {
+    text_rows(array.len(), |row| {
         if array.is_null(row) {
-            builder.append_null();
-            continue;
+            return Ok(None);
         }
-        text.clear();
+        let mut text = String::new();
         if cast.from.is_text() {
             text.push_str(array.as_string::<i32>().value(row));
         } else {
             let value = crate::expr::value_at(array, row, &cast.from);
             write_value(&value, &cast.from, zone, &mut text);
         }
+        if matches!(cast.to, SqlType::Char(length) if length as usize > TEXT_LIMIT) {
+            return too_long();
+        }
         fit(&mut text, &cast.to);
-        builder.append_value(&text);
-    }
-    Evaluated::ok(Arc::new(builder.finish()))
+        Ok(Some(Cow::Owned(text)))
+    })
 }
 
 /// Whether all values of a text type are values of another.
@@ -65,6 +66,9 @@ pub(super) fn to_bytes(cast: &Cast, array: &ArrayRef, _: Tz) -> Evaluated {
         _ => (false, LENGTH_MAX as usize),
     };
     let mut builder = BinaryBuilder::with_capacity(array.len(), array.len() * 16);
+    let mut errors = RowErrors::NONE;
+    // Arrow counts the bytes of a column in 31 bits.
+    let mut room = i32::MAX as usize;
     for row in 0..array.len() {
         if array.is_null(row) {
             builder.append_null();
@@ -76,6 +80,13 @@ pub(super) fn to_bytes(cast: &Cast, array: &ArrayRef, _: Tz) -> Evaluated {
             array.as_binary::<i32>().value(row)
         };
         let kept = &value[..value.len().min(length)];
+        let size = if fixed { length } else { kept.len() };
+        let Some(left) = room.checked_sub(size).filter(|_| !fixed || length <= TEXT_LIMIT) else {
+            errors.push(row, ErrorKind::Overflow, format!("{size} bytes are too many"));
+            builder.append_null();
+            continue;
+        };
+        room = left;
         if fixed && kept.len() < length {
             let mut padded = kept.to_vec();
             padded.resize(length, 0);
@@ -84,7 +95,7 @@ pub(super) fn to_bytes(cast: &Cast, array: &ArrayRef, _: Tz) -> Evaluated {
             builder.append_value(kept);
         }
     }
-    Evaluated::ok(Arc::new(builder.finish()))
+    Evaluated { array: Arc::new(builder.finish()), errors }
 }
 
 /// Appends the text of a value, in the form of a cast to STRING.

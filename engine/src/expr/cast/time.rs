@@ -20,12 +20,12 @@ use chrono_tz::Tz;
 /// Whether there is a cast between two temporal types.
 pub(super) fn castable(from: &SqlType, to: &SqlType) -> bool {
     use SqlType::{Date, Time, Timestamp, TimestampLtz};
-    match (from, to) {
-        (Date | Time(_), Timestamp(_) | TimestampLtz(_)) => true,
-        (Time(_), Time(_)) => true,
-        (Timestamp(_) | TimestampLtz(_), Date | Time(_) | Timestamp(_) | TimestampLtz(_)) => true,
-        _ => false,
-    }
+    matches!(
+        (from, to),
+        (Date | Time(_) | Timestamp(_) | TimestampLtz(_), Timestamp(_) | TimestampLtz(_))
+            | (Timestamp(_) | TimestampLtz(_), Date | Time(_))
+            | (Time(_), Time(_))
+    )
 }
 
 /// A temporal value to another temporal type.

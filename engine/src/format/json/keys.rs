@@ -43,11 +43,13 @@ impl Fields {
 /// What stood between two values.
 struct Gap {
     /// Its first sixteen bytes, zeros behind its end.
-    head: u128,
-    mask: u128,
+    head: [u64; 2],
+    mask: [u64; 2],
     /// The bytes behind the first sixteen.
     tail: Box<[u8]>,
     len: usize,
+    /// Whether it opens the object: such a gap must not pass for one between values.
+    opens: bool,
     column: Option<usize>,
     /// The gap that came next, last time.
     next: Option<usize>,
@@ -56,8 +58,9 @@ struct Gap {
 impl Gap {
     #[inline(always)]
     fn is_at(&self, scanner: Scanner<'_>, at: usize) -> bool {
-        let head = u128::from_le_bytes(scanner.sixteen(at));
-        (head ^ self.head) & self.mask == 0 && (self.len <= 16 || self.has_tail(scanner, at))
+        let [low, high] = scanner.two_words(at);
+        let wrong = (low ^ self.head[0]) & self.mask[0] | (high ^ self.head[1]) & self.mask[1];
+        wrong == 0 && (self.len <= 16 || self.has_tail(scanner, at))
     }
 
     #[inline(never)]
@@ -134,9 +137,39 @@ impl Guess {
         }
     }
 
-    /// Reads a gap that was not guessed, and remembers it.
+    /// Reads a gap that was not guessed: one of those remembered, in another order, or
+    /// else a new one.
     #[inline(never)]
     fn unexpected(
+        &mut self,
+        scanner: Scanner<'_>,
+        fields: &Fields,
+        start: usize,
+        is_first: bool,
+        last: Option<usize>,
+    ) -> Result<Step, Fault> {
+        let here = |gap: &Gap| gap.opens == is_first && gap.is_at(scanner, start);
+        if let Some(index) = self.gaps.iter().position(here) {
+            self.expect_next(last, index);
+            let Gap { len, column, .. } = self.gaps[index];
+            return Ok(Step::Value { at: start + len, column, gap: Some(index) });
+        }
+        self.unknown(scanner, fields, start, is_first, last)
+    }
+
+    /// From now on `index` is the guess behind `last`, or the guess for the start of an
+    /// object if it opens one. A gap behind one that is not remembered is no guess.
+    fn expect_next(&mut self, last: Option<usize>, index: usize) {
+        match last {
+            Some(last) => self.gaps[last].next = Some(index),
+            None if self.gaps[index].opens => self.first = Some(index),
+            None => {}
+        }
+    }
+
+    /// Reads a gap that is not remembered, and remembers it.
+    #[inline(never)]
+    fn unknown(
         &mut self,
         scanner: Scanner<'_>,
         fields: &Fields,
@@ -169,46 +202,42 @@ impl Guess {
             unescape(raw, &mut self.name);
             fields.find(&self.name)
         };
-        let gap = self.remember(scanner, start, value_at, column, last);
+        let gap = self.remember(scanner, start, value_at, column, is_first);
+        if let Some(index) = gap {
+            // If all older gaps have just been forgotten, the last one is among them.
+            self.expect_next(last.filter(|last| *last < index), index);
+        }
         Ok(Step::Value { at: value_at, column, gap })
     }
 
-    /// The place of this gap in the memory, if there is one for it; from now on it is
-    /// the guess behind `last`.
+    /// Remembers a new gap and gives its place, unless it is too long. If there are too
+    /// many, all older ones are forgotten first.
     fn remember(
         &mut self,
         scanner: Scanner<'_>,
         start: usize,
         end: usize,
         column: Option<usize>,
-        last: Option<usize>,
+        opens: bool,
     ) -> Option<usize> {
         let len = end - start;
         if len > GAP_LEN_MAX {
             return None;
         }
-        let mask = if len >= 16 { u128::MAX } else { (1 << (8 * len)) - 1 };
-        let head = u128::from_le_bytes(scanner.sixteen(start)) & mask;
-        let same = |gap: &Gap| {
-            gap.head == head && gap.len == len && (len <= 16 || gap.has_tail(scanner, start))
-        };
-        let index = match self.gaps.iter().position(same) {
-            Some(index) => index,
-            None if self.gaps.len() == GAPS_MAX => {
-                self.gaps.clear();
-                self.first = None;
-                return None;
-            }
-            None => {
-                let tail = scanner.data[start + len.min(16)..end].into();
-                self.gaps.push(Gap { head, mask, tail, len, column, next: None });
-                self.gaps.len() - 1
-            }
-        };
-        match last {
-            Some(last) => self.gaps[last].next = Some(index),
-            None => self.first = Some(index),
+        if self.gaps.len() == GAPS_MAX {
+            self.gaps.clear();
+            self.first = None;
         }
-        Some(index)
+        let mask = [low_bytes(len), low_bytes(len.saturating_sub(8))];
+        let [low, high] = scanner.two_words(start);
+        let head = [low & mask[0], high & mask[1]];
+        let tail = scanner.data[start + len.min(16)..end].into();
+        self.gaps.push(Gap { head, mask, tail, len, opens, column, next: None });
+        Some(self.gaps.len() - 1)
     }
+}
+
+/// A mask of the first `count` bytes of a word; of all if there are more.
+fn low_bytes(count: usize) -> u64 {
+    if count >= 8 { u64::MAX } else { (1 << (8 * count)) - 1 }
 }

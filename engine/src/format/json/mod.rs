@@ -7,6 +7,8 @@
 //! column, and of equal keys the last one counts without anything to take back.
 
 mod keys;
+#[cfg(test)]
+mod model;
 mod read;
 mod scan;
 #[cfg(test)]

@@ -214,6 +214,7 @@ impl Compiler<'_> {
             hints: &mut self.hints,
             ctes: Vec::new(),
             place: span,
+            depth: 0,
             blamed: false,
         }
     }
@@ -360,6 +361,16 @@ impl Compiler<'_> {
                     .with_help("only /*+ OPTIONS('key' = 'value') */ behind a table's name is understood"),
             );
         }
+        // A text in double quotes was taken for a name; what follows from that is noise.
+        let quotes: Vec<u32> = self
+            .diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.code == codes::DOUBLE_QUOTES)
+            .map(|diagnostic| diagnostic.span.start)
+            .collect();
+        self.diagnostics.retain(|diagnostic| {
+            diagnostic.code == codes::DOUBLE_QUOTES || !quotes.contains(&diagnostic.span.start)
+        });
         // Stable: errors of one place stay in the order in which they were found.
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
         let plan = (self.diagnostics.is_empty() && !self.sinks.is_empty()).then(|| {

@@ -2,6 +2,7 @@
 
 use anabranch_engine::diagnostic::Span;
 use sqlparser::tokenizer::{Location, Span as TokenSpan};
+use std::collections::BTreeMap;
 
 /// A line and a column, both counted from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,14 +19,28 @@ pub struct LineIndex<'a> {
     text: &'a str,
     /// The byte at which each line starts.
     starts: Vec<usize>,
+    /// For each line with characters of several bytes the byte of every
+    /// [`STRIDE`]th character within it, so that long lines are not read again and
+    /// again.
+    marks: BTreeMap<usize, Vec<usize>>,
 }
+
+/// How many characters lie between two marks.
+const STRIDE: usize = 64;
 
 impl<'a> LineIndex<'a> {
     /// Reads the text once.
     #[must_use]
     pub fn new(text: &'a str) -> LineIndex<'a> {
         let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
-        LineIndex { text, starts: std::iter::once(0).chain(after_breaks).collect() }
+        let starts: Vec<usize> = std::iter::once(0).chain(after_breaks).collect();
+        let lines = text.split('\n').enumerate().filter(|(_, line)| !line.is_ascii());
+        let marks = lines
+            .map(|(line, text)| {
+                (line, text.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect())
+            })
+            .collect();
+        LineIndex { text, starts, marks }
     }
 
     /// The line and column of a byte; of the end if the text is shorter.
@@ -66,10 +81,14 @@ impl<'a> LineIndex<'a> {
     pub(crate) fn byte(&self, location: Location) -> usize {
         let Some(line) = (location.line as usize).checked_sub(1) else { return 0 };
         let Some(start) = self.starts.get(line) else { return self.text.len() };
-        let rest = self.text.get(*start..).unwrap_or("");
         let column = (location.column as usize).saturating_sub(1);
-        match rest.char_indices().nth(column) {
-            Some((offset, _)) => start + offset,
+        let Some(marks) = self.marks.get(&line) else {
+            return (start + column).min(self.text.len());
+        };
+        let Some(mark) = marks.get(column / STRIDE) else { return self.text.len() };
+        let rest = self.text.get(start + mark..).unwrap_or("");
+        match rest.char_indices().nth(column % STRIDE) {
+            Some((offset, _)) => start + mark + offset,
             None => self.text.len(),
         }
     }
@@ -90,5 +109,9 @@ mod tests {
         assert_eq!(index.byte(Location { line: 1, column: 11 }), 11);
         assert_eq!(index.byte(Location { line: 2, column: 1 }), 13);
         assert_eq!(index.line(2), "b");
+        let long = format!("{}x", "ä".repeat(200));
+        let index = LineIndex::new(&long);
+        assert_eq!(index.byte(Location { line: 1, column: 201 }), 400);
+        assert_eq!(index.byte(Location { line: 1, column: 999 }), 401);
     }
 }

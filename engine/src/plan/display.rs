@@ -163,7 +163,7 @@ fn call_expr_text(function: &str, args: &[Expr], input: &Schema) -> String {
     match (function, texts.as_slice()) {
         ("NEGATE", [arg]) => format!("-({arg})"),
         ("NOT", [arg]) => format!("NOT {arg}"),
-        ("IS NULL" | "IS TRUE" | "IS FALSE", [arg]) => format!("{arg} {function}"),
+        (_, [arg]) if function.starts_with("IS ") => format!("{arg} {function}"),
         (_, [left, right]) if is_operator(function) => format!("({left} {function} {right})"),
         _ => format!("{function}({})", texts.join(", ")),
     }

@@ -13,19 +13,26 @@ use sqlparser::ast::{self, AccessExpr, CastKind, Expr as Ast, Subscript};
 /// How deep an expression of the plan may nest: evaluation and printing recurse.
 const DEPTH_MAX: usize = 128;
 
+/// How deep binding may recurse: operators behind their operand nest without any
+/// parenthesis that the parser counts.
+const RECURSION_MAX: usize = 100;
+
 impl Binder<'_> {
     /// An expression by itself, with its depth checked.
     pub(crate) fn expression(&mut self, scope: &mut Scope, ast: &Ast) -> Bound<Expr> {
         let expr = self.expr(scope, ast)?;
         if depth(&expr) > DEPTH_MAX {
-            let help = "split it with a sub-query or a view";
-            let message = "the expression is nested too deeply";
-            return Err(self.error_help(codes::TOO_DEEP, self.span(ast), message, help));
+            return Err(self.too_deep(self.span(ast)));
         }
         match CompiledExpr::compile(&expr) {
             Ok(_) => Ok(expr),
             Err(error) => Err(self.not_evaluable(&error, self.span(ast))),
         }
+    }
+
+    fn too_deep(&mut self, span: Span) -> super::Reported {
+        let help = "split it with a sub-query or a view";
+        self.error_help(codes::TOO_DEEP, span, "the expression is nested too deeply", help)
     }
 
     /// An expression that is well typed, but that the evaluator refuses.
@@ -63,11 +70,17 @@ impl Binder<'_> {
 
     /// Any expression.
     pub(crate) fn expr(&mut self, scope: &mut Scope, ast: &Ast) -> Bound<Expr> {
+        if self.depth >= RECURSION_MAX {
+            return Err(self.too_deep(self.place));
+        }
         if let Some(key) = self.group_key(scope, ast) {
             return Ok(key);
         }
         let span = self.span(ast);
-        let bound = self.expr_kind(scope, ast, span)?;
+        self.depth += 1;
+        let bound = self.expr_kind(scope, ast, span);
+        self.depth -= 1;
+        let bound = bound?;
         Ok(if bound.span.is_somewhere() { bound } else { bound.at(span) })
     }
 

@@ -6,7 +6,7 @@ use crate::options::given;
 use crate::parse::parse_options;
 use anabranch_engine::diagnostic::Span;
 use anabranch_engine::ids::TableId;
-use anabranch_engine::plan::{NodeKind, SideKind, SideScan};
+use anabranch_engine::plan::SideKind;
 use anabranch_engine::types::{Field, Schema, SqlType};
 use sqlparser::ast::{
     Expr as Ast, Function, FunctionArguments, Ident, Spanned, TableAlias, TableFactor,
@@ -214,8 +214,7 @@ impl Binder<'_> {
         }
         let schema = side_schema(table.schema(), kind);
         let names = schema.fields.iter().map(|field| field.name.clone()).collect();
-        let scan = NodeKind::SideScan(SideScan { table: id, kind });
-        let scan = self.graph.leaf(scan, schema);
+        let scan = self.graph.side(table, kind, schema);
         let columns = self.graph.all_columns(scan);
         let node = self.graph.calc(scan, None, columns);
         Ok(Relation { node, names, qualifier: Some(name.to_owned()) })

@@ -28,6 +28,9 @@ use anabranch_engine::ids::TableId;
 use sqlparser::ast::{Expr as Ast, Ident, ObjectName, Spanned};
 use std::collections::BTreeMap;
 
+/// How many errors are reported: nobody reads more.
+const DIAGNOSTICS_MAX: usize = 200;
+
 /// The error was reported already; what depends on it is given up.
 #[derive(Debug)]
 pub(crate) struct Reported;
@@ -61,6 +64,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) ctes: Vec<(String, ViewEntry)>,
     /// Where to point if a part has no place of its own.
     pub(crate) place: Span,
+    /// How deep the expression that is being bound nests so far.
+    pub(crate) depth: usize,
     /// Whether the statement was said to depend on a broken one.
     pub(crate) blamed: bool,
 }
@@ -68,7 +73,9 @@ pub(crate) struct Binder<'a> {
 impl Binder<'_> {
     /// Reports an error.
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) -> Reported {
-        self.diagnostics.push(diagnostic);
+        if self.diagnostics.len() < DIAGNOSTICS_MAX {
+            self.diagnostics.push(diagnostic);
+        }
         Reported
     }
 

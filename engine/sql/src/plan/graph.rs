@@ -5,7 +5,8 @@ use anabranch_engine::diagnostic::Span;
 use anabranch_engine::expr::{Expr, ExprKind};
 use anabranch_engine::ids::TableId;
 use anabranch_engine::plan::{
-    Calc, ColumnKind, NodeKind, Projection, Scan, Table, Window, WindowAggregate, WindowAssign,
+    Calc, ColumnKind, NodeKind, Projection, Scan, SideKind, SideScan, Table, Window,
+    WindowAggregate, WindowAssign,
 };
 use anabranch_engine::types::{DataType, Field, Schema, SqlType};
 use std::collections::BTreeMap;
@@ -102,13 +103,8 @@ impl Graph {
 
     /// All declared columns of a table: a Calc over its only scan.
     pub(crate) fn table(&mut self, table: &Table) -> DraftId {
-        let base: Vec<usize> = (0..table.columns.len())
-            .filter(|index| !matches!(table.columns[*index].kind, ColumnKind::Computed(_)))
-            .collect();
-        let scan = match self.scans.get(&table.id) {
-            Some(scan) => *scan,
-            None => self.scan(table, &base),
-        };
+        let base = scanned_columns(table);
+        let scan = self.scan(table);
         let place = |declared: usize| base.iter().position(|index| *index == declared);
         let columns = table
             .columns
@@ -135,7 +131,12 @@ impl Graph {
         self.scans.contains_key(&table)
     }
 
-    fn scan(&mut self, table: &Table, base: &[usize]) -> DraftId {
+    /// The only scan of a table.
+    fn scan(&mut self, table: &Table) -> DraftId {
+        if let Some(scan) = self.scans.get(&table.id) {
+            return *scan;
+        }
+        let base = scanned_columns(table);
         let place = |declared: usize| base.iter().position(|index| *index == declared);
         let fields = base
             .iter()
@@ -145,10 +146,22 @@ impl Graph {
             table.watermark.as_ref().map(|watermark| over_scan(&watermark.expression, &place));
         let time = table.watermark.as_ref().and_then(|watermark| place(watermark.column));
         let schema = Schema::new(fields.collect());
-        let scan = Scan { table: table.id, columns: base.to_vec(), watermark };
+        let scan = Scan { table: table.id, columns: base, watermark };
         let id = self.push(NodeKind::Scan(scan), Vec::new(), schema, time);
         self.scans.insert(table.id, id);
         id
+    }
+
+    /// The late or dead rows of a table, which come about only where it is scanned.
+    pub(crate) fn side(&mut self, table: &Table, kind: SideKind, schema: Schema) -> DraftId {
+        self.scan(table);
+        let side = SideScan { table: table.id, kind };
+        self.push(NodeKind::SideScan(side), Vec::new(), schema, None)
+    }
+
+    /// The scan of a table, if there is one.
+    pub(super) fn scan_of(&self, table: TableId) -> Option<DraftId> {
+        self.scans.get(&table).copied()
     }
 
     /// A node without inputs.
@@ -344,6 +357,12 @@ pub(crate) fn all_of(mut conditions: Vec<Expr>) -> Option<Expr> {
     let span = conditions.iter().fold(Span::default(), |span, c| span.to(c.span));
     let ty = DataType { sql: SqlType::Boolean, nullable };
     Some(Expr { kind: ExprKind::And(conditions), ty, span })
+}
+
+/// The columns that a scan gives: all but the computed ones.
+fn scanned_columns(table: &Table) -> Vec<usize> {
+    let computed = |index: &usize| matches!(table.columns[*index].kind, ColumnKind::Computed(_));
+    (0..table.columns.len()).filter(|index| !computed(index)).collect()
 }
 
 /// An expression over a table's declared columns, over its scan instead.

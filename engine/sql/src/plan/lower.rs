@@ -53,6 +53,10 @@ impl Graph {
                 order.push(id);
             } else if seen.insert(id) {
                 stack.push((id, true));
+                if let NodeKind::SideScan(side) = &self.node(id).kind {
+                    // Nobody may read the scan, but without it there are no such rows.
+                    stack.extend(self.scan_of(side.table).map(|scan| (scan, false)));
+                }
                 stack.extend(self.node(id).inputs.iter().rev().map(|input| (*input, false)));
             }
         }
@@ -80,6 +84,9 @@ impl Graph {
             if let NodeKind::Scan(Scan { watermark: Some(watermark), .. }) = &draft.kind {
                 own.extend(columns_of(watermark));
             }
+            if own.is_empty() && matches!(draft.kind, NodeKind::Scan(_)) && unread(*id, self, order) {
+                own.extend(0..draft.schema.len());
+            }
             if own.is_empty() && !draft.schema.is_empty() {
                 // Rows without a column would lose their number.
                 own.insert(0);
@@ -92,6 +99,11 @@ impl Graph {
         }
         required
     }
+}
+
+/// Whether nobody reads the node: a scan for the sake of its dead rows alone.
+fn unread(id: DraftId, graph: &Graph, order: &[DraftId]) -> bool {
+    !order.iter().any(|reader| graph.node(*reader).inputs.contains(&id))
 }
 
 /// Nodes that give all their columns whether somebody reads them or not.

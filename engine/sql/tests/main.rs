@@ -1,3 +1,0 @@
-//! Whole texts through the compiler; see the modules.
-
-mod plans;

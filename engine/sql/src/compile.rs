@@ -172,15 +172,19 @@ impl Compiler<'_> {
             Ok(Some(Parsed::EndSet)) => {
                 if self.open_set.take().is_none() {
                     let message = "END without EXECUTE STATEMENT SET BEGIN";
-                    self.diagnostics
-                        .push(Diagnostic::new(codes::STATEMENT_SET, chunk.span, message));
+                    self.diagnostics.push(Diagnostic::new(
+                        codes::STATEMENT_SET,
+                        chunk.span,
+                        message,
+                    ));
                 }
                 false
             }
             Ok(Some(parsed)) => {
                 if self.open_set.is_some() && !matches!(parsed, Parsed::Insert(_)) {
                     let message = "only INSERT can stand in a statement set";
-                    let help = "put the statement before EXECUTE STATEMENT SET, or add END; before it";
+                    let help =
+                        "put the statement before EXECUTE STATEMENT SET, or add END; before it";
                     self.diagnostics.push(
                         Diagnostic::new(codes::STATEMENT_SET, chunk.span, message).with_help(help),
                     );
@@ -255,8 +259,7 @@ impl Compiler<'_> {
             Parsed::Set { key, value } => {
                 let (key_span, value_span) = (self.index.span(key.1), self.index.span(value.1));
                 let came = self.queries_came;
-                let result =
-                    self.settings.set((&key.0, key_span), (&value.0, value_span), came);
+                let result = self.settings.set((&key.0, key_span), (&value.0, value_span), came);
                 self.reported(result)?;
                 Ok(StatementKind::Set)
             }
@@ -266,9 +269,9 @@ impl Compiler<'_> {
                 self.reported(result)?;
                 Ok(StatementKind::Set)
             }
-            Parsed::ShowTables => {
-                Ok(StatementKind::ShowTables { names: self.names(|e| matches!(e, Entry::Table(_) | Entry::View(_))) })
-            }
+            Parsed::ShowTables => Ok(StatementKind::ShowTables {
+                names: self.names(|e| matches!(e, Entry::Table(_) | Entry::View(_))),
+            }),
             Parsed::ShowViews => {
                 Ok(StatementKind::ShowTables { names: self.names(|e| matches!(e, Entry::View(_))) })
             }
@@ -356,10 +359,9 @@ impl Compiler<'_> {
         }
         for hint in self.hints.values() {
             let message = "the hint does not stand behind a table's name in FROM";
-            self.diagnostics.push(
-                Diagnostic::new(codes::HINT, hint.span, message)
-                    .with_help("only /*+ OPTIONS('key' = 'value') */ behind a table's name is understood"),
-            );
+            self.diagnostics.push(Diagnostic::new(codes::HINT, hint.span, message).with_help(
+                "only /*+ OPTIONS('key' = 'value') */ behind a table's name is understood",
+            ));
         }
         // A text in double quotes was taken for a name; what follows from that is noise.
         let quotes: Vec<u32> = self
@@ -393,10 +395,27 @@ fn type_text(ty: &str, rowtime: bool) -> String {
 fn functions() -> Vec<String> {
     let scalar = anabranch_engine::function::all()
         .flat_map(|function| std::iter::once(&function.name).chain(function.aliases));
-    let special = ["CASE", "CAST", "COALESCE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP",
-        "CURRENT_WATERMARK", "IF", "IFNULL", "LOCALTIME", "LOCALTIMESTAMP", "NOW", "NULLIF",
-        "PROCTIME", "TRY_CAST"];
-    let named = scalar.chain(&crate::bind::AGGREGATES).chain(&special).chain(&crate::bind::WINDOW_FUNCTIONS);
+    let special = [
+        "CASE",
+        "CAST",
+        "COALESCE",
+        "CURRENT_DATE",
+        "CURRENT_TIME",
+        "CURRENT_TIMESTAMP",
+        "CURRENT_WATERMARK",
+        "IF",
+        "IFNULL",
+        "LOCALTIME",
+        "LOCALTIMESTAMP",
+        "NOW",
+        "NULLIF",
+        "PROCTIME",
+        "TRY_CAST",
+    ];
+    let named = scalar
+        .chain(&crate::bind::AGGREGATES)
+        .chain(&special)
+        .chain(&crate::bind::WINDOW_FUNCTIONS);
     let words = named.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
     let names: std::collections::BTreeSet<&str> =
         words.copied().filter(|name| !matches!(*name, "NOT" | "LIKE" | "NEGATE")).collect();

@@ -6,7 +6,9 @@ pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
     let far = (wanted.chars().count() / 3).max(2);
     names
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()), candidate)
+        })
         .filter(|(distance, candidate)| *distance <= far && *distance < candidate.chars().count())
         // The first of the nearest wins, so that the answer does not depend on chance.
         .min_by_key(|(distance, _)| *distance)

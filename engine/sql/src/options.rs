@@ -8,7 +8,9 @@ use anabranch_engine::diagnostic::Span;
 use anabranch_engine::plan::connector::{
     Bounded, CSV_OPTIONS, ConnectorSpec, FORMATS, JSON_OPTIONS, OptionSpec, TABLE_OPTIONS,
 };
-use anabranch_engine::plan::{CsvOptions, FormatSpec, JsonOptions, OnError, Table, TimestampFormat};
+use anabranch_engine::plan::{
+    CsvOptions, FormatSpec, JsonOptions, OnError, Table, TimestampFormat,
+};
 use std::collections::BTreeMap;
 
 /// A value with the places of its key and of itself.
@@ -46,7 +48,8 @@ impl Binder<'_> {
             return Err(self.error_help(codes::MISSING_OPTION, span, message, help));
         };
         let wanted = given.value.as_str();
-        let found = self.catalog.connectors.iter().find(|spec| !spec.internal && spec.name == wanted);
+        let found =
+            self.catalog.connectors.iter().find(|spec| !spec.internal && spec.name == wanted);
         if let Some(spec) = found {
             return Ok(*spec);
         }
@@ -66,9 +69,10 @@ impl Binder<'_> {
         span: Span,
     ) -> Bound<Table> {
         let mut options = options.clone();
-        options
-            .entry("connector".to_owned())
-            .or_insert_with(|| Given::at(&table.connector, span));
+        if !table.connector.is_empty() {
+            let own = || Given::at(&table.connector, span);
+            options.entry("connector".to_owned()).or_insert_with(own);
+        }
         let spec = self.connector(&options, span)?;
         let format = self.format(&spec, &options, span);
         let known = self.check_known(&spec, &options, table);
@@ -141,9 +145,15 @@ impl Binder<'_> {
         let names = known.iter().map(|option| option.name).chain(["connector"]);
         let names = names.chain(Some("format").filter(|_| spec.format));
         let message = format!("the connector '{}' has no option '{key}'", spec.name);
+        // `fields.price.kind` without a column `price`.
+        let column = key.split('.').nth(1).unwrap_or("");
+        let of_column = known.iter().any(|option| option.matches(key, [column]));
         let help = match nearest(key, names) {
+            _ if of_column => format!("the table has no column `{column}`"),
             Some(near) => format!("did you mean '{near}'?"),
-            None if key == "format" => "leave it out: the connector makes columns itself".to_owned(),
+            None if key == "format" => {
+                "leave it out: the connector makes columns itself".to_owned()
+            }
             None => {
                 let names: Vec<&str> = known.iter().map(|option| option.name).collect();
                 format!("its options are '{}'", names.join("', '"))

@@ -35,11 +35,28 @@ const SETTINGS: &[Setting] = &[
 /// Flink's settings that cannot change a result here and are left alone, so that one
 /// file runs on both.
 const IGNORED: &[&str] = &[
-    "classloader.", "execution.attached", "execution.checkpointing.", "high-availability.",
-    "jobmanager.", "metrics.", "parallelism.", "pipeline.auto-", "pipeline.max-parallelism",
-    "pipeline.object-reuse", "pipeline.operator-chaining", "rest.", "restart-strategy",
-    "sql-client.", "state.backend", "state.checkpoints", "state.savepoints", "table.optimizer.",
-    "table.exec.mini-batch.", "table.exec.resource.", "taskmanager.", "web.",
+    "classloader.",
+    "execution.attached",
+    "execution.checkpointing.",
+    "high-availability.",
+    "jobmanager.",
+    "metrics.",
+    "parallelism.",
+    "pipeline.auto-",
+    "pipeline.max-parallelism",
+    "pipeline.object-reuse",
+    "pipeline.operator-chaining",
+    "rest.",
+    "restart-strategy",
+    "sql-client.",
+    "state.backend",
+    "state.checkpoints",
+    "state.savepoints",
+    "table.optimizer.",
+    "table.exec.mini-batch.",
+    "table.exec.resource.",
+    "taskmanager.",
+    "web.",
 ];
 
 /// What the statements set so far.

@@ -150,11 +150,21 @@ pub const TABLE_OPTIONS: &[OptionSpec] = &[
 
 /// The options of `'format' = 'csv'`.
 pub const CSV_OPTIONS: &[OptionSpec] = &[
-    option("csv.allow-comments", OptionKind::Boolean, "false", "Lines that start with # are no records."),
+    option(
+        "csv.allow-comments",
+        OptionKind::Boolean,
+        "false",
+        "Lines that start with # are no records.",
+    ),
     option("csv.disable-quote-character", OptionKind::Boolean, "false", "Fields are never quoted."),
     option("csv.escape-character", OptionKind::Character, "", "Takes the next character as it is."),
     option("csv.field-delimiter", OptionKind::Character, ",", "What stands between fields."),
-    option("csv.ignore-parse-errors", OptionKind::Boolean, "false", "A field that cannot be read is NULL."),
+    option(
+        "csv.ignore-parse-errors",
+        OptionKind::Boolean,
+        "false",
+        "A field that cannot be read is NULL.",
+    ),
     option("csv.null-literal", OptionKind::Text, "", "The text that stands for NULL."),
     option("csv.quote-character", OptionKind::Character, "\"", "Encloses a field."),
 ];
@@ -167,7 +177,12 @@ pub const JSON_OPTIONS: &[OptionSpec] = &[
         "false",
         "A missing field makes the row bad, rather than NULL.",
     ),
-    option("json.ignore-parse-errors", OptionKind::Boolean, "false", "A field that cannot be read is NULL."),
+    option(
+        "json.ignore-parse-errors",
+        OptionKind::Boolean,
+        "false",
+        "A field that cannot be read is NULL.",
+    ),
     option(
         "json.timestamp-format.standard",
         OptionKind::Enum(&["SQL", "ISO-8601"]),
@@ -208,9 +223,21 @@ const FILESYSTEM: ConnectorSpec = ConnectorSpec {
         ),
     ],
     metadata: &[
-        MetadataSpec { key: "file.path", ty: SqlTypeName::String, description: "The file's path below the table's folder." },
-        MetadataSpec { key: "offset", ty: SqlTypeName::BigInt, description: "Where the record starts in its split." },
-        MetadataSpec { key: "split", ty: SqlTypeName::String, description: "The name of the record's split." },
+        MetadataSpec {
+            key: "file.path",
+            ty: SqlTypeName::String,
+            description: "The file's path below the table's folder.",
+        },
+        MetadataSpec {
+            key: "offset",
+            ty: SqlTypeName::BigInt,
+            description: "Where the record starts in its split.",
+        },
+        MetadataSpec {
+            key: "split",
+            ty: SqlTypeName::String,
+            description: "The name of the record's split.",
+        },
     ],
     guarantee: Guarantee::ExactlyOnce,
     guarantee_note: "files appear by rename, and a manifest keeps the last epoch",
@@ -226,20 +253,48 @@ const DATAGEN: ConnectorSpec = ConnectorSpec {
     format: false,
     options: &[
         option("fields.<column>.end", OptionKind::Number, "", "The last value of a sequence."),
-        option("fields.<column>.kind", OptionKind::Enum(&["random", "sequence"]), "random", "How values are made."),
+        option(
+            "fields.<column>.kind",
+            OptionKind::Enum(&["random", "sequence"]),
+            "random",
+            "How values are made.",
+        ),
         option("fields.<column>.length", OptionKind::Unsigned, "100", "The length of a text."),
         option("fields.<column>.max", OptionKind::Text, "", "The largest random value."),
-        option("fields.<column>.max-past", OptionKind::Duration, "0", "How far a random timestamp may lie back."),
+        option(
+            "fields.<column>.max-past",
+            OptionKind::Duration,
+            "0",
+            "How far a random timestamp may lie back.",
+        ),
         option("fields.<column>.min", OptionKind::Text, "", "The smallest random value."),
         option("fields.<column>.null-rate", OptionKind::Number, "0", "The share of NULLs."),
         option("fields.<column>.start", OptionKind::Number, "", "The first value of a sequence."),
-        option("number-of-rows", OptionKind::Unsigned, "", "After so many rows the table ends; without it, never."),
-        option("rows-per-second", OptionKind::Unsigned, "10000", "At most so many rows per second."),
+        option(
+            "number-of-rows",
+            OptionKind::Unsigned,
+            "",
+            "After so many rows the table ends; without it, never.",
+        ),
+        option(
+            "rows-per-second",
+            OptionKind::Unsigned,
+            "10000",
+            "At most so many rows per second.",
+        ),
         option("seed", OptionKind::Unsigned, "0", "What the random values start from."),
     ],
     metadata: &[
-        MetadataSpec { key: "offset", ty: SqlTypeName::BigInt, description: "The number of the row in its split." },
-        MetadataSpec { key: "split", ty: SqlTypeName::String, description: "The name of the row's split." },
+        MetadataSpec {
+            key: "offset",
+            ty: SqlTypeName::BigInt,
+            description: "The number of the row in its split.",
+        },
+        MetadataSpec {
+            key: "split",
+            ty: SqlTypeName::String,
+            description: "The name of the row's split.",
+        },
     ],
     guarantee: Guarantee::ExactlyOnce,
     guarantee_note: "every row is a function of the seed and its number",
@@ -261,12 +316,8 @@ const PRINT: ConnectorSpec = ConnectorSpec {
     bounded: Bounded::Never,
 };
 
-const PRINT_TABLE: ConnectorSpec = ConnectorSpec {
-    name: "print-table",
-    internal: true,
-    options: &[],
-    ..PRINT
-};
+const PRINT_TABLE: ConnectorSpec =
+    ConnectorSpec { name: "print-table", internal: true, options: &[], ..PRINT };
 
 const BLACKHOLE: ConnectorSpec = ConnectorSpec {
     name: "blackhole",
@@ -309,7 +360,8 @@ impl OptionKind {
     pub fn objection(self, value: &str) -> Option<String> {
         match self {
             OptionKind::Boolean => {
-                let fine = value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false");
+                let fine =
+                    value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false");
                 (!fine).then(|| "true or false".to_owned())
             }
             OptionKind::Character => {
@@ -372,7 +424,8 @@ mod tests {
 
     #[test]
     fn the_options_of_a_column_match_its_name_only() {
-        let kind = DATAGEN.options.iter().find(|o| o.name == "fields.<column>.kind").expect("declared");
+        let kind =
+            DATAGEN.options.iter().find(|o| o.name == "fields.<column>.kind").expect("declared");
         assert!(kind.matches("fields.id.kind", ["id"]));
         assert!(!kind.matches("fields.other.kind", ["id"]));
         assert!(!kind.matches("fields.id.min", ["id"]));

@@ -1,8 +1,6 @@
 //! A plan as compact text for people: one line for each node, its inputs above it.
 
-use super::{
-    AggregateCall, Calc, ChangelogMode, Class, Node, NodeKind, Plan, SideKind, Window,
-};
+use super::{AggregateCall, Calc, ChangelogMode, Class, Node, NodeKind, Plan, SideKind, Window};
 use crate::expr::{CastMode, ContextValue, Expr, ExprKind};
 use crate::types::{DataType, Schema, SqlType, TimeUnit, Value};
 use std::fmt::Write;
@@ -61,7 +59,8 @@ fn kind_text(plan: &Plan, node: &Node) -> String {
         NodeKind::Union => "Union".to_owned(),
         NodeKind::WindowAssign(assign) => {
             let schema = input(0).unwrap_or(&empty);
-            let mut text = format!("WindowAssign {} on {}", assign.window, name(schema, assign.rowtime));
+            let mut text =
+                format!("WindowAssign {} on {}", assign.window, name(schema, assign.rowtime));
             if !assign.partition.is_empty() {
                 let _ = write!(text, " by {}", names(schema, &assign.partition));
             }
@@ -79,7 +78,7 @@ fn kind_text(plan: &Plan, node: &Node) -> String {
                 calls.join(", ")
             );
             if aggregate.allowed_lateness_ms != 0 {
-                let _ = write!(text, " lateness {}", unit_text(aggregate.allowed_lateness_ms));
+                let _ = write!(text, " lateness {}", duration_text(aggregate.allowed_lateness_ms));
             }
             text
         }
@@ -173,7 +172,18 @@ fn call_expr_text(function: &str, args: &[Expr], input: &Schema) -> String {
 fn is_operator(function: &str) -> bool {
     matches!(
         function,
-        "+" | "-" | "*" | "/" | "%" | "=" | "<>" | "<" | "<=" | ">" | ">=" | "||" | "LIKE"
+        "+" | "-"
+            | "*"
+            | "/"
+            | "%"
+            | "="
+            | "<>"
+            | "<"
+            | "<="
+            | ">"
+            | ">="
+            | "||"
+            | "LIKE"
             | "IS DISTINCT FROM"
     )
 }
@@ -202,11 +212,8 @@ fn schema_text(schema: &Schema, time_attribute: Option<usize>) -> String {
 }
 
 fn row_text(row: &[Value], schema: &Schema) -> String {
-    let values: Vec<String> = row
-        .iter()
-        .zip(&schema.fields)
-        .map(|(value, field)| value_text(value, &field.ty))
-        .collect();
+    let values: Vec<String> =
+        row.iter().zip(&schema.fields).map(|(value, field)| value_text(value, &field.ty)).collect();
     format!("({})", values.join(", "))
 }
 
@@ -225,14 +232,15 @@ fn value_text(value: &Value, ty: &DataType) -> String {
             let per_second = TimeUnit::of_precision(*p).per_second();
             format!("{}:{}", timestamp_text(*value, per_second), ty.sql)
         }
-        (Value::Millis(value), _) => format!("INTERVAL {}", unit_text(*value)),
+        (Value::Millis(value), _) => format!("INTERVAL {}", duration_text(*value)),
         (Value::Months(value), _) => format!("INTERVAL {value} months"),
         (other, _) => format!("{other:?}"),
     }
 }
 
 /// Milliseconds in the largest unit that needs no fraction.
-fn unit_text(ms: i64) -> String {
+#[must_use]
+pub fn duration_text(ms: i64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
     match units.iter().find(|(size, _)| ms != 0 && ms % size == 0) {
         Some((size, unit)) => format!("{} {unit}", ms / size),
@@ -260,26 +268,26 @@ impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let offset = |ms: i64| match ms {
             0 => String::new(),
-            ms => format!(", offset {}", unit_text(ms)),
+            ms => format!(", offset {}", duration_text(ms)),
         };
         match *self {
             Window::Cumulate { size_ms, step_ms, offset_ms } => write!(
                 f,
                 "CUMULATE(size {}, step {}{})",
-                unit_text(size_ms),
-                unit_text(step_ms),
+                duration_text(size_ms),
+                duration_text(step_ms),
                 offset(offset_ms)
             ),
             Window::Hop { size_ms, slide_ms, offset_ms } => write!(
                 f,
                 "HOP(size {}, slide {}{})",
-                unit_text(size_ms),
-                unit_text(slide_ms),
+                duration_text(size_ms),
+                duration_text(slide_ms),
                 offset(offset_ms)
             ),
-            Window::Session { gap_ms } => write!(f, "SESSION(gap {})", unit_text(gap_ms)),
+            Window::Session { gap_ms } => write!(f, "SESSION(gap {})", duration_text(gap_ms)),
             Window::Tumble { size_ms, offset_ms } => {
-                write!(f, "TUMBLE(size {}{})", unit_text(size_ms), offset(offset_ms))
+                write!(f, "TUMBLE(size {}{})", duration_text(size_ms), offset(offset_ms))
             }
         }
     }

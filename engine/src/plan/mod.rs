@@ -15,7 +15,7 @@ pub use catalog::{
     ColumnKind, CsvOptions, FormatSpec, JsonOptions, OnError, Table, TableColumn, TimestampFormat,
     WatermarkSpec,
 };
-pub use display::{expr_text, plan_text};
+pub use display::{duration_text, expr_text, plan_text};
 pub use node::{
     AggregateCall, Calc, ChangelogMode, Class, Node, NodeKind, Projection, Scan, SideKind,
     SideScan, Sink, Values, WindowAggregate, WindowAssign,

@@ -111,6 +111,9 @@ pub enum SideKind {
 /// _expression STRING, _raw STRING`. `$late`: the columns of the table, then
 /// `_operator STRING, _windows_missed INT, _windows_total INT, _watermark
 /// TIMESTAMP(3), _split STRING, _offset BIGINT`. Neither has a time attribute.
+///
+/// The table's [`Scan`] stands before it, if nothing else reads the table: without
+/// readers. Where late rows are read, the scan gives all columns of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SideScan {
     /// The table.
@@ -197,7 +200,8 @@ pub struct AggregateCall {
     pub text: String,
 }
 
-/// Writes a table. The input has the table's columns, by position, already cast.
+/// Writes a table. The input has the table's physical columns, in order, already cast;
+/// a NULL for a column that is NOT NULL is found here, row by row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sink {
     /// The table.

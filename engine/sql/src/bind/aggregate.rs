@@ -8,8 +8,8 @@ use anabranch_engine::diagnostic::Span;
 use anabranch_engine::expr::{Expr, ExprKind};
 use anabranch_engine::types::{DECIMAL_PRECISION_MAX, DataType, SqlType};
 use sqlparser::ast::{
-    DuplicateTreatment, Expr as Ast, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments,
+    DuplicateTreatment, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments,
 };
 
 /// The aggregates of this version.
@@ -18,9 +18,22 @@ pub(crate) const AGGREGATES: [&str; 7] =
 
 /// Flink's other aggregates, refused by name.
 const LATER: [&str; 16] = [
-    "APPROX_COUNT_DISTINCT", "ARRAY_AGG", "COLLECT", "CUME_DIST", "DENSE_RANK", "JSON_ARRAYAGG",
-    "JSON_OBJECTAGG", "LISTAGG", "PERCENTILE", "RANK", "ROW_NUMBER", "STDDEV_POP", "STDDEV_SAMP",
-    "VARIANCE", "VAR_POP", "VAR_SAMP",
+    "APPROX_COUNT_DISTINCT",
+    "ARRAY_AGG",
+    "COLLECT",
+    "CUME_DIST",
+    "DENSE_RANK",
+    "JSON_ARRAYAGG",
+    "JSON_OBJECTAGG",
+    "LISTAGG",
+    "PERCENTILE",
+    "RANK",
+    "ROW_NUMBER",
+    "STDDEV_POP",
+    "STDDEV_SAMP",
+    "VARIANCE",
+    "VAR_POP",
+    "VAR_SAMP",
 ];
 
 /// Whether the name (in capitals) is an aggregate's, supported or not.
@@ -114,7 +127,11 @@ impl Binder<'_> {
             [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] => Ok((vec![expr], distinct)),
             _ => {
                 let message = format!("{name} takes one argument");
-                let help = if name == "COUNT" { "write COUNT(*) or COUNT(x)" } else { "write one expression" };
+                let help = if name == "COUNT" {
+                    "write COUNT(*) or COUNT(x)"
+                } else {
+                    "write one expression"
+                };
                 Err(self.error_help(codes::WRONG_ARGUMENTS, span, message, help))
             }
         }

@@ -1,7 +1,7 @@
 //! CREATE TABLE and CREATE VIEW.
 
+use super::scope::{COMPUTED, HIDDEN, ScopeColumn};
 use super::{Binder, Bound, Reported, Scope};
-use super::scope::ScopeColumn;
 use crate::catalog::{Entry, ViewEntry};
 use crate::codes;
 use crate::options::Given;
@@ -12,9 +12,7 @@ use anabranch_engine::diagnostic::Span;
 use anabranch_engine::expr::Expr;
 use anabranch_engine::ids::TableId;
 use anabranch_engine::plan::connector::ConnectorSpec;
-use anabranch_engine::plan::{
-    ColumnKind, FormatSpec, OnError, Table, TableColumn, WatermarkSpec,
-};
+use anabranch_engine::plan::{ColumnKind, FormatSpec, OnError, Table, TableColumn, WatermarkSpec};
 use anabranch_engine::types::SqlType;
 use sqlparser::ast::Ident;
 use std::collections::BTreeMap;
@@ -22,8 +20,15 @@ use std::collections::BTreeMap;
 impl Binder<'_> {
     /// Declares a table; `false` if IF NOT EXISTS found the name taken.
     pub(crate) fn create_table(&mut self, create: &CreateTable) -> Bound<()> {
-        let CreateTable { name, if_not_exists, columns: _, watermarks, keys, options, options_span } =
-            create;
+        let CreateTable {
+            name,
+            if_not_exists,
+            columns: _,
+            watermarks,
+            keys,
+            options,
+            options_span,
+        } = create;
         if !self.check_free(name, *if_not_exists)? {
             return Ok(());
         }
@@ -142,13 +147,16 @@ impl Binder<'_> {
         // A computed column stands in the scope under a name that nobody can write.
         let visible = |column: &crate::parse::ColumnSyntax| match &column.source {
             ColumnSource::Computed(_) => {
-                ScopeColumn { name: "\u{1}".to_owned(), ty: SqlType::Null.nullable() }
+                ScopeColumn { name: HIDDEN.to_owned(), ty: SqlType::Null.nullable() }
             }
             ColumnSource::Metadata { ty, .. } | ColumnSource::Physical(ty) => {
                 ScopeColumn { name: column.name.value.clone(), ty: ty.clone() }
             }
         };
-        let mut scope = Scope::empty("a computed column");
+        let mut scope = Scope::empty(COMPUTED);
+        let computed = create.columns.iter();
+        let computed = computed.filter(|column| matches!(column.source, ColumnSource::Computed(_)));
+        scope.aliases = computed.map(|column| column.name.value.clone()).collect();
         scope.columns = create.columns.iter().map(visible).collect();
         let mut columns = Vec::new();
         for column in &create.columns {
@@ -193,7 +201,8 @@ impl Binder<'_> {
                 return Err(self.error_help(codes::PRIMARY_KEY, span, message, help));
             };
             if table.columns[index].kind != ColumnKind::Physical {
-                let message = format!("`{}` is not stored, so it cannot be part of the key", column.value);
+                let message =
+                    format!("`{}` is not stored, so it cannot be part of the key", column.value);
                 return Err(self.error(codes::PRIMARY_KEY, span, message));
             }
             if columns.contains(&index) {
@@ -279,11 +288,13 @@ impl Binder<'_> {
             match spec.metadata.iter().find(|metadata| metadata.key == key) {
                 None => {
                     let message = format!("the connector '{}' has no metadata '{key}'", spec.name);
-                    let help = match (crate::nearest::nearest(key, keys.iter().copied()), keys.is_empty()) {
-                        (Some(near), _) => format!("did you mean '{near}'?"),
-                        (None, true) => "it has none at all".to_owned(),
-                        (None, false) => format!("it has '{}'", keys.join("', '")),
-                    };
+                    let help =
+                        match (crate::nearest::nearest(key, keys.iter().copied()), keys.is_empty())
+                        {
+                            (Some(near), _) => format!("did you mean '{near}'?"),
+                            (None, true) => "it has none at all".to_owned(),
+                            (None, false) => format!("it has '{}'", keys.join("', '")),
+                        };
                     result = Err(self.error_help(codes::UNKNOWN_METADATA, span, message, help));
                 }
                 Some(metadata) if metadata.ty.sql_type() != ty.sql => {
@@ -301,10 +312,12 @@ impl Binder<'_> {
 
 /// The expression with computed columns written out.
 fn written_out(expr: &Expr, table: &Table) -> Expr {
-    replace_columns(expr, &mut |index, column| {
-        match table.columns.get(index).map(|column| &column.kind) {
-            Some(ColumnKind::Computed(expr)) => expr.clone(),
-            _ => column.clone(),
-        }
+    replace_columns(expr, &mut |index, column| match table
+        .columns
+        .get(index)
+        .map(|column| &column.kind)
+    {
+        Some(ColumnKind::Computed(expr)) => expr.clone(),
+        _ => column.clone(),
     })
 }

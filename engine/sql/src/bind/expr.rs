@@ -226,7 +226,8 @@ impl Binder<'_> {
             CastKind::TryCast => CastMode::Try,
             CastKind::SafeCast | CastKind::DoubleColon => {
                 let help = "write CAST(x AS type)";
-                return Err(self.error_help(codes::UNSUPPORTED, span, "this form of cast", help));
+                let message = "`::` and SAFE_CAST are not supported";
+                return Err(self.error_help(codes::UNSUPPORTED, span, message, help));
             }
         };
         let Some(DataType { sql: to, .. }) = type_from_text(&data_type.to_string()) else {

@@ -51,8 +51,14 @@ impl Binder<'_> {
             } => {
                 let ident = self.single(name)?.clone();
                 let extras = [
-                    (version.is_some(), "FOR SYSTEM_TIME AS OF is not supported: it joins with a version of a table"),
-                    (!with_hints.is_empty() || !index_hints.is_empty(), "a hint in WITH is not supported"),
+                    (
+                        version.is_some(),
+                        "FOR SYSTEM_TIME AS OF is not supported: it joins with a version of a table",
+                    ),
+                    (
+                        !with_hints.is_empty() || !index_hints.is_empty(),
+                        "a hint in WITH is not supported",
+                    ),
                     (*with_ordinality, "WITH ORDINALITY is not supported"),
                     (!partitions.is_empty(), "PARTITION is not supported here"),
                     (json_path.is_some(), "a path behind a table's name is not supported"),
@@ -185,11 +191,13 @@ impl Binder<'_> {
     /// Refuses to read what can only be written.
     fn check_source(&mut self, id: TableId, span: Span) -> Bound<()> {
         let table = self.catalog.table(id);
-        let source = self.catalog.connectors.iter().any(|spec| spec.name == table.connector && spec.source);
+        let source =
+            self.catalog.connectors.iter().any(|spec| spec.name == table.connector && spec.source);
         if source {
             return Ok(());
         }
-        let message = format!("`{}` cannot be read: '{}' is no source", table.name, table.connector);
+        let message =
+            format!("`{}` cannot be read: '{}' is no source", table.name, table.connector);
         let help = "read from a table of a connector that is a source, such as 'filesystem'";
         Err(self.error_help(codes::WRONG_ROLE, span, message, help))
     }
@@ -253,10 +261,7 @@ impl Binder<'_> {
 /// The columns of `$late` and `$dead`.
 fn side_schema(table: Schema, kind: SideKind) -> Schema {
     let text = || SqlType::STRING.nullable();
-    let place = [
-        Field::new("_split", text()),
-        Field::new("_offset", SqlType::BigInt.nullable()),
-    ];
+    let place = [Field::new("_split", text()), Field::new("_offset", SqlType::BigInt.nullable())];
     let fields = match kind {
         SideKind::Dead => {
             let rest = [

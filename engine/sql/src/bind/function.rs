@@ -9,8 +9,8 @@ use anabranch_engine::expr::{ContextValue, Expr, ExprKind};
 use anabranch_engine::function::{ResolveError, resolve_call};
 use anabranch_engine::types::{DataType, SqlType, Value};
 use sqlparser::ast::{
-    self, CeilFloorKind, Expr as Ast, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, TrimWhereField,
+    self, CeilFloorKind, Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, TrimWhereField,
 };
 
 /// Functions that make rows of windows; they stand in FROM or in GROUP BY.
@@ -58,7 +58,8 @@ impl Binder<'_> {
                     }
                     _ => format!("{name} does not take ({})", given.join(", ")),
                 };
-                let message = if detail.is_empty() { message } else { format!("{message}: {detail}") };
+                let message =
+                    if detail.is_empty() { message } else { format!("{message}: {detail}") };
                 let help = match signatures.as_slice() {
                     [] => "convert an argument with CAST".to_owned(),
                     known => format!("it takes {}", known.join(" or ")),
@@ -142,10 +143,18 @@ impl Binder<'_> {
             return refuse(codes::UNSUPPORTED, "WITHIN GROUP is not supported", "leave it out");
         }
         if null_treatment.is_some() {
-            return refuse(codes::UNSUPPORTED, "IGNORE and RESPECT NULLS are not supported", "leave it out");
+            return refuse(
+                codes::UNSUPPORTED,
+                "IGNORE and RESPECT NULLS are not supported",
+                "leave it out",
+            );
         }
         if *uses_odbc_syntax || !matches!(parameters, FunctionArguments::None) {
-            return refuse(codes::UNSUPPORTED, "this form of call is not supported", "write NAME(arguments)");
+            return refuse(
+                codes::UNSUPPORTED,
+                "this form of call is not supported",
+                "write NAME(arguments)",
+            );
         }
         Ok(name)
     }
@@ -202,18 +211,17 @@ impl Binder<'_> {
     ) -> Bound<Option<Expr>> {
         let instant = SqlType::TimestampLtz(3);
         let target = match (name, args.len()) {
-            ("NOW" | "CURRENT_TIMESTAMP" | "PROCTIME" | "CURRENT_ROW_TIMESTAMP", 0) => instant.clone(),
+            ("NOW" | "CURRENT_TIMESTAMP" | "PROCTIME" | "CURRENT_ROW_TIMESTAMP", 0) => {
+                instant.clone()
+            }
             ("LOCALTIMESTAMP", 0) => SqlType::Timestamp(3),
             ("CURRENT_DATE", 0) => SqlType::Date,
             ("CURRENT_TIME" | "LOCALTIME", 0) => SqlType::Time(0),
             ("CURRENT_WATERMARK", 1) => return self.current_watermark(scope, args, span).map(Some),
             _ => return Ok(None),
         };
-        let tick = Expr {
-            kind: ExprKind::Context(ContextValue::Tick),
-            ty: instant.not_null(),
-            span,
-        };
+        let tick =
+            Expr { kind: ExprKind::Context(ContextValue::Tick), ty: instant.not_null(), span };
         Ok(Some(coerce(tick, &target)))
     }
 
@@ -315,12 +323,17 @@ impl Binder<'_> {
         };
         let around = ["(?=", "(?!", "(?<=", "(?<!", "(?>"];
         let back = (1..=9).map(|n| format!("\\{n}"));
-        let found = around.into_iter().map(str::to_owned).chain(back).find(|p| pattern.contains(p.as_str()));
+        let found = around
+            .into_iter()
+            .map(str::to_owned)
+            .chain(back)
+            .find(|p| pattern.contains(p.as_str()));
         match found {
             None => Ok(()),
             Some(part) => {
                 let message = format!("`{part}` in a regular expression");
-                let help = "look-around and back-references are not supported: capture a group instead";
+                let help =
+                    "look-around and back-references are not supported: capture a group instead";
                 Err(self.error_help(codes::REGEX, *span, message, help))
             }
         }

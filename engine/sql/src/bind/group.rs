@@ -1,7 +1,7 @@
 //! Queries with GROUP BY over windows.
 
-use super::{Binder, Bound, Relation, Reported, Scope};
 use super::query::Selection;
+use super::{Binder, Bound, Relation, Reported, Scope};
 use crate::codes;
 use crate::plan::{Column, DraftId, Windowed, all_of, columns_of, replace_columns};
 use anabranch_engine::diagnostic::Span;
@@ -76,12 +76,7 @@ impl Binder<'_> {
     }
 
     /// A column of the input, if it may be used here.
-    pub(super) fn column_value(
-        &mut self,
-        scope: &Scope,
-        index: usize,
-        span: Span,
-    ) -> Bound<Expr> {
+    pub(super) fn column_value(&mut self, scope: &Scope, index: usize, span: Span) -> Bound<Expr> {
         let column = &scope.columns[index];
         let expr = Expr::column(index, column.ty.clone()).at(span);
         let Some(group) = &scope.group else { return Ok(expr) };
@@ -119,7 +114,8 @@ impl Binder<'_> {
         let Some(mut group) = scope.group.take() else { return Err(Reported) };
         for column in &columns {
             if let ExprKind::Column(index) = column.expr.kind {
-                let call = index.checked_sub(AGGREGATE_BASE).and_then(|i| group.aggregates.get_mut(i));
+                let call =
+                    index.checked_sub(AGGREGATE_BASE).and_then(|i| group.aggregates.get_mut(i));
                 if let Some(call) = call {
                     call.name.get_or_insert_with(|| column.name.clone());
                 }
@@ -301,7 +297,12 @@ impl Binder<'_> {
             if strict && columns_of(expr).iter().any(|column| *column >= base_len) {
                 let message = format!("{what} uses a column of the window");
                 let help = "use window columns in SELECT and HAVING, above the aggregation";
-                return Err(self.error_help(codes::WINDOW_COLUMNS, self.place_of(*span), message, help));
+                return Err(self.error_help(
+                    codes::WINDOW_COLUMNS,
+                    self.place_of(*span),
+                    message,
+                    help,
+                ));
             }
         }
         let mut places = moved.into_iter().map(|(expr, name, _, _)| inner.add(expr, name));
@@ -405,7 +406,9 @@ impl Binder<'_> {
             windowed.assign.partition.iter().map(|c| format!("`{}`", fields[*c].name)).collect();
         let message = "GROUP BY has other keys than PARTITION BY of the SESSION";
         let help = match names.is_empty() {
-            true => "write SESSION(TABLE t PARTITION BY key, …) with the keys of GROUP BY".to_owned(),
+            true => {
+                "write SESSION(TABLE t PARTITION BY key, …) with the keys of GROUP BY".to_owned()
+            }
             false => format!("group by window_start, window_end, {}", names.join(", ")),
         };
         let span = group.keys.iter().fold(Span::default(), |span, key| span.to(key.span));

@@ -10,9 +10,7 @@ use crate::typing::{assignable, coerce};
 use anabranch_engine::diagnostic::Span;
 use anabranch_engine::expr::{Expr, is_castable};
 use anabranch_engine::ids::TableId;
-use anabranch_engine::plan::{
-    ColumnKind, FormatSpec, NodeKind, OnError, Sink, Table, TableColumn,
-};
+use anabranch_engine::plan::{ColumnKind, FormatSpec, NodeKind, OnError, Sink, Table, TableColumn};
 use anabranch_engine::types::{SqlType, Value};
 use sqlparser::ast::{Ident, Query, SelectItem, SetExpr, Spanned};
 use std::collections::BTreeMap;
@@ -80,7 +78,8 @@ impl Binder<'_> {
             }
         };
         let table = self.catalog.table(id);
-        let sink = self.catalog.connectors.iter().any(|spec| spec.name == table.connector && spec.sink);
+        let sink =
+            self.catalog.connectors.iter().any(|spec| spec.name == table.connector && spec.sink);
         if !sink {
             let message =
                 format!("`{}` cannot be written: '{}' is no sink", table.name, table.connector);
@@ -103,7 +102,8 @@ impl Binder<'_> {
         for column in columns {
             let span = self.ident_span(column);
             let name = column.value.as_str();
-            let Some(index) = written.iter().copied().find(|i| table.columns[*i].name == name) else {
+            let Some(index) = written.iter().copied().find(|i| table.columns[*i].name == name)
+            else {
                 let known = written.iter().map(|index| table.columns[*index].name.as_str());
                 let help = match nearest(name, known) {
                     Some(near) => format!("did you mean `{near}`?"),
@@ -118,11 +118,12 @@ impl Binder<'_> {
             }
             targets.push(index);
         }
-        let left_out = written.iter().find(|index| {
-            !targets.contains(index) && !table.columns[**index].ty.nullable
-        });
+        let left_out = written
+            .iter()
+            .find(|index| !targets.contains(index) && !table.columns[**index].ty.nullable);
         if let Some(index) = left_out {
-            let message = format!("`{}` is NOT NULL, but the list leaves it out", table.columns[*index].name);
+            let message =
+                format!("`{}` is NOT NULL, but the list leaves it out", table.columns[*index].name);
             let spans = columns.iter().map(|column| self.ident_span(column));
             let span = spans.fold(Span::default(), Span::to);
             return Err(self.error(codes::SINK_COLUMN, span, message));
@@ -177,13 +178,7 @@ impl Binder<'_> {
     }
 
     /// The value as the column's type; only conversions that Flink makes by itself.
-    fn stored(
-        &mut self,
-        value: Expr,
-        target: &TableColumn,
-        span: Span,
-        text: &str,
-    ) -> Bound<Expr> {
+    fn stored(&mut self, value: Expr, target: &TableColumn, span: Span, text: &str) -> Bound<Expr> {
         let (from, to) = (&value.ty.sql, &target.ty.sql);
         if !assignable(from, to) {
             let message = format!("column `{}` is {to}, but the query gives {from}", target.name);

@@ -189,7 +189,9 @@ fn interval_help(first: &str, last: Option<&str>) -> String {
         ("HOUR", Some("MINUTE")) => "write for example '2:03'".to_owned(),
         ("MINUTE", Some("SECOND")) => "write for example '1:30'".to_owned(),
         ("YEAR", Some("MONTH")) => "write for example '1-6'".to_owned(),
-        ("SECOND", None) => "write for example '10' or '0.5'; milliseconds are the finest".to_owned(),
+        ("SECOND", None) => {
+            "write for example '10' or '0.5'; milliseconds are the finest".to_owned()
+        }
         ("YEAR" | "QUARTER" | "MONTH" | "WEEK" | "DAY" | "HOUR" | "MINUTE", None) => {
             "write a whole number in the quotes".to_owned()
         }

@@ -239,7 +239,8 @@ impl Binder<'_> {
         if let Some(escape) = escape {
             let place = self.place_of(self.index.span(escape.span));
             let escape = self.value(&escape.value, place)?;
-            let one = matches!(&escape.kind, ExprKind::Literal(Value::Text(t)) if t.chars().count() == 1);
+            let one =
+                matches!(&escape.kind, ExprKind::Literal(Value::Text(t)) if t.chars().count() == 1);
             if !one {
                 let message = "ESCAPE takes one character in quotes";
                 return Err(self.error(codes::BAD_LITERAL, place, message));

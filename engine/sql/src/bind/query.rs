@@ -58,17 +58,26 @@ impl Binder<'_> {
             self.error_help(codes::ORDER_BY, span, message, help);
             refused = true;
         }
+        let limit = limit_clause.as_ref().map(Spanned::span);
+        let limit = limit.or_else(|| fetch.as_ref().map(|_| body.span()));
+        if let Some(limit) = limit {
+            let place = self.index.span(limit);
+            let place = if place.is_somewhere() { place } else { span };
+            let message = "LIMIT, OFFSET and FETCH are not supported";
+            let help = "an unbounded table has no first rows to count: leave it out";
+            self.error_help(codes::ORDER_BY, place, message, help);
+            refused = true;
+        }
         let others = [
-            (limit_clause.is_some() || fetch.is_some(), codes::ORDER_BY, "LIMIT, OFFSET and FETCH"),
-            (!locks.is_empty() || for_clause.is_some(), codes::UNSUPPORTED, "FOR"),
-            (settings.is_some(), codes::UNSUPPORTED, "SETTINGS"),
-            (format_clause.is_some(), codes::UNSUPPORTED, "FORMAT"),
-            (!pipe_operators.is_empty(), codes::UNSUPPORTED, "the pipe operator"),
+            (!locks.is_empty() || for_clause.is_some(), "FOR"),
+            (settings.is_some(), "SETTINGS"),
+            (format_clause.is_some(), "FORMAT"),
+            (!pipe_operators.is_empty(), "the pipe operator"),
         ];
-        for (present, code, what) in others {
+        for (present, what) in others {
             if present {
                 let message = format!("{what} is not supported in a query");
-                self.error_help(code, span, message, "leave it out");
+                self.error_help(codes::UNSUPPORTED, span, message, "leave it out");
                 refused = true;
             }
         }
@@ -179,11 +188,8 @@ impl Binder<'_> {
         let names = first.names.clone();
         for (relation, span) in &relations {
             if relation.names.len() != names.len() {
-                let message = format!(
-                    "UNION ALL of {} and {} columns",
-                    names.len(),
-                    relation.names.len()
-                );
+                let message =
+                    format!("UNION ALL of {} and {} columns", names.len(), relation.names.len());
                 return Err(self.error(codes::COLUMN_COUNT, *span, message));
             }
         }
@@ -226,10 +232,8 @@ impl Binder<'_> {
         let mut failed = false;
         for row in rows {
             let asts: Vec<&Ast> = row.content.iter().collect();
-            let cells: Vec<Bound<Expr>> = asts
-                .iter()
-                .map(|ast| self.expression(&mut Scope::empty("VALUES"), ast))
-                .collect();
+            let cells: Vec<Bound<Expr>> =
+                asts.iter().map(|ast| self.expression(&mut Scope::empty("VALUES"), ast)).collect();
             match cells.into_iter().collect::<Bound<Vec<Expr>>>() {
                 Ok(cells) => bound.push(cells),
                 Err(Reported) => failed = true,
@@ -238,7 +242,8 @@ impl Binder<'_> {
             if asts.len() != width {
                 let spans = asts.iter().map(|ast| self.span(ast));
                 let span = self.place_of(spans.fold(Span::default(), Span::to));
-                let message = format!("a row of VALUES has {} columns, the first has {width}", asts.len());
+                let message =
+                    format!("a row of VALUES has {} columns, the first has {width}", asts.len());
                 self.error(codes::COLUMN_COUNT, span, message);
                 failed = true;
             }
@@ -265,26 +270,22 @@ impl Binder<'_> {
                 row.into_iter().zip(&schema.fields).map(|(e, f)| coerce(e, &f.ty.sql)).collect()
             })
             .collect();
-        let constants: Option<Vec<Vec<Value>>> = rows
-            .iter()
-            .map(|row| row.iter().map(constant).collect())
-            .collect();
+        let constants: Option<Vec<Vec<Value>>> =
+            rows.iter().map(|row| row.iter().map(constant).collect()).collect();
         let node = match constants {
             Some(rows) => self.graph.leaf(NodeKind::Values(Values { rows }), schema),
             None => {
-                let mut nodes: Vec<_> = rows
-                    .into_iter()
-                    .map(|row| {
-                        let row_columns = row.into_iter().zip(&names).map(|(expr, name)| Column {
-                            name: name.clone(),
-                            text: name.clone(),
-                            expr,
-                        });
-                        let columns = row_columns.collect();
-                        let one = self.one_row();
-                        self.graph.calc(one, None, columns)
-                    })
-                    .collect();
+                let mut nodes: Vec<_> =
+                    rows.into_iter()
+                        .map(|row| {
+                            let row_columns = row.into_iter().zip(&names).map(|(expr, name)| {
+                                Column { name: name.clone(), text: name.clone(), expr }
+                            });
+                            let columns = row_columns.collect();
+                            let one = self.one_row();
+                            self.graph.calc(one, None, columns)
+                        })
+                        .collect();
                 match (nodes.pop(), nodes.is_empty()) {
                     (Some(only), true) => only,
                     (last, _) => self.graph.union(nodes.into_iter().chain(last).collect(), schema),
@@ -331,26 +332,30 @@ impl Binder<'_> {
         } = select;
         let span = self.place_of(self.index.span(select_token.0.span));
         let mut refused = self.refuse_distinct(distinct.as_ref(), span);
+        let at = |expr: &Option<Ast>| expr.as_ref().map(Spanned::span);
+        let here = |present: bool| present.then_some(select_token.0.span);
         let clauses = [
-            (!optimizer_hints.is_empty(), "a hint"),
-            (select_modifiers.is_some(), "a modifier of SELECT"),
-            (top.is_some(), "TOP"),
-            (exclude.is_some(), "EXCLUDE"),
-            (into.is_some(), "SELECT INTO"),
-            (!lateral_views.is_empty(), "LATERAL VIEW"),
-            (prewhere.is_some(), "PREWHERE"),
-            (!connect_by.is_empty(), "CONNECT BY"),
-            (!cluster_by.is_empty(), "CLUSTER BY"),
-            (!distribute_by.is_empty(), "DISTRIBUTE BY"),
-            (!sort_by.is_empty(), "SORT BY"),
-            (!named_window.is_empty(), "WINDOW"),
-            (qualify.is_some(), "QUALIFY"),
-            (value_table_mode.is_some(), "SELECT AS STRUCT or VALUE"),
+            (here(!optimizer_hints.is_empty()), "a hint"),
+            (here(select_modifiers.is_some()), "a modifier of SELECT"),
+            (here(top.is_some()), "TOP"),
+            (here(exclude.is_some()), "EXCLUDE"),
+            (here(into.is_some()), "SELECT INTO"),
+            (here(!lateral_views.is_empty()), "LATERAL VIEW"),
+            (at(prewhere), "PREWHERE"),
+            (here(!connect_by.is_empty()), "CONNECT BY"),
+            (cluster_by.first().map(Spanned::span), "CLUSTER BY"),
+            (distribute_by.first().map(Spanned::span), "DISTRIBUTE BY"),
+            (sort_by.first().map(Spanned::span), "SORT BY"),
+            (named_window.first().map(|window| window.0.span), "WINDOW"),
+            (at(qualify), "QUALIFY"),
+            (here(value_table_mode.is_some()), "SELECT AS STRUCT or VALUE"),
         ];
-        for (present, what) in clauses {
-            if present {
+        for (place, what) in clauses {
+            if let Some(place) = place {
+                let place = self.index.span(place);
+                let place = if place.is_somewhere() { place } else { span };
                 let message = format!("{what} is not supported");
-                self.error_help(codes::UNSUPPORTED, span, message, "leave it out");
+                self.error_help(codes::UNSUPPORTED, place, message, "leave it out");
                 refused = true;
             }
         }

@@ -10,6 +10,12 @@ use anabranch_engine::expr::{Expr, ExprKind};
 use anabranch_engine::types::{DataType, SqlType};
 use sqlparser::ast::Ident;
 
+/// The clause of the expressions of computed columns.
+pub(super) const COMPUTED: &str = "a computed column";
+
+/// The name of a column that cannot be used where it stands; nobody can write it.
+pub(super) const HIDDEN: &str = "\u{1}";
+
 /// What an expression sees.
 #[derive(Debug)]
 pub(crate) struct Scope {
@@ -99,7 +105,10 @@ impl Binder<'_> {
         let name = ident.value.as_str();
         let span = self.ident_span(ident);
         let names = scope.columns.iter().map(|column| column.name.as_str());
-        let help = if scope.aliases.iter().any(|alias| alias == name) {
+        let names = names.filter(|name| *name != HIDDEN);
+        let help = if scope.clause == COMPUTED && scope.aliases.iter().any(|alias| alias == name) {
+            "a computed column cannot use another one: repeat its expression".to_owned()
+        } else if scope.aliases.iter().any(|alias| alias == name) {
             format!("an alias of SELECT is not known in {}: repeat its expression", scope.clause)
         } else if let Some(near) = nearest(name, names.clone()) {
             format!("did you mean `{near}`?")

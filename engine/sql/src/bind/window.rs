@@ -5,7 +5,7 @@ use crate::codes;
 use crate::nearest::nearest;
 use anabranch_engine::diagnostic::Span;
 use anabranch_engine::expr::ExprKind;
-use anabranch_engine::plan::{Window, WindowAssign};
+use anabranch_engine::plan::{Window, WindowAssign, duration_text};
 use anabranch_engine::types::{SqlType, Value};
 use sqlparser::ast::{
     Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
@@ -48,7 +48,8 @@ impl Binder<'_> {
             partition.iter().map(|column| self.column(&scope, column)).collect();
         let window = self.window(name, name_span, &args);
         let (rowtime, partition, window) = (rowtime?, partition?, window?);
-        relation.node = self.graph.assign(relation.node, WindowAssign { window, rowtime, partition });
+        relation.node =
+            self.graph.assign(relation.node, WindowAssign { window, rowtime, partition });
         relation.names.extend(["window_start", "window_end", "window_time"].map(str::to_owned));
         relation.qualifier = None;
         Ok(relation)
@@ -72,7 +73,12 @@ impl Binder<'_> {
                             let message = format!("{name} has too many arguments");
                             let help = format!("it takes {}", usage(name));
                             let span = self.span(expr);
-                            return Err(self.error_help(codes::WINDOW_ARGUMENTS, span, message, help));
+                            return Err(self.error_help(
+                                codes::WINDOW_ARGUMENTS,
+                                span,
+                                message,
+                                help,
+                            ));
                         }
                     }
                 }
@@ -122,8 +128,13 @@ impl Binder<'_> {
     fn data(&mut self, name: &str, data: &Ast) -> Bound<(Relation, Vec<Ident>)> {
         let span = self.span(data);
         match data {
-            Ast::Function(function) if function.name.to_string() == TABLE_ARGUMENT
-                || function.name.0.iter().any(|p| p.as_ident().is_some_and(|i| i.value == TABLE_ARGUMENT)) =>
+            Ast::Function(function)
+                if function.name.to_string() == TABLE_ARGUMENT
+                    || function
+                        .name
+                        .0
+                        .iter()
+                        .any(|p| p.as_ident().is_some_and(|i| i.value == TABLE_ARGUMENT)) =>
             {
                 let partition: Vec<Ident> = arguments(&function.parameters)
                     .into_iter()
@@ -186,7 +197,12 @@ impl Binder<'_> {
         let [Ast::Identifier(column)] = columns.as_slice() else {
             let message = format!("the second argument of {name} is DESCRIPTOR(column)");
             let help = "write DESCRIPTOR and the event time column in parentheses";
-            return Err(self.error_help(codes::WINDOW_ARGUMENTS, self.span(descriptor), message, help));
+            return Err(self.error_help(
+                codes::WINDOW_ARGUMENTS,
+                self.span(descriptor),
+                message,
+                help,
+            ));
         };
         let index = self.column(scope, column)?;
         self.check_rowtime(scope, index, self.ident_span(column))?;
@@ -262,8 +278,9 @@ impl Binder<'_> {
         };
         if size_ms % part_ms != 0 {
             let word = if name == "HOP" { "slide" } else { "step" };
+            let (size, part) = (duration_text(size_ms), duration_text(part_ms));
             let message =
-                format!("the size of {name} ({size_ms} ms) is no multiple of its {word} ({part_ms} ms)");
+                format!("the size of {name} ({size}) is no multiple of its {word} ({part})");
             let help = match part_ms > size_ms {
                 true => format!("the {word} comes before the size: {}", usage(name)),
                 false => format!("choose a {word} that divides the size"),
@@ -395,9 +412,11 @@ impl Binder<'_> {
 /// The expressions among the arguments.
 fn arguments(args: &FunctionArguments) -> Vec<&Ast> {
     match args {
-        FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses })
-            if clauses.is_empty() =>
-        {
+        FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses,
+        }) if clauses.is_empty() => {
             let plain = args.iter().filter_map(|arg| match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
                 _ => None,

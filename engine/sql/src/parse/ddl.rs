@@ -103,7 +103,9 @@ fn refuse_copies(parser: &Parser<'_>) -> Result<(), ParserError> {
     let token = parser.peek_token();
     let Token::Word(word) = &token.token else { return Ok(()) };
     let (what, help) = match word.keyword {
-        Keyword::AS => ("CREATE TABLE … AS SELECT", "declare the columns, then INSERT INTO the table"),
+        Keyword::AS => {
+            ("CREATE TABLE … AS SELECT", "declare the columns, then INSERT INTO the table")
+        }
         Keyword::LIKE => ("CREATE TABLE … LIKE", "write the columns and options out"),
         Keyword::PARTITIONED => ("PARTITIONED BY", "leave it out: files are not split by value"),
         _ => return Ok(()),
@@ -168,6 +170,9 @@ fn item(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<(), ParserEr
         let help = "write PRIMARY KEY (…) NOT ENFORCED";
         return Err(raise(codes::UNSUPPORTED, start.span, "UNIQUE is not supported", help));
     }
+    if is("LIKE") && matches!(second, Token::Word(_)) {
+        return refuse_copies(parser);
+    }
     column(parser, table)
 }
 
@@ -229,8 +234,23 @@ fn column(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<(), Parser
         table.keys.push(PrimaryKey { columns: vec![name.clone()], span });
     }
     comment(parser)?;
+    refuse_constraint(parser)?;
     table.columns.push(ColumnSyntax { name, source });
     Ok(())
+}
+
+/// Refuses what other dialects allow behind a column's type.
+fn refuse_constraint(parser: &Parser<'_>) -> Result<(), ParserError> {
+    let token = parser.peek_token();
+    let Token::Word(word) = &token.token else { return Ok(()) };
+    let name = word.value.to_ascii_uppercase();
+    let known =
+        ["AUTO_INCREMENT", "CHECK", "COLLATE", "DEFAULT", "GENERATED", "REFERENCES", "UNIQUE"];
+    if !known.contains(&name.as_str()) {
+        return Ok(());
+    }
+    let message = format!("{name} is not supported");
+    Err(raise(codes::UNSUPPORTED, token.span, &message, "leave it out"))
 }
 
 fn comment(parser: &mut Parser<'_>) -> Result<(), ParserError> {
@@ -273,10 +293,7 @@ pub(super) fn options(parser: &mut Parser<'_>) -> Result<Vec<OptionSyntax>, Pars
 }
 
 /// A text in single quotes.
-pub(super) fn quoted(
-    parser: &mut Parser<'_>,
-    what: &str,
-) -> Result<(String, Span), ParserError> {
+pub(super) fn quoted(parser: &mut Parser<'_>, what: &str) -> Result<(String, Span), ParserError> {
     let token = parser.next_token();
     match token.token {
         Token::SingleQuotedString(text) => Ok((text, token.span)),

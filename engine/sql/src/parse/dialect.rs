@@ -53,6 +53,10 @@ impl Dialect for FlinkDialect {
         true
     }
 
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+
     fn supports_limit_comma(&self) -> bool {
         true
     }

@@ -8,8 +8,10 @@ mod prefix;
 mod statement;
 mod types;
 
-pub(crate) use ddl::{ColumnSource, ColumnSyntax, CreateTable, OptionSyntax, PrimaryKey, Watermark};
+pub(crate) use ddl::{
+    ColumnSource, ColumnSyntax, CreateTable, OptionSyntax, PrimaryKey, Watermark,
+};
 pub(crate) use lexer::{Chunk, Hint, split};
-pub(crate) use statement::{CreateView, Insert, Parsed, ParsedChunk, parse_chunk, parse_options};
 pub(crate) use prefix::TABLE_ARGUMENT;
+pub(crate) use statement::{CreateView, Insert, Parsed, ParsedChunk, parse_chunk, parse_options};
 pub(crate) use types::type_from_text;

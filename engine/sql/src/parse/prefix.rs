@@ -27,9 +27,7 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     match &next.token {
         Token::Word(word) if word.quote_style.is_none() => keyword(parser, word, next.span),
         Token::Word(word) => name(parser, word, next.span),
-        Token::Number(..) | Token::SingleQuotedString(_) => {
-            Ok(Expr::Value(parser.parse_value()?))
-        }
+        Token::Number(..) | Token::SingleQuotedString(_) => Ok(Expr::Value(parser.parse_value()?)),
         Token::Minus => sign(parser, UnaryOperator::Minus),
         Token::Plus => sign(parser, UnaryOperator::Plus),
         Token::LParen => parenthesis(parser),
@@ -296,5 +294,7 @@ fn continues_partition(parser: &Parser<'_>, wrapped: bool) -> bool {
     if comma != Token::Comma {
         return false;
     }
-    wrapped || (matches!(word, Token::Word(_)) && !matches!(after, Token::LParen | Token::RArrow | Token::SingleQuotedString(_)))
+    wrapped
+        || (matches!(word, Token::Word(_))
+            && !matches!(after, Token::LParen | Token::RArrow | Token::SingleQuotedString(_)))
 }

@@ -28,7 +28,10 @@ pub(crate) enum Parsed {
     Insert(Box<Insert>),
     Query(Box<Query>),
     Reset(Option<(String, TokenSpan)>),
-    Set { key: (String, TokenSpan), value: (String, TokenSpan) },
+    Set {
+        key: (String, TokenSpan),
+        value: (String, TokenSpan),
+    },
     ShowFunctions,
     ShowTables,
     ShowViews,
@@ -120,9 +123,10 @@ fn declared_name(tokens: &[TokenWithSpan]) -> Option<String> {
     if !is_word(tokens.first(), "CREATE") {
         return None;
     }
-    let kind = tokens.iter().take(4).position(|token| {
-        is_word(Some(token), "TABLE") || is_word(Some(token), "VIEW")
-    })?;
+    let kind = tokens
+        .iter()
+        .take(4)
+        .position(|token| is_word(Some(token), "TABLE") || is_word(Some(token), "VIEW"))?;
     let mut at = kind + 1;
     if is_word(tokens.get(at), "IF") {
         at += 3;
@@ -177,7 +181,8 @@ fn statement(parser: &mut Parser<'_>) -> Result<Parsed, ParserError> {
 }
 
 fn unknown_statement(start: &str, span: TokenSpan) -> ParserError {
-    let known = ["CREATE", "DESCRIBE", "EXECUTE", "EXPLAIN", "INSERT", "RESET", "SELECT", "SET", "SHOW"];
+    let known =
+        ["CREATE", "DESCRIBE", "EXECUTE", "EXPLAIN", "INSERT", "RESET", "SELECT", "SET", "SHOW"];
     let help = match start {
         "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" => {
             "a job only inserts: write INSERT INTO … SELECT".to_owned()
@@ -210,7 +215,12 @@ fn create(parser: &mut Parser<'_>) -> Result<Parsed, ParserError> {
         }
         parser.expect_keyword_is(Keyword::AS)?;
         let query = *parser.parse_query()?;
-        return Ok(Parsed::CreateView(Box::new(CreateView { name, if_not_exists, columns, query })));
+        return Ok(Parsed::CreateView(Box::new(CreateView {
+            name,
+            if_not_exists,
+            columns,
+            query,
+        })));
     }
     let token = parser.peek_token();
     let what = token.token.to_string().to_ascii_uppercase();
@@ -303,8 +313,13 @@ fn end_of_statement(parser: &mut Parser<'_>) -> Result<(), ParserError> {
     };
     let starts = matches!(
         next.keyword,
-        Keyword::CREATE | Keyword::EXECUTE | Keyword::EXPLAIN | Keyword::INSERT | Keyword::SELECT
-            | Keyword::SET | Keyword::END
+        Keyword::CREATE
+            | Keyword::EXECUTE
+            | Keyword::EXPLAIN
+            | Keyword::INSERT
+            | Keyword::SELECT
+            | Keyword::SET
+            | Keyword::END
     );
     let message = format!("unexpected `{}` after the statement", next.value);
     let help = if starts { "put a ; before it" } else { "" };

@@ -14,9 +14,28 @@ const DEPTH_MAX: usize = 16;
 
 /// The names of the types that can be written.
 const NAMES: &[&str] = &[
-    "ARRAY", "BIGINT", "BINARY", "BOOLEAN", "BYTES", "CHAR", "DATE", "DECIMAL", "DOUBLE", "FLOAT",
-    "INT", "INTEGER", "NUMERIC", "ROW", "SMALLINT", "STRING", "TIME", "TIMESTAMP",
-    "TIMESTAMP_LTZ", "TINYINT", "VARBINARY", "VARCHAR",
+    "ARRAY",
+    "BIGINT",
+    "BINARY",
+    "BOOLEAN",
+    "BYTES",
+    "CHAR",
+    "DATE",
+    "DECIMAL",
+    "DOUBLE",
+    "FLOAT",
+    "INT",
+    "INTEGER",
+    "NUMERIC",
+    "ROW",
+    "SMALLINT",
+    "STRING",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMP_LTZ",
+    "TINYINT",
+    "VARBINARY",
+    "VARCHAR",
 ];
 
 /// Flink's types that this version does not have.
@@ -137,13 +156,19 @@ fn zone(parser: &mut Parser<'_>, span: Span, local: bool) -> Result<bool, Parser
     if parser.parse_keywords(&[Keyword::WITHOUT, Keyword::TIME, Keyword::ZONE]) {
         return Ok(false);
     }
-    if local && parser.parse_keywords(&[Keyword::WITH, Keyword::LOCAL, Keyword::TIME, Keyword::ZONE])
+    if local
+        && parser.parse_keywords(&[Keyword::WITH, Keyword::LOCAL, Keyword::TIME, Keyword::ZONE])
     {
         return Ok(true);
     }
     if parser.parse_keywords(&[Keyword::WITH, Keyword::TIME, Keyword::ZONE]) {
         let help = "write TIMESTAMP(3) WITH LOCAL TIME ZONE, or TIMESTAMP_LTZ(3)";
-        return Err(raise(codes::UNKNOWN_TYPE, span, "the type has a time zone in each value", help));
+        return Err(raise(
+            codes::UNKNOWN_TYPE,
+            span,
+            "the type has a time zone in each value",
+            help,
+        ));
     }
     Ok(false)
 }

@@ -34,12 +34,7 @@ impl Graph {
         for id in order {
             lowering.node(id, tables);
         }
-        Plan {
-            version: PLAN_VERSION,
-            options,
-            tables: lowering.tables,
-            nodes: lowering.nodes,
-        }
+        Plan { version: PLAN_VERSION, options, tables: lowering.tables, nodes: lowering.nodes }
     }
 
     /// The nodes that the sinks need, inputs first, in the order of the statements.
@@ -84,7 +79,8 @@ impl Graph {
             if let NodeKind::Scan(Scan { watermark: Some(watermark), .. }) = &draft.kind {
                 own.extend(columns_of(watermark));
             }
-            if own.is_empty() && matches!(draft.kind, NodeKind::Scan(_)) && unread(*id, self, order) {
+            if own.is_empty() && matches!(draft.kind, NodeKind::Scan(_)) && unread(*id, self, order)
+            {
                 own.extend(0..draft.schema.len());
             }
             if own.is_empty() && !draft.schema.is_empty() {
@@ -113,7 +109,9 @@ fn keeps_all(kind: &NodeKind) -> bool {
         | NodeKind::Values(_)
         | NodeKind::WindowAggregate(_)
         | NodeKind::Sink(_) => true,
-        NodeKind::Scan(_) | NodeKind::Calc(_) | NodeKind::Union | NodeKind::WindowAssign(_) => false,
+        NodeKind::Scan(_) | NodeKind::Calc(_) | NodeKind::Union | NodeKind::WindowAssign(_) => {
+            false
+        }
     }
 }
 

@@ -13,7 +13,14 @@ fn survives(text: &str) {
 
 #[test]
 fn deep_nesting_is_refused() {
-    for (open, close) in [("(", ")"), ("ABS(", ")"), ("CAST(", " AS INT)"), ("NOT ", ""), ("- ", ""), ("CASE WHEN ", " THEN 1 END")] {
+    for (open, close) in [
+        ("(", ")"),
+        ("ABS(", ")"),
+        ("CAST(", " AS INT)"),
+        ("NOT ", ""),
+        ("- ", ""),
+        ("CASE WHEN ", " THEN 1 END"),
+    ] {
         for depth in [10, 100, 5_000] {
             survives(&format!("SELECT {}1{}", open.repeat(depth), close.repeat(depth)));
             survives(&format!("SELECT {}1", open.repeat(depth)));
@@ -24,7 +31,17 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn long_chains_are_refused_or_flat() {
-    for link in [" + 1", " AND TRUE", " OR TRUE", " || 'x'", " IS NULL", ".a", "[1]", " UNION ALL SELECT 1", " BETWEEN 1 AND 2"] {
+    for link in [
+        " + 1",
+        " AND TRUE",
+        " OR TRUE",
+        " || 'x'",
+        " IS NULL",
+        ".a",
+        "[1]",
+        " UNION ALL SELECT 1",
+        " BETWEEN 1 AND 2",
+    ] {
         for length in [10, 400, 20_000] {
             survives(&format!("SELECT 1{}", link.repeat(length)));
         }
@@ -54,7 +71,11 @@ fn copies_do_not_multiply() {
 
 #[test]
 fn deep_types_and_sub_queries_are_refused() {
-    survives(&format!("CREATE TABLE t (a {}INT{}) WITH ()", "ARRAY<".repeat(1000), ">".repeat(1000)));
+    survives(&format!(
+        "CREATE TABLE t (a {}INT{}) WITH ()",
+        "ARRAY<".repeat(1000),
+        ">".repeat(1000)
+    ));
     survives(&format!("CREATE TABLE t (a {}INT", "ROW<a ".repeat(1000)));
     for open in ["SELECT * FROM (", "(", "((SELECT * FROM ", "SELECT * FROM ((("] {
         for depth in [5, 12, 1000] {
@@ -66,22 +87,77 @@ fn deep_types_and_sub_queries_are_refused() {
 #[test]
 fn scraps_of_sql_in_any_order() {
     let scraps = [
-        "SELECT", "FROM", "bids", "(", ")", ",", ";", "1", "'x'", "`a`", "*", ".", "GROUP BY", "TABLE", "TUMBLE",
-        "DESCRIPTOR", "INTERVAL", "'1' HOUR", "AS", "WITH", "=", "CREATE TABLE", "INSERT INTO", "VALUES", "CASE",
-        "WHEN", "END", "EXECUTE STATEMENT SET BEGIN", "WATERMARK FOR", "ROW<", ">", "\"q\"", "/*+ x */", "--\n",
-        "NULL", "CAST(", "COUNT(", "[", "]", "$", "ä", "@", ":", "PARTITION BY", "UNION ALL", "EXPLAIN", "1.5e",
-        "IS NOT NULL", "BETWEEN", "AND", "LIKE", "ESCAPE", "-", "||", "=>", "METADATA FROM", "PRIMARY KEY",
+        "SELECT",
+        "FROM",
+        "bids",
+        "(",
+        ")",
+        ",",
+        ";",
+        "1",
+        "'x'",
+        "`a`",
+        "*",
+        ".",
+        "GROUP BY",
+        "TABLE",
+        "TUMBLE",
+        "DESCRIPTOR",
+        "INTERVAL",
+        "'1' HOUR",
+        "AS",
+        "WITH",
+        "=",
+        "CREATE TABLE",
+        "INSERT INTO",
+        "VALUES",
+        "CASE",
+        "WHEN",
+        "END",
+        "EXECUTE STATEMENT SET BEGIN",
+        "WATERMARK FOR",
+        "ROW<",
+        ">",
+        "\"q\"",
+        "/*+ x */",
+        "--\n",
+        "NULL",
+        "CAST(",
+        "COUNT(",
+        "[",
+        "]",
+        "$",
+        "ä",
+        "@",
+        ":",
+        "PARTITION BY",
+        "UNION ALL",
+        "EXPLAIN",
+        "1.5e",
+        "IS NOT NULL",
+        "BETWEEN",
+        "AND",
+        "LIKE",
+        "ESCAPE",
+        "-",
+        "||",
+        "=>",
+        "METADATA FROM",
+        "PRIMARY KEY",
     ];
     // A small linear congruence: the same texts in every run.
     let mut state = 12_345_u64;
     for _ in 0..3_000 {
         let mut text = String::new();
         for _ in 0..(state >> 33) % 30 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             text.push_str(scraps[(state >> 33) as usize % scraps.len()]);
             text.push(' ');
         }
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         survives(&text);
         survives(&format!("{}{text}", crate::support::TABLES));
     }

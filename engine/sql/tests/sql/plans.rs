@@ -115,7 +115,8 @@ fn common_table_expressions_and_column_aliases() {
             => (q INT, p INT, who STRING)
         #2 $select.sink <- #1: Sink $select
             => (q INT, p INT, who STRING)
-    "#]].assert_eq(&plan(
+    "#]]
+    .assert_eq(&plan(
         "WITH a AS (SELECT price, bidder FROM bids), b (x, y) AS (SELECT * FROM a)
          SELECT t.p + 1 AS q, t.* FROM b AS t (p, who) WHERE t.who LIKE 'a!_%' ESCAPE '!'",
     ));
@@ -150,7 +151,8 @@ fn values_and_an_insert_list() {
             => (one INT NOT NULL, x CHAR(1) NOT NULL)
         #12 $select.sink <- #11: Sink $select
             => (one INT NOT NULL, x CHAR(1) NOT NULL)
-    "#]].assert_eq(&plan(
+    "#]]
+    .assert_eq(&plan(
         "INSERT INTO out2 (b) VALUES ('x'), ('longer'), (NULL);
          INSERT INTO out2 VALUES (1, 'a'), (2 + 3, UPPER('b'));
          SELECT 1 AS one, 'x' AS x",

@@ -112,14 +112,16 @@ fn settings_that_are_wrong() {
           SET 'table.exec.source.idle-timeout' = '1 s';
               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
           help: write 'scan.watermark.idle-timeout' in WITH of the table
-    "#]].assert_eq(&errors(
+    "#]]
+    .assert_eq(&errors(
         "SET 'pipeline.nme' = 'x';
 SET 'table.local-time-zone' = 'UTC';
 SET 'execution.runtime-mode' = 'batch';
 SET pipeline.name = 'x';
 SET 'table.exec.source.idle-timeout' = '1 s';",
     ));
-    let text = "SET 'table.local-time-zone' = 'Vienna'; SET 'pipeline.seed' = '-1'; RESET; SELECT 1;";
+    let text =
+        "SET 'table.local-time-zone' = 'Vienna'; SET 'pipeline.seed' = '-1'; RESET; SELECT 1;";
     let compiled = anabranch_sql::compile(text, &anabranch_sql::BuiltinConnectors);
     expect![[r#"
         SQL081 2:31 'table.local-time-zone' does not take 'Vienna'
@@ -130,7 +132,8 @@ SET 'table.exec.source.idle-timeout' = '1 s';",
           SET 'table.local-time-zone' = 'Vienna'; SET 'pipeline.seed' = '-1'; RESET; SELECT 1;
                                                                         ^^^^
           help: it takes a whole number that is not negative
-    "#]].assert_eq(&crate::support::errors_of(text, &compiled));
+    "#]]
+    .assert_eq(&crate::support::errors_of(text, &compiled));
 }
 
 #[test]
@@ -141,7 +144,8 @@ fn both_ways_to_open_a_statement_set() {
     ] {
         let compiled = compiled(text);
         assert_eq!(compiled.diagnostics, []);
-        let inserts = compiled.statements.iter().filter(|s| matches!(s.kind, StatementKind::Insert { .. }));
+        let inserts =
+            compiled.statements.iter().filter(|s| matches!(s.kind, StatementKind::Insert { .. }));
         assert_eq!(inserts.count(), 2);
     }
 }

@@ -14,7 +14,8 @@ fn numbers_are_int_bigint_decimal_or_double() {
         EXPR$5 BIGINT NOT NULL
         EXPR$6 DECIMAL(20, 0) NOT NULL
         EXPR$7 DECIMAL(1, 1) NOT NULL
-    "#]].assert_eq(&columns(
+    "#]]
+    .assert_eq(&columns(
         "SELECT 1, 3000000000, 1.5, 0.50, 1.5e0, -9223372036854775808, 99999999999999999999, .5",
     ));
 }
@@ -105,7 +106,8 @@ fn functions_with_a_grammar_of_their_own() {
         k TIMESTAMP_LTZ(3) NOT NULL
         l DATE NOT NULL
         m TIMESTAMP(3) NOT NULL
-    "#]].assert_eq(&columns(
+    "#]]
+    .assert_eq(&columns(
         "SELECT EXTRACT(HOUR FROM ts) AS a, FLOOR(ts TO DAY) AS b, CEIL(rate) AS c,
                 TRIM(BOTH 'x' FROM bidder) AS d, TRIM(bidder) AS e, POSITION('a' IN bidder) AS f,
                 SUBSTRING(bidder FROM 2 FOR 3) AS g, SUBSTRING(bidder, 2) AS h,
@@ -180,5 +182,6 @@ fn declared_types_in_all_their_spellings() {
         aa BINARY(2)
         bb VARBINARY(4)
         cc ROW<`k` INT>
-    "#]].assert_eq(&columns(table));
+    "#]]
+    .assert_eq(&columns(table));
 }

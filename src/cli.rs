@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// A stream engine whose answer is a function of its input.
 #[derive(Debug, Parser)]
 #[command(name = "anabranch", version, about, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -17,7 +17,7 @@ pub struct Cli {
 
 /// Settings that change how much is done at once, never a result.
 #[derive(Debug, Default, Args)]
-pub struct LimitArgs {
+pub(crate) struct LimitArgs {
     /// The file with settings [default: anabranch.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub struct LimitArgs {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run a job
     Run(RunArgs),
     /// Show all errors of a job without running it
@@ -58,7 +58,7 @@ pub enum Command {
 
 /// Which job.
 #[derive(Debug, Args)]
-pub struct JobArgs {
+pub(crate) struct JobArgs {
     /// The file with the statements
     #[arg(value_name = "JOB.sql", required_unless_present = "execute", conflicts_with = "execute")]
     pub file: Option<PathBuf>,
@@ -69,7 +69,7 @@ pub struct JobArgs {
 
 /// How a job is run.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Which job.
     #[command(flatten)]
     pub job: JobArgs,
@@ -89,7 +89,7 @@ pub struct RunArgs {
 
 /// How the rows of a SELECT are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RowFormat {
+pub(crate) enum RowFormat {
     /// Comma-separated values with a header.
     Csv,
     /// One JSON object a line.
@@ -100,7 +100,7 @@ pub enum RowFormat {
 
 /// What is computed again.
 #[derive(Debug, Args)]
-pub struct ReplayArgs {
+pub(crate) struct ReplayArgs {
     /// Which job [default: the plan that the state folder holds]
     #[arg(value_name = "JOB.sql")]
     pub file: Option<PathBuf>,
@@ -121,14 +121,14 @@ pub struct ReplayArgs {
 
 /// What to do with a journal.
 #[derive(Debug, Subcommand)]
-pub enum JournalCommand {
+pub(crate) enum JournalCommand {
     /// List segments and records
     Show(JournalArgs),
 }
 
 /// Which journal.
 #[derive(Debug, Args)]
-pub struct JournalArgs {
+pub(crate) struct JournalArgs {
     /// The job [default: what --state-dir names]
     #[arg(value_name = "JOB.sql", required_unless_present = "state_dir")]
     pub file: Option<PathBuf>,
@@ -139,7 +139,7 @@ pub struct JournalArgs {
 
 /// What is looked at to infer a table.
 #[derive(Debug, Args)]
-pub struct InferArgs {
+pub(crate) struct InferArgs {
     /// The file, or a folder of such files
     #[arg(value_name = "FILE")]
     pub path: PathBuf,
@@ -156,7 +156,7 @@ pub struct InferArgs {
 
 /// What to do with the settings.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Each setting, its value, and where that comes from
     Show,
 }

@@ -19,7 +19,7 @@ const ENVIRONMENT: &str = "ANABRANCH_";
 
 /// All settings.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// The limits of the pipeline.
     pub pipeline: PipelineConfig,
     /// How many threads compute; 0 for one for each core.
@@ -32,7 +32,7 @@ pub struct Config {
 
 /// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// One JSON object a line.
     Json,
     /// For people.
@@ -131,7 +131,7 @@ settings! {
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The program.
     Default,
     /// An environment variable.
@@ -155,7 +155,7 @@ impl fmt::Display for Origin {
 
 /// The settings with the origin of each.
 #[derive(Clone, Debug)]
-pub struct Resolved {
+pub(crate) struct Resolved {
     /// The settings.
     pub config: Config,
     origins: BTreeMap<&'static str, Origin>,
@@ -167,7 +167,7 @@ impl Resolved {
     /// # Errors
     /// If a layer names a setting that does not exist, or gives it a value that it
     /// does not take.
-    pub fn new(
+    pub(crate) fn new(
         flags: &LimitArgs,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Resolved, JobError> {
@@ -239,7 +239,7 @@ impl Resolved {
     }
 
     /// One line for each setting: key, value, origin, and what it is.
-    pub fn lines(&self) -> impl Iterator<Item = [String; 4]> + '_ {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = [String; 4]> + '_ {
         SETTINGS.iter().map(|setting| {
             let origin = self.origins.get(setting.key).unwrap_or(&Origin::Default);
             let value = (setting.show)(&self.config);
@@ -249,7 +249,7 @@ impl Resolved {
 
     /// How many threads compute.
     #[must_use]
-    pub fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         match self.config.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,

@@ -7,7 +7,7 @@ use std::fmt;
 
 /// A kind of error of the binary.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ErrorCode {
+pub(crate) struct ErrorCode {
     /// A stable code such as `RUN001`.
     pub code: &'static str,
     /// A few words.
@@ -20,12 +20,12 @@ pub struct ErrorCode {
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $exit:literal, $title:literal, $explanation:literal;)*) => {
-        $($(#[$doc])* pub static $name: ErrorCode = ErrorCode {
+        $($(#[$doc])* pub(crate) static $name: ErrorCode = ErrorCode {
             code: $code, title: $title, explanation: $explanation, exit: $exit,
         };)*
 
         /// Every code, in ascending order.
-        pub static CODES: &[&ErrorCode] = &[$(&$name,)*];
+        pub(crate) static CODES: &[&ErrorCode] = &[$(&$name,)*];
     };
 }
 
@@ -94,7 +94,7 @@ codes! {
 
 /// Why a command ended.
 #[derive(Debug)]
-pub struct JobError {
+pub(crate) struct JobError {
     /// The kind.
     pub code: &'static ErrorCode,
     /// What happened, with names and values; may have several lines.
@@ -105,13 +105,13 @@ pub struct JobError {
 
 impl JobError {
     /// An error of this kind.
-    pub fn new(code: &'static ErrorCode, message: impl Into<String>) -> JobError {
+    pub(crate) fn new(code: &'static ErrorCode, message: impl Into<String>) -> JobError {
         JobError { code, message: message.into(), help: None }
     }
 
     /// The same with advice.
     #[must_use]
-    pub fn with_help(mut self, help: impl Into<String>) -> JobError {
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> JobError {
         self.help = Some(help.into());
         self
     }

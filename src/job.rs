@@ -14,7 +14,7 @@ const NAMELESS: &str = "query";
 
 /// The text of a job.
 #[derive(Clone, Debug)]
-pub struct JobText {
+pub(crate) struct JobText {
     /// What it is called.
     pub name: String,
     /// Where it comes from, for messages.
@@ -30,7 +30,7 @@ impl JobText {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn load(args: &JobArgs) -> Result<JobText, JobError> {
+    pub(crate) fn load(args: &JobArgs) -> Result<JobText, JobError> {
         match (&args.file, &args.execute) {
             (Some(file), _) => JobText::read(file),
             (None, text) => Ok(JobText {
@@ -46,7 +46,7 @@ impl JobText {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(file: &Path) -> Result<JobText, JobError> {
+    pub(crate) fn read(file: &Path) -> Result<JobText, JobError> {
         let text = std::fs::read_to_string(file).map_err(|error| {
             let message = format!("cannot read {}: {error}", file.display());
             JobError::new(&errors::NO_FILE, message)
@@ -62,7 +62,7 @@ impl JobText {
 
     /// Where the state is kept unless the command line says otherwise.
     #[must_use]
-    pub fn state_dir(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.base.join(STATES).join(&self.name)
     }
 
@@ -70,7 +70,7 @@ impl JobText {
     ///
     /// # Errors
     /// All that is wrong with them, each with its place.
-    pub fn compile(&self) -> Result<Compiled, JobError> {
+    pub(crate) fn compile(&self) -> Result<Compiled, JobError> {
         let compiled = compile(&self.text, &BuiltinConnectors);
         if compiled.diagnostics.is_empty() {
             return Ok(compiled);
@@ -81,7 +81,7 @@ impl JobText {
 }
 
 /// The sinks of a plan, in plan order.
-pub fn sinks(plan: &Plan) -> impl Iterator<Item = &Table> {
+pub(crate) fn sinks(plan: &Plan) -> impl Iterator<Item = &Table> {
     plan.nodes.iter().filter_map(|node| match &node.kind {
         NodeKind::Sink(sink) => Some(plan.table(sink.table)),
         _ => None,
@@ -89,7 +89,7 @@ pub fn sinks(plan: &Plan) -> impl Iterator<Item = &Table> {
 }
 
 /// The tables that a plan reads, in plan order.
-pub fn sources(plan: &Plan) -> impl Iterator<Item = &Table> {
+pub(crate) fn sources(plan: &Plan) -> impl Iterator<Item = &Table> {
     plan.nodes.iter().filter_map(|node| match &node.kind {
         NodeKind::Scan(scan) => Some(plan.table(scan.table)),
         _ => None,
@@ -98,6 +98,6 @@ pub fn sources(plan: &Plan) -> impl Iterator<Item = &Table> {
 
 /// Where a table's files are, as its path option says.
 #[must_use]
-pub fn path_of(table: &Table, base: &Path) -> Option<PathBuf> {
+pub(crate) fn path_of(table: &Table, base: &Path) -> Option<PathBuf> {
     anabranch_connectors::source::path_of(table, base).ok()
 }

@@ -15,7 +15,7 @@ use crate::output::console::init_log;
 ///
 /// # Errors
 /// Why it could not be done.
-pub fn run(cli: Cli) -> Result<(), JobError> {
+pub(crate) fn run(cli: Cli) -> Result<(), JobError> {
     let variables = std::env::vars_os().filter_map(|(name, value)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     });

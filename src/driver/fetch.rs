@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 const HOLD: Duration = Duration::from_secs(1);
 
 /// The sources of all tables that the plan reads.
-pub struct Sources {
+pub(crate) struct Sources {
     tables: BTreeMap<TableId, Arc<Table>>,
 }
 
@@ -48,7 +48,7 @@ impl Sources {
     ///
     /// # Errors
     /// If a table's options make no sense.
-    pub fn of(plan: &Plan, base: &Path) -> Result<Sources, SourceError> {
+    pub(crate) fn of(plan: &Plan, base: &Path) -> Result<Sources, SourceError> {
         let mut tables = BTreeMap::new();
         for node in &plan.nodes {
             if let NodeKind::Scan(scan) = &node.kind {
@@ -66,7 +66,7 @@ impl Sources {
     ///
     /// # Errors
     /// The first that cannot, with its table's name.
-    pub fn check(&self) -> Result<(), (String, SourceError)> {
+    pub(crate) fn check(&self) -> Result<(), (String, SourceError)> {
         for table in self.tables.values() {
             table.source.splits().map_err(|error| (table.name.clone(), error))?;
         }
@@ -80,7 +80,7 @@ impl Sources {
     ///
     /// # Panics
     /// If the plan does not read the table.
-    pub fn read(&self, table: TableId, request: &FetchRequest) -> Result<Fetched, SourceError> {
+    pub(crate) fn read(&self, table: TableId, request: &FetchRequest) -> Result<Fetched, SourceError> {
         self.tables[&table].source.fetch(request)
     }
 

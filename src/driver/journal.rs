@@ -15,7 +15,7 @@ const COMMANDS_MAX: usize = 1_024;
 
 /// Where the journal is kept.
 #[derive(Debug)]
-pub enum JournalStore {
+pub(crate) enum JournalStore {
     /// In a folder.
     Local(LocalJournalStore),
     /// Nowhere: the job keeps no state.

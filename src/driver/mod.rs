@@ -13,10 +13,10 @@ mod sinks;
 mod snapshots;
 mod turn;
 
-pub use fetch::Sources;
-pub use journal::JournalStore;
-pub use snapshots::SnapshotStore;
-pub use turn::{Driver, Observer, end_on_panic, run};
+pub(crate) use fetch::Sources;
+pub(crate) use journal::JournalStore;
+pub(crate) use snapshots::SnapshotStore;
+pub(crate) use turn::{Driver, Observer, end_on_panic, run};
 
 use crate::errors::JobError;
 use anabranch_engine::pipeline::Input;
@@ -27,7 +27,7 @@ const EVENTS_MAX: usize = 256;
 
 /// What reaches the thread that takes the turns.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The user asked for the end, once more or for the first time.
     Signal,
     /// An answer.
@@ -38,24 +38,24 @@ pub enum Event {
 
 /// The way to the thread that takes the turns.
 #[derive(Clone, Debug)]
-pub struct Answers(mpsc::Sender<Event>);
+pub(crate) struct Answers(mpsc::Sender<Event>);
 
 impl Answers {
     /// A new way, and its end.
     #[must_use]
-    pub fn channel() -> (Answers, mpsc::Receiver<Event>) {
+    pub(crate) fn channel() -> (Answers, mpsc::Receiver<Event>) {
         let (sender, receiver) = mpsc::channel(EVENTS_MAX);
         (Answers(sender), receiver)
     }
 
     /// Brings an event from a thread that may wait. That nobody listens any more
     /// means that the job has ended, and is no error.
-    pub fn send(&self, event: Event) {
+    pub(crate) fn send(&self, event: Event) {
         let _ = self.0.blocking_send(event);
     }
 
     /// Brings an event from a task.
-    pub async fn send_async(&self, event: Event) {
+    pub(crate) async fn send_async(&self, event: Event) {
         let _ = self.0.send(event).await;
     }
 }

@@ -17,7 +17,7 @@ const MANIFEST_END: &str = ".manifest";
 
 /// Where snapshots are kept.
 #[derive(Debug)]
-pub enum SnapshotStore {
+pub(crate) enum SnapshotStore {
     /// In a folder.
     Local(LocalSnapshotStore),
     /// Nowhere.

@@ -21,7 +21,7 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 static EPOCH: AtomicU64 = AtomicU64::new(0);
 
 /// Everything that a pipeline runs with.
-pub struct Driver {
+pub(crate) struct Driver {
     /// Where the journal is kept.
     pub journal: JournalStore,
     /// Where snapshots are kept.
@@ -37,7 +37,7 @@ pub struct Driver {
 }
 
 /// What is told to a person while a job runs.
-pub trait Observer {
+pub(crate) trait Observer {
     /// Something happened.
     fn report(&mut self, report: &Report);
     /// The user asked for the end.
@@ -51,7 +51,7 @@ pub trait Observer {
 /// Says what a panic means, and ends the process at once: whatever is in memory is
 /// not to be trusted any more, and a restart goes on from what is durable.
 // spec: F-3
-pub fn end_on_panic() {
+pub(crate) fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let (generation, epoch) = (GENERATION.load(Ordering::Relaxed), EPOCH.load(Ordering::Relaxed));
         let code = errors::BUG.code;
@@ -65,7 +65,7 @@ pub fn end_on_panic() {
 ///
 /// # Errors
 /// If something failed that is no ending of the pipeline itself.
-pub fn run(
+pub(crate) fn run(
     pipeline: Pipeline,
     driver: Driver,
     runtime: &Runtime,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A job as the blocks show it.
-pub struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     /// Its text.
     pub job: &'a JobText,
     /// Its plan.
@@ -24,7 +24,7 @@ pub struct Shown<'a> {
 
 /// What a sink promises, in words.
 #[must_use]
-pub fn guarantee(table: &Table) -> String {
+pub(crate) fn guarantee(table: &Table) -> String {
     let spec = CONNECTORS.iter().find(|spec| spec.name == table.connector);
     match spec.map(|spec| (spec.guarantee, spec.guarantee_note)) {
         Some((Guarantee::ExactlyOnce, _)) => "exactly once".to_owned(),
@@ -43,7 +43,7 @@ fn format_of(table: &Table) -> &'static str {
 
 /// What a table is, without its name: connector, place, format.
 #[must_use]
-pub fn table_words(table: &Table, base: &Path) -> String {
+pub(crate) fn table_words(table: &Table, base: &Path) -> String {
     let place = path_of(table, base).map(|path| format!(" {}", path.display()));
     let connector = match table.connector.as_str() {
         "print-table" => "standard output",
@@ -54,13 +54,13 @@ pub fn table_words(table: &Table, base: &Path) -> String {
 
 /// The name that people see of a table.
 #[must_use]
-pub fn table_name(table: &Table) -> &str {
+pub(crate) fn table_name(table: &Table) -> &str {
     if table.name.starts_with("$select") { "SELECT" } else { &table.name }
 }
 
 impl Shown<'_> {
     /// Says what is about to run.
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         let rows = self.start_rows();
         match self.log {
             LogFormat::Json => {
@@ -105,7 +105,7 @@ impl Shown<'_> {
     }
 
     /// Says what came of it.
-    pub fn summary(&self, word: &str, status: &Status, took: Duration) {
+    pub(crate) fn summary(&self, word: &str, status: &Status, took: Duration) {
         let sum = |counts: &[(String, u64)]| counts.iter().map(|(_, count)| count).sum::<u64>();
         if self.log == LogFormat::Json {
             tracing::info!(

@@ -25,7 +25,7 @@ const PROGRESS: Duration = Duration::from_millis(200);
 static LINE: OnceLock<ProgressBar> = OnceLock::new();
 
 /// Directs all messages to the standard error, in the wanted format.
-pub fn init_log(config: &Config) {
+pub(crate) fn init_log(config: &Config) {
     let builder = tracing_subscriber::fmt().with_max_level(config.log_level);
     match config.log {
         LogFormat::Json => builder.json().flatten_event(true).with_writer(Stderr).init(),
@@ -37,7 +37,7 @@ pub fn init_log(config: &Config) {
 
 /// The standard error, beside the progress line.
 #[derive(Clone, Copy, Debug)]
-pub struct Stderr;
+pub(crate) struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -62,7 +62,7 @@ impl MakeWriter<'_> for Stderr {
 /// The standard output, beside the progress line. That nobody reads it any more ends
 /// the process quietly, as it does other programs in a pipe.
 #[derive(Clone, Copy, Debug)]
-pub struct Stdout;
+pub(crate) struct Stdout;
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -133,7 +133,7 @@ impl Visit for Words {
 }
 
 /// Shows a running job on the standard error.
-pub struct Console {
+pub(crate) struct Console {
     plan: Arc<Plan>,
     line: Option<ProgressBar>,
     /// When the last status came, and how many records it had.
@@ -144,7 +144,7 @@ pub struct Console {
 impl Console {
     /// With a progress line if the standard error is a terminal and people read it.
     #[must_use]
-    pub fn new(plan: Arc<Plan>, config: &Config) -> Console {
+    pub(crate) fn new(plan: Arc<Plan>, config: &Config) -> Console {
         let wanted = io::stderr().is_terminal() && config.log == LogFormat::Text;
         let line = wanted.then(|| {
             let line = LINE.get_or_init(ProgressBar::new_spinner).clone();

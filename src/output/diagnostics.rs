@@ -13,7 +13,7 @@ const WIDTH: usize = 100;
 
 /// All errors, one after the other.
 #[must_use]
-pub fn render(job: &JobText, diagnostics: &[Diagnostic]) -> String {
+pub(crate) fn render(job: &JobText, diagnostics: &[Diagnostic]) -> String {
     let theme = match use_colour() {
         true => GraphicalTheme::unicode(),
         false => GraphicalTheme::unicode_nocolor(),
@@ -40,7 +40,7 @@ pub fn render(job: &JobText, diagnostics: &[Diagnostic]) -> String {
 
 /// Whether the standard error takes colours.
 #[must_use]
-pub fn use_colour() -> bool {
+pub(crate) fn use_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::io::stderr().is_terminal()
 }

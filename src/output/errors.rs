@@ -4,7 +4,7 @@ use super::diagnostics::use_colour;
 use crate::errors::{self, JobError};
 
 /// Says what happened and what to do.
-pub fn show(error: &JobError) {
+pub(crate) fn show(error: &JobError) {
     if std::ptr::eq(error.code, &raw const errors::SQL) {
         // Each of them has its own code, place and advice.
         eprintln!("{}", error.message);

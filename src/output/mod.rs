@@ -1,9 +1,9 @@
 //! What people see: results on the standard output, everything else on the standard
 //! error.
 
-pub mod blocks;
-pub mod console;
-pub mod diagnostics;
-pub mod errors;
-pub mod rows;
-pub mod text;
+pub(crate) mod blocks;
+pub(crate) mod console;
+pub(crate) mod diagnostics;
+pub(crate) mod errors;
+pub(crate) mod rows;
+pub(crate) mod text;

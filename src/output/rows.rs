@@ -15,7 +15,7 @@ const TABLE_ROWS_MAX: usize = 1_000;
 
 /// Where rows of these columns go, in this format. A result without an end is written
 /// as it comes.
-pub fn output(
+pub(crate) fn output(
     format: RowFormat,
     columns: Vec<(String, bool)>,
     bounded: bool,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// `26,398`.
 #[must_use]
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -18,7 +18,7 @@ pub fn count(number: u64) -> String {
 
 /// `2.9 MiB`.
 #[must_use]
-pub fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     let mut value = bytes as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if value < 1_024.0 {
@@ -31,7 +31,7 @@ pub fn bytes(bytes: u64) -> String {
 
 /// `0.41 s`, `3 min 20 s`, `5 d 3 h`.
 #[must_use]
-pub fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{:.2} s", duration.as_secs_f64()),
@@ -43,7 +43,7 @@ pub fn duration(duration: Duration) -> String {
 
 /// `2013-01-31 18:02:00`, from milliseconds.
 #[must_use]
-pub fn event_time(ms: i64) -> String {
+pub(crate) fn event_time(ms: i64) -> String {
     use anabranch_engine::types::TimeUnit;
     use anabranch_engine::types::datetime::{DateTime, write_timestamp};
     let mut text = Vec::new();
@@ -53,7 +53,7 @@ pub fn event_time(ms: i64) -> String {
 
 /// `1 row`, `17 rows`.
 #[must_use]
-pub fn plural(number: u64, noun: &str) -> String {
+pub(crate) fn plural(number: u64, noun: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{} {noun}{s}", count(number))
 }

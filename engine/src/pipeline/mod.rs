@@ -83,7 +83,7 @@ enum Phase {
     New,
     /// Looking at journal and sinks, and taking a generation.
     // spec: S-2
-    Opening(Opening),
+    Opening(Box<Opening>),
     /// Computing journaled epochs again.
     Replaying(Box<Recovery>),
     /// Taking new input.

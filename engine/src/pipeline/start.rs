@@ -50,7 +50,7 @@ impl Pipeline {
     ) -> Result<(), Failure> {
         assert!(matches!(self.phase, Phase::New), "a pipeline starts once");
         self.clock = Clock { since: now.monotonic, now: now.monotonic, ..Clock::default() };
-        self.phase = Phase::Opening(Opening {
+        self.phase = Phase::Opening(Box::new(Opening {
             nonce,
             wall: now.wall,
             segments: None,
@@ -58,7 +58,7 @@ impl Pipeline {
             journal: Journal::default(),
             markers: BTreeMap::new(),
             stage: Stage::Inspecting,
-        });
+        }));
         out.push(Output::ReadJournal);
         let sinks: Vec<SinkId> = self.sinks.iter().map(|(id, _)| id).collect();
         for sink in sinks {

@@ -169,10 +169,7 @@ fn run(case: &Case, schedule: &Schedule) -> Expected {
     given(&mut bench)
 }
 
-fn apply(
-    replica: &mut BTreeMap<(&'static str, Vec<u8>), StateEntry>,
-    changes: Vec<StateEntry>,
-) {
+fn apply(replica: &mut BTreeMap<(&'static str, Vec<u8>), StateEntry>, changes: Vec<StateEntry>) {
     for entry in changes {
         let place = (entry.table, entry.key.clone());
         if entry.value.is_some() {

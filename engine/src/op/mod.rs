@@ -4,9 +4,13 @@
 //! sees all rows of an epoch, in slice order, before the watermark that follows
 //! them; so nothing that it gives depends on where epochs are cut.
 
+mod event_time;
+mod geometry;
 mod window_aggregate;
+mod window_assign;
 
 pub use window_aggregate::WindowAggregateOp;
+pub use window_assign::WindowAssignOp;
 
 use crate::executor::Executor;
 use crate::expr::ErrorKind;

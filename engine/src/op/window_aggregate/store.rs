@@ -11,7 +11,6 @@
 
 use super::WindowAggregateOp;
 use super::cells::{CellId, CellKey, Cells};
-use super::geometry::TIME_LIMIT_MS;
 use super::gone::Gone;
 use super::keys::{KeyId, Keys};
 use super::piece::Piece;
@@ -20,6 +19,7 @@ use super::slots::Slot;
 use super::spec::Windows;
 use crate::ids::{Epoch, KeyGroup};
 use crate::key::{KEY_GROUPS, key_group};
+use crate::op::geometry::TIME_LIMIT_MS;
 use crate::state::codec::{Reader, put_i64};
 use crate::state::{Since, StateEntry};
 use crate::time::Watermark;

@@ -1,4 +1,5 @@
 //! The encoding of keys: it comes back, it orders as SQL does, and it never changes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use anabranch_engine::key::{KEY_GROUPS, decode_columns, encode_row, key_group, split_values};
 use anabranch_engine::types::{Field, SqlType};

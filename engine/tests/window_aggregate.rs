@@ -1,5 +1,6 @@
 //! Window aggregation by examples: each bracketed trace of the rules, by name, and
 //! the equalities at the borders.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 

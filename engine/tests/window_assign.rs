@@ -1,4 +1,5 @@
 //! Window columns on rows.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 

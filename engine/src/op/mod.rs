@@ -143,7 +143,8 @@ pub trait Operator: Send {
     /// What is wrong with the first entry that cannot be read.
     fn load(&mut self, entries: &[StateEntry]) -> Result<(), String>;
 
-    /// About how many bytes of memory the state takes.
+    /// About how many bytes of memory the state takes. It may walk the whole state:
+    /// for now and then, not for every epoch.
     fn state_bytes(&self) -> usize;
 
     /// The earliest event time at which a timer of this operator is due, if any.

@@ -2,7 +2,7 @@
 
 use super::cells::{CellId, CellKey, Cells, NO_CELL};
 use super::spec::{Spec, Windows};
-use crate::op::geometry::Geometry;
+use crate::op::geometry::{Geometry, closed_up_to};
 use crate::op::{LateRow, OperatorCx};
 use crate::rows::{Origin, Rows};
 use crate::time::{EventTime, Watermark};
@@ -48,6 +48,10 @@ pub(super) fn classify(
                     let open = geometry.open(*time, before, spec.lateness);
                     let mut cell = NO_CELL;
                     if open.missed < open.total {
+                        // No split's watermark lies below the operator's, and derived
+                        // rows lie above the watermark that came with them.
+                        let fired = closed_up_to(watermark, spec.lateness);
+                        assert!(open.first_open > fired, "a row counts in a window that fired");
                         let key = CellKey { base: open.base, first_open: open.first_open };
                         cell = cells.open(key, &geometry, watermark, spec.lateness);
                     }
@@ -58,8 +62,13 @@ pub(super) fn classify(
                 }
                 // A session's end is not known yet, so the row itself is judged.
                 Windows::Session(_) => {
-                    let late = before.is_past(EventTime(*time + spec.lateness));
-                    if late { (1, 1, NO_CELL) } else { (0, 1, 0) }
+                    let open_until = EventTime(*time + spec.lateness);
+                    if before.is_past(open_until) {
+                        (1, 1, NO_CELL)
+                    } else {
+                        assert!(!watermark.is_past(open_until), "a row of a session that fired");
+                        (0, 1, 0)
+                    }
                 }
             };
             if missed > 0 {

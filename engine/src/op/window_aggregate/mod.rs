@@ -6,6 +6,7 @@
 //! When the watermark rises, the operator plans which windows fire, and every piece
 //! carries the plan out for its own keys.
 
+mod cell;
 mod cells;
 mod classify;
 mod emit;

@@ -5,6 +5,7 @@
 //! arrival.
 // spec: E-5, E-6
 
+mod collect;
 mod count;
 mod decimal;
 mod distinct;
@@ -21,6 +22,7 @@ use crate::plan::AggregateCall;
 use crate::state::codec::{Malformed, Reader};
 use crate::types::{Schema, SqlType};
 use arrow_array::{Array, ArrayRef};
+use collect::Collect;
 use count::Count;
 use decimal::DecimalSum;
 use distinct::Distinct;
@@ -133,6 +135,9 @@ pub trait Accumulators: Send {
     fn memory_bytes(&self) -> usize;
 }
 
+/// The aggregate that collects rows, for operators that keep them; no SQL function.
+pub(crate) const COLLECT: &str = "COLLECT ROWS";
+
 /// The accumulators of a call over rows of this schema.
 ///
 /// # Errors
@@ -176,6 +181,7 @@ pub fn accumulators(call: &AggregateCall, input: &Schema) -> Result<Box<dyn Accu
         "MAX" if one => boxed(Extreme::new(arg, ty, End::Largest)).ok_or_else(refuse),
         "FIRST_VALUE" if one => Ok(Box::new(Picked::new(arg, ty, End::Smallest))),
         "LAST_VALUE" if one => Ok(Box::new(Picked::new(arg, ty, End::Largest))),
+        COLLECT => Ok(Box::new(Collect::new(&call.args, &types))),
         _ => Err(refuse()),
     }
 }

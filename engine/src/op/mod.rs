@@ -6,6 +6,7 @@
 
 mod event_time;
 mod geometry;
+mod session_assign;
 mod window_aggregate;
 mod window_assign;
 

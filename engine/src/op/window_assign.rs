@@ -1,8 +1,8 @@
-//! Window columns on rows: TUMBLE, HOP and CUMULATE as table functions without an
-//! aggregation behind them.
+//! Window columns on rows: window table functions without an aggregation behind them.
 
 use super::event_time::{EventTimeColumn, window_columns, window_types};
 use super::geometry::Geometry;
+use super::session_assign::SessionAssign;
 use super::{Operator, OperatorCx};
 use crate::ids::{Epoch, NodeId};
 use crate::plan::{JobOptions, Node, NodeKind};
@@ -16,12 +16,29 @@ use arrow_schema::SchemaRef;
 use arrow_select::take::take;
 
 /// Gives every row once for each window that it belongs to, with `window_start`,
-/// `window_end` and `window_time` behind its columns. Keeps no state.
+/// `window_end` and `window_time` behind its columns.
 ///
-/// Order: the rows keep theirs; the windows of a row stand in the order of their
-/// ends. No row is dropped for being late, as in Flink: whoever aggregates the rows
-/// judges that. A row without an event time is a dead row.
+/// For TUMBLE, HOP and CUMULATE it keeps no state. Order: the rows keep theirs; the
+/// windows of a row stand in the order of their ends. No row is dropped for being
+/// late, as in Flink: whoever aggregates the rows judges that.
+///
+/// For SESSION it keeps the rows until their session closes. Order: by (fire time,
+/// encoded partition key, canonical order of the rows). A row that is late for its
+/// session is a late row and is not given.
+///
+/// A row without an event time is a dead row.
+// spec: E-3, E-5
 pub struct WindowAssignOp {
+    kind: Kind,
+}
+
+enum Kind {
+    Aligned(Aligned),
+    Session(Box<SessionAssign>),
+}
+
+/// TUMBLE, HOP and CUMULATE.
+struct Aligned {
     node: NodeId,
     geometry: Geometry,
     time: EventTimeColumn,
@@ -30,28 +47,32 @@ pub struct WindowAssignOp {
 }
 
 impl WindowAssignOp {
-    /// An operator for this node.
+    /// An operator for this node, without state.
     ///
     /// # Errors
     /// If the node assigns no windows, does not fit the input's columns, or asks for
-    /// what is not supported: bare SESSION windows, or an event time of type
-    /// TIMESTAMP_LTZ in a zone other than UTC.
+    /// what is not supported: an event time of type TIMESTAMP_LTZ in a zone other
+    /// than UTC.
     pub fn new(node: &Node, input: &Schema, options: &JobOptions) -> Result<Self, String> {
         let NodeKind::WindowAssign(spec) = &node.kind else {
             return Err(format!("node {} assigns no windows", node.name));
         };
         let Some(geometry) = Geometry::new(spec.window)? else {
-            return Err("SESSION without GROUP BY window_start, window_end is not supported".into());
+            let session = SessionAssign::new(node, spec, input, options)?;
+            return Ok(WindowAssignOp { kind: Kind::Session(Box::new(session)) });
         };
-        Ok(WindowAssignOp {
+        let aligned = Aligned {
             node: node.id,
             geometry,
             time: EventTimeColumn::new(spec.rowtime, input, options)?,
             output: node.schema.arrow(),
             window_types: window_types(&node.schema, input.len())?,
-        })
+        };
+        Ok(WindowAssignOp { kind: Kind::Aligned(aligned) })
     }
+}
 
+impl Aligned {
     fn assign(&self, rows: &Rows, cx: &mut OperatorCx<'_>) -> Rows {
         let mut sources: Vec<u32> = Vec::with_capacity(rows.len());
         let mut windows: Vec<(i64, i64)> = Vec::with_capacity(rows.len());
@@ -106,43 +127,78 @@ impl WindowAssignOp {
 impl Operator for WindowAssignOp {
     fn on_rows(&mut self, port: usize, rows: &[Rows], cx: &mut OperatorCx<'_>) {
         assert_eq!(port, 0, "a window assignment has one port");
-        for rows in rows {
-            let assigned = self.assign(rows, cx);
-            if !assigned.is_empty() {
-                cx.output.push(assigned);
+        match &mut self.kind {
+            Kind::Aligned(aligned) => {
+                for rows in rows {
+                    let assigned = aligned.assign(rows, cx);
+                    if !assigned.is_empty() {
+                        cx.output.push(assigned);
+                    }
+                }
+            }
+            Kind::Session(session) => session.inner.on_rows(port, rows, cx),
+        }
+    }
+
+    fn on_watermark(&mut self, watermark: Watermark, cx: &mut OperatorCx<'_>) {
+        match &mut self.kind {
+            Kind::Aligned(_) => {}
+            Kind::Session(session) => session.on_watermark(watermark, cx),
+        }
+    }
+
+    fn output_watermark(&self, input: Watermark) -> Watermark {
+        match &self.kind {
+            // The time attribute of what is given, window_time, is no less than that
+            // of the row it was made of.
+            Kind::Aligned(_) => input,
+            Kind::Session(session) => session.inner.output_watermark(input),
+        }
+    }
+
+    fn on_epoch_end(&mut self, cx: &mut OperatorCx<'_>) {
+        match &mut self.kind {
+            Kind::Aligned(_) => {}
+            Kind::Session(session) => session.inner.on_epoch_end(cx),
+        }
+    }
+
+    fn save(&self, since: Since, out: &mut Vec<StateEntry>) -> Since {
+        match &self.kind {
+            Kind::Aligned(_) => since,
+            Kind::Session(session) => session.inner.save(since, out),
+        }
+    }
+
+    fn keep_changes(&mut self, since: Epoch) {
+        match &mut self.kind {
+            Kind::Aligned(_) => {}
+            Kind::Session(session) => session.inner.keep_changes(since),
+        }
+    }
+
+    fn load(&mut self, entries: &[StateEntry]) -> Result<(), String> {
+        match (&mut self.kind, entries.first()) {
+            (Kind::Session(session), _) => session.inner.load(entries),
+            (Kind::Aligned(_), None) => Ok(()),
+            (Kind::Aligned(_), Some(entry)) => {
+                Err(format!("no state table {} in a window assignment", entry.table))
             }
         }
     }
 
-    fn on_watermark(&mut self, _watermark: Watermark, _cx: &mut OperatorCx<'_>) {}
-
-    fn output_watermark(&self, input: Watermark) -> Watermark {
-        // The time attribute of what is given, window_time, is no less than that of
-        // the row it was made of.
-        input
-    }
-
-    fn on_epoch_end(&mut self, _cx: &mut OperatorCx<'_>) {}
-
-    fn save(&self, since: Since, _out: &mut Vec<StateEntry>) -> Since {
-        since
-    }
-
-    fn keep_changes(&mut self, _since: Epoch) {}
-
-    fn load(&mut self, entries: &[StateEntry]) -> Result<(), String> {
-        match entries.first() {
-            Some(entry) => Err(format!("no state table {} in a window assignment", entry.table)),
-            None => Ok(()),
+    fn state_bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Aligned(_) => 0,
+            Kind::Session(session) => session.inner.state_bytes(),
         }
     }
 
-    fn state_bytes(&self) -> usize {
-        0
-    }
-
     fn next_timer(&self) -> Option<Watermark> {
-        None
+        match &self.kind {
+            Kind::Aligned(_) => None,
+            Kind::Session(session) => session.inner.next_timer(),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use arrow_array::{Array, ArrayRef};
 use collect::Collect;
 use count::Count;
 use decimal::DecimalSum;
-use distinct::Distinct;
+use distinct::distinct;
 use extreme::{End, Extreme};
 use float::FloatSum;
 use integer::{Give, IntegerSum};
@@ -160,7 +160,7 @@ pub fn accumulators(call: &AggregateCall, input: &Schema) -> Result<Box<dyn Accu
     };
     let one = call.args.len() == 1;
     match call.function.name.as_str() {
-        "COUNT" if call.distinct => Ok(Box::new(Distinct::new(&call.args, &types, None))),
+        "COUNT" if call.distinct => Ok(distinct(&call.args, &types, None)),
         "COUNT" if one => Ok(Box::new(Count::values(arg))),
         "SUM" | "AVG" if one => {
             let give = if call.function.name == "SUM" { Give::Sum } else { Give::Average };
@@ -174,7 +174,7 @@ pub fn accumulators(call: &AggregateCall, input: &Schema) -> Result<Box<dyn Accu
                 let made = sum(0, &of_inner, give, &result).ok().flatten();
                 made.expect("these accumulators were made once before")
             });
-            Ok(Box::new(Distinct::new(&[arg], &types, Some(inner))))
+            Ok(distinct(&[arg], &types, Some(inner)))
         }
         // A value that comes twice changes none of these.
         "MIN" if one => boxed(Extreme::new(arg, ty, End::Smallest)).ok_or_else(refuse),

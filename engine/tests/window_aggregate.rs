@@ -289,6 +289,30 @@ fn decimals_keep_their_scale_and_overflow_to_null() {
 }
 
 #[test]
+fn texts_are_compared_by_bytes_and_counted_once() {
+    let text = || SqlType::STRING.nullable();
+    let distinct =
+        |args: &[usize]| AggregateCall { distinct: true, ..call("COUNT", args, bigint()) };
+    let calls = || {
+        vec![
+            call("MIN", &[2], text()),
+            call("MAX", &[2], text()),
+            distinct(&[2]),
+            distinct(&[0, 2]),
+            call("FIRST_VALUE", &[2], text()),
+        ]
+    };
+    let column = |values: &[Option<&str>]| {
+        Arc::new(values.iter().copied().collect::<StringArray>()) as ArrayRef
+    };
+    let values = column(&[None, Some("é"), Some("z"), Some(""), Some("z")]);
+    let mut bench = aggregate(SqlType::STRING, calls(), vec![values]);
+    assert_eq!(bench.lines(), ["k  é 3 3 é [0, 10)"]);
+    let mut bench = aggregate(SqlType::STRING, calls(), vec![column(&[None])]);
+    assert_eq!(bench.lines(), ["k NULL NULL 0 0 NULL [0, 10)"]);
+}
+
+#[test]
 fn the_first_and_the_last_value_follow_the_canonical_order() {
     // spec: E-5
     let calls = || vec![call("FIRST_VALUE", &[2], bigint()), call("LAST_VALUE", &[2], bigint())];

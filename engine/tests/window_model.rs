@@ -363,7 +363,7 @@ struct Shares {
 fn results_are_those_of_the_naive_model_however_the_input_is_cut() {
     // spec: E-2, E-3, E-5, E-6, T-1, T-2, T-4, T-5, S-3
     let shares = RefCell::new(Shares::default());
-    let cases = 128;
+    let cases = 256;
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases,
         failure_persistence: None,

@@ -7,6 +7,7 @@ use crate::key::{decode_columns, encode_value, is_narrow, narrow, widen};
 use crate::state::codec::{Malformed, Reader, put_bytes, put_i64, put_u64};
 use crate::types::SqlType;
 use arrow_array::{Array, ArrayRef, Int64Array};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,15 +17,20 @@ pub(super) type Inner = Box<dyn Fn() -> Box<dyn Accumulators> + Send>;
 /// How the distinct values of a column, or of several, are kept.
 pub(super) trait Code: Send {
     /// A kept value.
-    type Value: Ord + Clone + Send;
+    type Value: Ord + Borrow<Self::Borrowed> + Clone + Send;
+    /// A value that was not kept yet.
+    type Borrowed: Ord + ?Sized;
 
     /// Calls `each` with the slot and the value of every row in which no column is
     /// NULL.
     fn for_each(
         columns: &[(usize, SqlType)],
         input: Input<'_>,
-        each: impl FnMut(usize, &Self::Value),
+        each: impl FnMut(usize, &Self::Borrowed),
     );
+
+    /// The value to keep.
+    fn own(value: &Self::Borrowed) -> Self::Value;
 
     /// The column of these values.
     fn column<'a>(ty: &SqlType, values: impl Iterator<Item = &'a Self::Value>) -> ArrayRef
@@ -47,11 +53,16 @@ pub(super) struct NarrowCode;
 
 impl Code for NarrowCode {
     type Value = i64;
+    type Borrowed = i64;
 
     fn for_each(columns: &[(usize, SqlType)], input: Input<'_>, mut each: impl FnMut(usize, &i64)) {
         let (arg, ty) = &columns[0];
         let values = narrow(ty, input.columns[*arg].as_ref());
         input.for_each_valid(*arg, |slot, row| each(slot, &values[row]));
+    }
+
+    fn own(value: &i64) -> i64 {
+        *value
     }
 
     fn column<'a>(ty: &SqlType, values: impl Iterator<Item = &'a i64>) -> ArrayRef {
@@ -76,11 +87,12 @@ pub(super) struct KeyCode;
 
 impl Code for KeyCode {
     type Value = Box<[u8]>;
+    type Borrowed = [u8];
 
     fn for_each(
         columns: &[(usize, SqlType)],
         input: Input<'_>,
-        mut each: impl FnMut(usize, &Box<[u8]>),
+        mut each: impl FnMut(usize, &[u8]),
     ) {
         let mut encoded = Vec::new();
         input.for_each_valid(columns[0].0, |slot, row| {
@@ -91,8 +103,12 @@ impl Code for KeyCode {
             for (arg, ty) in columns {
                 encode_value(ty, input.columns[*arg].as_ref(), row, &mut encoded);
             }
-            each(slot, &encoded.as_slice().into());
+            each(slot, &encoded);
         });
+    }
+
+    fn own(value: &[u8]) -> Box<[u8]> {
+        value.into()
     }
 
     fn column<'a>(ty: &SqlType, values: impl Iterator<Item = &'a Box<[u8]>>) -> ArrayRef {
@@ -174,7 +190,7 @@ impl<C: Code> Accumulators for Distinct<C> {
         C::for_each(&self.columns, input, |slot, value| match groups[slot].get_mut(value) {
             Some(times) => *times += 1,
             None => {
-                groups[slot].insert(value.clone(), 1);
+                groups[slot].insert(C::own(value), 1);
             }
         });
     }
@@ -193,10 +209,10 @@ impl<C: Code> Accumulators for Distinct<C> {
     fn retract(&mut self, into: u32, from: u32) {
         let [into, from] = self.pair(into, from);
         for (value, times) in from {
-            let left = into.get_mut(value).expect("what is taken back was taken before");
+            let left = into.get_mut(value.borrow()).expect("what is taken back was taken before");
             *left -= *times;
             if *left == 0 {
-                into.remove(value);
+                into.remove(value.borrow());
             }
         }
     }

@@ -60,7 +60,7 @@ impl Pipeline {
             self.must_flush_all() || self.snapshot_is_due(),
             &self.config,
         );
-        self.sinks.end_groups(&record.flush_ends, self.lineage);
+        self.sinks.end_groups(&record.flush_ends, record.epoch, self.lineage);
         let encoder = self.encoder.as_mut().expect("the journal is open while the job runs");
         let mut bytes = Vec::new();
         encoder.append_epoch(&record, &mut bytes);

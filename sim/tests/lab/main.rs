@@ -4,3 +4,4 @@ mod crash;
 mod damage;
 mod golden;
 mod jobs;
+mod recovery;

@@ -8,6 +8,8 @@ use anabranch_engine::ids::Offset;
 use anabranch_engine::plan::{CsvOptions, FormatSpec, JsonOptions};
 use anabranch_engine::types::{Field, SqlType, Value};
 use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -80,7 +82,7 @@ impl Sample {
         let mut bad = 0;
         for record in block.records.iter().take(records_max) {
             let text = &block.data[record.start as usize..record.end as usize];
-            let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(text) else {
+            let Ok(Fields(fields)) = serde_json::from_slice(text) else {
                 bad += 1;
                 continue;
             };
@@ -148,6 +150,31 @@ impl Sample {
         }
         self.records += rows.len();
         self.texts.push(rows);
+    }
+}
+
+/// The fields of a JSON object in the order of the text.
+struct Fields(Vec<(String, serde_json::Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fields, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
     }
 }
 

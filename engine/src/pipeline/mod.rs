@@ -14,6 +14,7 @@ mod epochs;
 mod ingest;
 mod invariants;
 mod io;
+mod rehearse;
 mod replay;
 mod sinks;
 mod snapshots;
@@ -23,6 +24,7 @@ mod wake;
 
 pub use config::PipelineConfig;
 pub use io::{Ending, Failure, FetchedData, FoundSplit, Input, LogEnd, Now, Output, Report};
+pub use rehearse::Rehearsal;
 pub use status::{SinkStatus, Status};
 pub use wake::{WakeReason, Wakeup};
 

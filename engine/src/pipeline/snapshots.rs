@@ -387,7 +387,7 @@ fn watermark_entry(watermark: Watermark) -> StateEntry {
 }
 
 /// The dataflow's state out of a manifest and its parts.
-fn state_of(manifest: &Manifest, parts: &[Bytes]) -> Result<DataflowState, String> {
+pub(super) fn state_of(manifest: &Manifest, parts: &[Bytes]) -> Result<DataflowState, String> {
     let lines: BTreeMap<&str, u64> =
         manifest.counters.iter().map(|c| (c.name.as_str(), c.value)).collect();
     let mut state = DataflowState { epoch: manifest.epoch, ..DataflowState::default() };

@@ -211,12 +211,11 @@ impl Binder<'_> {
     ) -> Bound<Option<Expr>> {
         let instant = SqlType::TimestampLtz(3);
         let target = match (name, args.len()) {
-            ("NOW" | "CURRENT_TIMESTAMP" | "PROCTIME" | "CURRENT_ROW_TIMESTAMP", 0) => {
-                instant.clone()
-            }
+            ("NOW" | "CURRENT_TIMESTAMP" | "PROCTIME" | "CURRENT_ROW_TIMESTAMP", 0) => instant,
             ("LOCALTIMESTAMP", 0) => SqlType::Timestamp(3),
             ("CURRENT_DATE", 0) => SqlType::Date,
             ("CURRENT_TIME" | "LOCALTIME", 0) => SqlType::Time(0),
+            ("UNIX_TIMESTAMP", 0) => return self.now_in_seconds(span).map(Some),
             ("CURRENT_WATERMARK", 1) => return self.current_watermark(scope, args, span).map(Some),
             _ => return Ok(None),
         };
@@ -403,6 +402,12 @@ impl Binder<'_> {
             }
         }
     }
+}
+
+/// The epoch's clock reading.
+fn tick(span: Span) -> Expr {
+    let ty = SqlType::TimestampLtz(3).not_null();
+    Expr { kind: ExprKind::Context(ContextValue::Tick), ty, span }
 }
 
 /// A text constant.

@@ -219,9 +219,13 @@ impl Binder<'_> {
             ("CURRENT_WATERMARK", 1) => return self.current_watermark(scope, args, span).map(Some),
             _ => return Ok(None),
         };
-        let tick =
-            Expr { kind: ExprKind::Context(ContextValue::Tick), ty: instant.not_null(), span };
-        Ok(Some(coerce(tick, &target)))
+        Ok(Some(coerce(tick(span), &target)))
+    }
+
+    /// `UNIX_TIMESTAMP()`: the local time as a text, read back as seconds.
+    fn now_in_seconds(&mut self, span: Span) -> Bound<Expr> {
+        let local = coerce(tick(span), &SqlType::Timestamp(0));
+        self.call("UNIX_TIMESTAMP", vec![coerce(local, &SqlType::STRING)], span)
     }
 
     fn current_watermark(&mut self, scope: &mut Scope, args: &[&Ast], span: Span) -> Bound<Expr> {

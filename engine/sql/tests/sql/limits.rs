@@ -164,3 +164,40 @@ fn scraps_of_sql_in_any_order() {
         survives(&format!("{}{text}", crate::support::TABLES));
     }
 }
+
+/// A linear congruence: the same numbers in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit.max(1)
+    }
+}
+
+#[test]
+fn good_texts_with_pieces_moved() {
+    let flights = include_str!("../../../../examples/flights/flights.sql");
+    let broken = include_str!("../broken/jobs.sql");
+    let mut numbers = Numbers(77);
+    for source in [flights, broken, crate::support::TABLES] {
+        let pieces: Vec<&str> = source.split_inclusive([' ', '(', ')', ',', '\n', '\'']).collect();
+        for _ in 0..300 {
+            let mut pieces = pieces.clone();
+            for _ in 0..1 + numbers.below(12) {
+                if pieces.is_empty() {
+                    break;
+                }
+                let (from, to) = (numbers.below(pieces.len()), numbers.below(pieces.len()));
+                match numbers.below(4) {
+                    0 => drop(pieces.remove(from)),
+                    1 => pieces.swap(from, to),
+                    2 => pieces.insert(to, pieces[from]),
+                    _ => pieces.truncate(1 + from),
+                }
+            }
+            survives(&pieces.concat());
+        }
+    }
+}

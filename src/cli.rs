@@ -63,7 +63,7 @@ pub(crate) struct JobArgs {
     #[arg(value_name = "JOB.sql", required_unless_present = "execute", conflicts_with = "execute")]
     pub file: Option<PathBuf>,
     /// The statements themselves
-    #[arg(short, long, value_name = "SQL")]
+    #[arg(short, long, value_name = "SQL", allow_hyphen_values = true)]
     pub execute: Option<String>,
 }
 

@@ -25,6 +25,7 @@ macro_rules! codes {
         };)*
 
         /// Every code, in ascending order.
+        #[cfg(test)]
         pub(crate) static CODES: &[&ErrorCode] = &[$(&$name,)*];
     };
 }
@@ -148,6 +149,41 @@ impl From<Failure> for JobError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write;
+    use std::path::Path;
+
+    /// The line behind which the generated part of the page begins.
+    const BEFORE: &str = "[OPERATING.md](OPERATING.md#exit-codes).\n";
+
+    /// The sections of all codes.
+    fn sections() -> String {
+        let mut out = String::from("\n## The SQL text\n");
+        for code in anabranch_sql::codes::CODES {
+            let _ = write!(out, "\n### {}: {}\n\n{}\n", code.code, code.title, code.explanation);
+        }
+        out.push_str("\n## The binary\n");
+        for code in CODES {
+            let ErrorCode { code, title, explanation, exit } = code;
+            let _ = write!(out, "\n### {code}: {title}\n\n{explanation} Exit code {exit}.\n");
+        }
+        out
+    }
+
+    #[test]
+    fn the_page_of_errors_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ERRORS.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let (head, found) = page.split_once(BEFORE).expect("the page says where it begins");
+        let expected = sections();
+        if found == expected {
+            return;
+        }
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&path, format!("{head}{BEFORE}{expected}")).unwrap();
+            return;
+        }
+        panic!("docs/ERRORS.md is not up to date: UPDATE_EXPECT=1 writes it anew");
+    }
 
     #[test]
     fn codes_ascend_and_stand_once() {

@@ -3,10 +3,14 @@
 mod check;
 mod config;
 mod explain;
+mod history;
+mod infer;
+mod journal;
+mod replay;
 mod run;
 mod state;
 
-use crate::cli::{Cli, Command, ConfigCommand};
+use crate::cli::{Cli, Command, ConfigCommand, JournalCommand};
 use crate::config::Resolved;
 use crate::errors::JobError;
 use crate::output::console::init_log;
@@ -26,6 +30,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), JobError> {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Config(ConfigCommand::Show) => config::show(&settings),
-        Command::Replay(_) | Command::Journal(_) | Command::Infer(_) => Ok(()),
+        Command::Replay(args) => replay::run(&args, &settings),
+        Command::Journal(JournalCommand::Show(args)) => journal::show(&args),
+        Command::Infer(args) => infer::run(&args),
     }
 }

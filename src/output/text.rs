@@ -33,11 +33,20 @@ pub(crate) fn bytes(bytes: u64) -> String {
 #[must_use]
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    match seconds {
-        0..60 => format!("{:.2} s", duration.as_secs_f64()),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    if seconds < 60 {
+        return match duration.subsec_nanos() {
+            0 => format!("{seconds} s"),
+            _ => format!("{:.2} s", duration.as_secs_f64()),
+        };
+    }
+    let (large, unit, small, small_unit) = match seconds {
+        0..3_600 => (seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => (seconds / 3_600, "h", seconds / 60 % 60, "min"),
+        _ => (seconds / 86_400, "d", seconds / 3_600 % 24, "h"),
+    };
+    match small {
+        0 => format!("{large} {unit}"),
+        small => format!("{large} {unit} {small} {small_unit}"),
     }
 }
 
@@ -77,6 +86,7 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(410)), "0.41 s");
         assert_eq!(duration(Duration::from_secs(200)), "3 min 20 s");
         assert_eq!(duration(Duration::from_secs(90_000)), "1 d 1 h");
+        assert_eq!(duration(Duration::from_secs(3_600)), "1 h");
         assert_eq!(event_time(1_357_000_000_000), "2013-01-01 00:26:40");
     }
 }

@@ -41,7 +41,7 @@ impl FilesystemSink {
 fn phase_of(request: &FsRequest) -> &'static str {
     match request {
         FsRequest::Lock { .. } | FsRequest::List | FsRequest::Read { .. } => "open",
-        FsRequest::Write { .. } | FsRequest::Append { .. } | FsRequest::Remove { .. } => "apply",
+        FsRequest::Write { .. } | FsRequest::Append { .. } | FsRequest::Remove { .. } => "write",
         FsRequest::SyncFile { .. } | FsRequest::SyncDir => "fsync",
         FsRequest::Rename { .. } => "rename",
     }

@@ -105,19 +105,15 @@ impl Splits {
         split.watermark = split.watermark.max(watermark);
     }
 
-    /// The smallest watermark over the splits of these tables that have not ended;
-    /// `END` if every one of the tables is bounded and all their splits have ended;
-    /// `None` if no split says anything.
-    // spec: T-3
+    /// How far the splits of a table have come.
     #[must_use]
-    pub fn minimum(&self, tables: &BTreeSet<TableId>, plan: &Plan) -> Option<Watermark> {
-        let of_tables = || self.splits.iter().filter(|split| tables.contains(&split.name.table));
-        let lowest = of_tables().filter(|split| !split.ended).map(|split| split.watermark).min();
-        let all_bounded = tables.iter().all(|table| plan.table(*table).bounded);
-        match lowest {
-            Some(watermark) => Some(watermark),
-            None if all_bounded => Some(Watermark::END),
-            None => None,
+    pub fn progress(&self, table: TableId, plan: &Plan) -> Progress {
+        let of_table = || self.splits.iter().filter(|split| split.name.table == table);
+        let ended = of_table().filter(|split| split.ended).map(|split| split.watermark).max();
+        Progress {
+            open: of_table().filter(|split| !split.ended).map(|split| split.watermark).min(),
+            ended: ended.unwrap_or(Watermark::NONE),
+            bounded: plan.table(table).bounded,
         }
     }
 
@@ -143,6 +139,56 @@ impl Splits {
                     .min()
             })
             .max()
+    }
+}
+
+/// How far the splits that feed a node have come: a watermark that is told apart by
+/// what holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The smallest watermark over the splits that have not ended; `None` if all have.
+    open: Option<Watermark>,
+    /// The largest watermark over the splits that ended.
+    ended: Watermark,
+    /// Whether every table is bounded.
+    bounded: bool,
+}
+
+impl Progress {
+    /// Of a node that nothing feeds and that gives no row any more.
+    pub const DONE: Progress = Progress { open: None, ended: Watermark::NONE, bounded: true };
+    /// Of a node that knows no time.
+    pub const TIMELESS: Progress =
+        Progress { open: Some(Watermark::NONE), ended: Watermark::NONE, bounded: true };
+
+    /// Of a node that both feed.
+    #[must_use]
+    pub fn and(self, other: Progress) -> Progress {
+        Progress {
+            open: self.open.into_iter().chain(other.open).min(),
+            ended: self.ended.max(other.ended),
+            bounded: self.bounded && other.bounded,
+        }
+    }
+
+    /// The same with other watermarks.
+    #[must_use]
+    pub fn map(self, to: impl Fn(Watermark) -> Watermark) -> Progress {
+        Progress { open: self.open.map(&to), ended: to(self.ended), bounded: self.bounded }
+    }
+
+    /// The watermark: the minimum over the splits that have not ended. When all have,
+    /// it is the end if no other split can come, and otherwise the largest that a
+    /// split reached: that is what the minimum comes to if the splits end one after
+    /// the other, the lowest first, so it depends on no cut and no interleaving.
+    // spec: E-2, T-3
+    #[must_use]
+    pub fn watermark(self) -> Watermark {
+        match self.open {
+            Some(watermark) => watermark,
+            None if self.bounded => Watermark::END,
+            None => self.ended,
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use anabranch_engine::dataflow::{Control, Dataflow, EpochInput, EpochItem, EpochOutput};
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::format::{RecordBlock, encode_json, frame};
-use anabranch_engine::ids::{Epoch, NodeId, Offset, SinkId, SplitId, SplitName, TableId};
+use anabranch_engine::ids::{NodeId, Offset, SinkId, SplitId, SplitName, TableId};
 use anabranch_engine::op::DeadRow;
 use anabranch_engine::plan::{JsonOptions, NodeKind, Plan};
 use anabranch_engine::rows::{Origin, Rows};

@@ -47,7 +47,7 @@ impl Pipeline {
                 .map(|(split, start, block)| slice_record(*split, *start, block))
                 .collect(),
             controls,
-            acknowledged: self.sinks.take_acknowledged(),
+            acknowledged: self.sinks.take_acknowledged(self.epoch.next()),
             opened: self.sinks.take_first_opened(),
             snapshot: self.snapshots.take_completed(),
             output_hash: Some(OutputHash { epoch: self.epoch, hash: self.chain }),
@@ -263,6 +263,7 @@ impl Pipeline {
     pub(super) fn journal_appended(&mut self, epoch: Epoch, out: &mut Vec<Output>) {
         assert!(epoch <= self.epoch, "the journal confirms epoch {epoch}, which was not written");
         self.durable = self.durable.max(epoch);
+        self.sinks.note_durable(self.durable);
         self.store_snapshot_if_durable(out);
     }
 

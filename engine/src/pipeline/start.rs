@@ -5,7 +5,7 @@
 use super::io::{Ending, Failure, Now, Output, Report};
 use super::replay::Recovery;
 use super::{Clock, Phase, Pipeline, SEMANTICS_VERSION};
-use crate::ids::{Epoch, Generation, Lineage, SinkId};
+use crate::ids::{Epoch, Generation, Lineage, RequestId, SinkId};
 use crate::journal::{
     Encoder, Journal, JournalEntry, SegmentBytes, SegmentHeader, SegmentName, scan,
 };
@@ -236,6 +236,9 @@ impl Pipeline {
         self.encoder = Some(Encoder::open(&header, &mut bytes));
         self.remember_segments(segments);
         self.generation = generation;
+        // Request numbers of two generations differ, so that a late answer to a dead
+        // incarnation is recognised.
+        self.requests = RequestId(generation.number << 40);
         self.lineage = lineage;
         out.push(Output::OpenJournal { segment: header.name, bytes: bytes.into() });
         Ok(())
@@ -264,6 +267,7 @@ impl Pipeline {
                 .iter()
                 .find(|acknowledged| acknowledged.target.sink == sink)
                 .map(|acknowledged| acknowledged.marker);
+            state.recorded = state.acked;
             self.open_sink(sink, out);
         }
         self.list_snapshots_if_ready(out)
@@ -280,6 +284,7 @@ impl Pipeline {
     ) -> Result<(), Failure> {
         let name = self.sink_name(sink);
         let state = self.sinks.get(sink);
+        let state_acked = state.acked;
         let lost = |detail: String| Failure::SinkLostData { sink: name.clone(), detail };
         match (marker, state.acked) {
             (None, Some(acked)) => {
@@ -299,6 +304,8 @@ impl Pipeline {
             let checked = self.opening().journal.check_marker(marker.epoch);
             checked.map_err(|damage| Failure::Damaged(damage.to_string()))?;
         }
+        // The journal learns what was found, so that a later loss is noticed.
+        self.sinks.get_mut(sink).ack_moved = marker != state_acked;
         self.sinks.get_mut(sink).acked = marker;
         self.opening().markers.insert(sink, marker);
         self.list_snapshots_if_ready(out)

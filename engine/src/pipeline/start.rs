@@ -44,6 +44,34 @@ impl Opening {
     }
 }
 
+impl Opening {
+    /// The history that the segments tell, judged by what the sinks hold.
+    ///
+    /// # Errors
+    /// If the journal is damaged, or behind a sink.
+    // spec: J-6, K-5
+    fn read_journal(&self, segments: &[SegmentBytes]) -> Result<Journal, Failure> {
+        let damaged = |damage: crate::journal::Damage| Failure::Damaged(damage.to_string());
+        let markers = || self.inspected.values().filter_map(|(_, marker)| *marker);
+        let first_look = scan(segments, &[]).map_err(damaged)?;
+        let Some(newest) = first_look.segments.last() else {
+            return match markers().next() {
+                Some(marker) => Err(Failure::Damaged(format!(
+                    "a sink holds epoch {} of this job, but the journal is empty: the state \
+                     folder was lost or is another one",
+                    marker.epoch
+                ))),
+                None => Ok(first_look),
+            };
+        };
+        // Markers of other lineages say nothing about this one's epochs.
+        let lineage = newest.header.lineage;
+        let marked: Vec<Epoch> =
+            markers().filter(|marker| marker.lineage == lineage).map(|m| m.epoch).collect();
+        scan(segments, &marked).map_err(damaged)
+    }
+}
+
 impl Pipeline {
     pub(super) fn start(
         &mut self,
@@ -161,45 +189,20 @@ impl Pipeline {
     // spec: G-1, J-3
     fn take_generation_if_ready(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
         let sinks = self.sinks.iter().count();
-        let (ours, plan_hash) = (self.plan_hash, self.plan_hash.to_string());
-        let poison_starts = self.config.poison_starts;
-        let binary = self.config.binary.clone();
         let opening = self.opening();
         if opening.inspected.len() < sinks {
             return Ok(());
         }
         let Some(segments) = opening.segments.take() else { return Ok(()) };
-        let damaged = |damage: crate::journal::Damage| Failure::Damaged(damage.to_string());
-        let first_look = scan(&segments, &[]).map_err(damaged)?;
-        let known_lineage = first_look.segments.last().map(|segment| segment.header.lineage);
-        let marked: Vec<Epoch> = opening
-            .inspected
-            .values()
-            .filter_map(|(_, marker)| *marker)
-            .filter(|marker| Some(marker.lineage) == known_lineage)
-            .map(|marker| marker.epoch)
-            .collect();
-        let journal = scan(&segments, &marked).map_err(damaged)?;
-        if let Some(last) = journal.segments.last() {
-            if last.header.plan != ours || last.header.semantics != SEMANTICS_VERSION {
-                let found = last.header.plan.to_string();
-                return Err(Failure::PlanChanged { found, ours: plan_hash });
-            }
-            if let Some(JournalEntry::Finished(_)) = journal.entries.last().map(|e| &e.entry) {
-                self.end(Ending::AlreadyFinished, out);
-                return Ok(());
-            }
-            let starts = starts_without_progress(&journal);
-            if starts >= poison_starts {
-                return Err(Failure::Poisoned { epoch: journal.last_epoch().next(), starts });
-            }
-        } else if let Some(marker) = opening.inspected.values().find_map(|(_, marker)| *marker) {
-            // spec: K-5
-            return Err(Failure::Damaged(format!(
-                "a sink holds epoch {} of this job, but the journal is empty: the state folder \
-                 was lost or is another one",
-                marker.epoch
-            )));
+        let journal = opening.read_journal(&segments)?;
+        self.check_plan(&journal)?;
+        if let Some(JournalEntry::Finished(_)) = journal.entries.last().map(|e| &e.entry) {
+            self.end(Ending::AlreadyFinished, out);
+            return Ok(());
+        }
+        let starts = starts_without_progress(&journal);
+        if starts >= self.config.poison_starts {
+            return Err(Failure::Poisoned { epoch: journal.last_epoch().next(), starts });
         }
         if let Some(cut) = &journal.cut {
             let detail = format!(
@@ -208,15 +211,38 @@ impl Pipeline {
             );
             out.push(Output::Report(Report::TailCut { detail }));
         }
+        self.open_segment(journal, out);
+        Ok(())
+    }
+
+    /// Refuses a state that belongs to another plan or another meaning of the engine.
+    // spec: G-3
+    fn check_plan(&self, journal: &Journal) -> Result<(), Failure> {
+        let Some(last) = journal.segments.last() else { return Ok(()) };
+        if last.header.plan == self.plan_hash && last.header.semantics == SEMANTICS_VERSION {
+            return Ok(());
+        }
+        Err(Failure::PlanChanged {
+            found: last.header.plan.to_string(),
+            ours: self.plan_hash.to_string(),
+        })
+    }
+
+    /// Asks for the first segment of a new generation, which continues the journal.
+    fn open_segment(&mut self, journal: Journal, out: &mut Vec<Output>) {
+        let (plan, binary) = (self.plan_hash, self.config.binary.clone());
+        let opening = self.opening();
         let found = opening.inspected.values().filter_map(|(generation, _)| *generation);
         let largest = found.chain(journal.newest_generation).map(|g| g.number).max().unwrap_or(0);
         let generation = Generation { number: largest + 1, nonce: opening.nonce };
-        let lineage = known_lineage.unwrap_or(Lineage { number: 1, nonce: opening.nonce });
+        let newest = journal.segments.last().map(|segment| &segment.header);
+        let lineage =
+            newest.map_or(Lineage { number: 1, nonce: opening.nonce }, |header| header.lineage);
         let header = SegmentHeader {
             name: SegmentName { generation, part: 0 },
             lineage,
-            parent: journal.segments.last().and_then(|segment| segment.header.parent),
-            plan: ours,
+            parent: newest.and_then(|header| header.parent),
+            plan,
             semantics: SEMANTICS_VERSION,
             binary,
             predecessor: journal.predecessor(),
@@ -241,7 +267,6 @@ impl Pipeline {
         self.requests = RequestId(generation.number << 40);
         self.lineage = lineage;
         out.push(Output::OpenJournal { segment: header.name, bytes: bytes.into() });
-        Ok(())
     }
 
     /// The journal is ours: now the sinks.

@@ -11,7 +11,7 @@ use crate::executor::{Executor, map};
 use crate::format::RecordBlock;
 use crate::ids::{NodeId, SplitId, TableId};
 use crate::op::{DeadRow, LateRow, OperatorCx};
-use crate::plan::{Node, NodeKind};
+use crate::plan::NodeKind;
 use crate::rows::{Origin, Rows};
 use crate::time::Watermark;
 use std::collections::BTreeMap;

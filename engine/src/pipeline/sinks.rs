@@ -188,13 +188,14 @@ impl Sinks {
 
     /// Whether a group is old enough to be ended.
     pub(super) fn flush_is_due(&self, now: Tick, config: &PipelineConfig) -> bool {
-        self.flush_at(config).is_some_and(|at| at <= now)
+        self.flushes_at(config).any(|at| at <= now)
     }
 
-    /// When the oldest open group is to be ended.
-    pub(super) fn flush_at(&self, config: &PipelineConfig) -> Option<Tick> {
+    /// When each open group is to be ended.
+    pub(super) fn flushes_at(&self, config: &PipelineConfig) -> impl Iterator<Item = Tick> {
+        let age_ns = config.flush_age_ms * 1_000_000;
         let groups = self.sinks.iter().filter_map(|sink| sink.group.as_ref());
-        groups.map(|group| Tick(group.first_tick.0 + config.flush_age_ms * 1_000_000)).min()
+        groups.map(move |group| Tick(group.first_tick.0 + age_ns))
     }
 
     /// Which groups end with this epoch. The journal keeps the decision, so that a
@@ -352,13 +353,12 @@ impl Sinks {
         self.iter().find_map(|(id, sink)| sink.recovered.map(|marker| (id, marker)))
     }
 
-    /// When the next failed sink is opened again.
-    pub(super) fn retry_at(&self) -> Option<Monotonic> {
-        let waiting = self.sinks.iter().filter_map(|sink| match sink.phase {
+    /// When each failed sink is opened again.
+    pub(super) fn retries_at(&self) -> impl Iterator<Item = Monotonic> {
+        self.sinks.iter().filter_map(|sink| match sink.phase {
             SinkPhase::Backoff(at) => Some(at),
             _ => None,
-        });
-        waiting.min()
+        })
     }
 }
 

@@ -204,13 +204,7 @@ impl Pipeline {
         if starts >= self.config.poison_starts {
             return Err(Failure::Poisoned { epoch: journal.last_epoch().next(), starts });
         }
-        if let Some(cut) = &journal.cut {
-            let detail = format!(
-                "{} bytes of {} from byte {} on: {}",
-                cut.bytes, cut.segment, cut.at, cut.what
-            );
-            out.push(Output::Report(Report::TailCut { detail }));
-        }
+        out.extend(tail_cut(&journal));
         self.open_segment(journal, out);
         Ok(())
     }
@@ -250,12 +244,7 @@ impl Pipeline {
             sources: Vec::new(),
             carried: journal.carried(),
         };
-        let mut segments: Vec<(SegmentName, Epoch)> = journal
-            .segments
-            .iter()
-            .map(|segment| (segment.header.name, segment.header.first_epoch))
-            .collect();
-        segments.push((header.name, header.first_epoch));
+        let segments = segments_with(&journal, &header);
         opening.journal = journal;
         opening.stage = Stage::Fencing;
         let mut bytes = Vec::new();
@@ -362,6 +351,21 @@ impl Pipeline {
         self.phase = Phase::Replaying(Box::new(Recovery::new(records)));
         self.replay_next(out)
     }
+}
+
+/// The report of a tail that was cut, if one was.
+// spec: J-6
+fn tail_cut(journal: &Journal) -> Option<Output> {
+    let cut = journal.cut.as_ref()?;
+    let detail =
+        format!("{} bytes of {} from byte {} on: {}", cut.bytes, cut.segment, cut.at, cut.what);
+    Some(Output::Report(Report::TailCut { detail }))
+}
+
+/// The segments of the journal and a new one, each with its first epoch.
+fn segments_with(journal: &Journal, new: &SegmentHeader) -> Vec<(SegmentName, Epoch)> {
+    let found = journal.segments.iter().map(|segment| &segment.header);
+    found.chain([new]).map(|header| (header.name, header.first_epoch)).collect()
 }
 
 /// How many incarnations in a row, up to the newest, wrote nothing but their

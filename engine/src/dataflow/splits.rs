@@ -142,11 +142,11 @@ impl Splits {
     }
 }
 
-/// How far the splits that feed a node have come: a watermark that is told apart by
-/// what holds it.
+/// How far the splits and operators that feed a node have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// The smallest watermark over the splits that have not ended; `None` if all have.
+    /// The smallest watermark over the operators, and over the splits that have not
+    /// ended; `None` if there is none.
     open: Option<Watermark>,
     /// The largest watermark over the splits that ended.
     ended: Watermark,
@@ -171,10 +171,15 @@ impl Progress {
         }
     }
 
-    /// The same with other watermarks.
+    /// Of an operator with this output watermark. What it holds may still come, from
+    /// splits that are added later, so it counts as open also when its splits ended.
+    // spec: T-5
     #[must_use]
-    pub fn map(self, to: impl Fn(Watermark) -> Watermark) -> Progress {
-        Progress { open: self.open.map(&to), ended: to(self.ended), bounded: self.bounded }
+    pub fn of_operator(output: Watermark) -> Progress {
+        match output {
+            Watermark::END => Progress::DONE,
+            _ => Progress { open: Some(output), ..Progress::DONE },
+        }
     }
 
     /// The watermark: the minimum over the splits that have not ended. When all have,

@@ -215,7 +215,7 @@ impl Dataflow {
                 let NodeExec::Operator { operator, watermark: own } = &self.nodes[index] else {
                     unreachable!("it was one before it ran");
                 };
-                progress = progress.map(|reached| operator.output_watermark(reached.max(*own)));
+                progress = Progress::of_operator(operator.output_watermark(*own));
                 rows
             }
             NodeExec::Side(_) => {

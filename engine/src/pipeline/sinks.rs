@@ -234,6 +234,11 @@ impl Sinks {
         }
     }
 
+    /// Whether a marker moved that the journal has not told yet.
+    pub(super) fn has_news(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.ack_moved)
+    }
+
     /// Markers that moved since the journal last said so; the record of this epoch
     /// says them.
     pub(super) fn take_acknowledged(&mut self, epoch: Epoch) -> Vec<Acknowledged> {

@@ -11,7 +11,7 @@ use crate::journal::{
 };
 use crate::sink::Marker;
 use crate::time::{Tick, WallClock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far the opening has come.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Opening {
     nonce: u64,
     wall: WallClock,
     segments: Option<Vec<SegmentBytes>>,
+    /// Sinks that did not answer when they were looked at.
+    unanswered: BTreeSet<SinkId>,
     /// What each sink said when it was looked at.
     inspected: BTreeMap<SinkId, (Option<Generation>, Option<Marker>)>,
     journal: Journal,
@@ -85,6 +87,7 @@ impl Pipeline {
             nonce,
             wall: now.wall,
             segments: None,
+            unanswered: BTreeSet::new(),
             inspected: BTreeMap::new(),
             journal: Journal::default(),
             markers: BTreeMap::new(),
@@ -181,6 +184,7 @@ impl Pipeline {
             message: message.to_owned(),
             attempts: 1,
         }));
+        self.opening().unanswered.insert(sink);
         self.sink_inspected(sink, None, None, out)
     }
 
@@ -197,6 +201,7 @@ impl Pipeline {
         let journal = opening.read_journal(&segments)?;
         self.check_plan(&journal)?;
         if let Some(JournalEntry::Finished(_)) = journal.entries.last().map(|e| &e.entry) {
+            self.check_finished_sinks(&journal)?;
             self.end(Ending::AlreadyFinished, out);
             return Ok(());
         }
@@ -206,6 +211,31 @@ impl Pipeline {
         }
         out.extend(tail_cut(&journal));
         self.open_segment(journal, out);
+        Ok(())
+    }
+
+    /// Checks that the sinks of a finished job still hold what they held when it ended.
+    // spec: K-5
+    fn check_finished_sinks(&mut self, journal: &Journal) -> Result<(), Failure> {
+        for acknowledged in journal.carried().acknowledged {
+            let sink = acknowledged.target.sink;
+            let unanswered = self.opening().unanswered.contains(&sink);
+            if unanswered || !self.sinks.get(sink).keeps_marker(&self.plan) {
+                continue;
+            }
+            let inspected = self.opening().inspected.get(&sink);
+            let found = inspected.and_then(|(_, marker)| *marker);
+            if found != Some(acknowledged.marker) {
+                return Err(Failure::SinkLostData {
+                    sink: self.sink_name(sink),
+                    detail: format!(
+                        "at the end of the job it held {} and now it holds {}",
+                        acknowledged.marker,
+                        found.map_or("nothing".to_owned(), |marker| marker.to_string())
+                    ),
+                });
+            }
+        }
         Ok(())
     }
 

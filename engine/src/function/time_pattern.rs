@@ -6,9 +6,7 @@
 //! they read.
 
 use super::unit::iso_day_of_week;
-use crate::types::moment::{
-    DAY_SECONDS, Moment, civil_from_days, days_from_civil, days_of_month,
-};
+use crate::types::moment::{DAY_SECONDS, Moment, civil_from_days, days_from_civil, days_of_month};
 use std::fmt::Write;
 
 /// Which of Java's two readings a pattern has.

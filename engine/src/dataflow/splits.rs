@@ -202,9 +202,9 @@ impl Progress {
 pub struct Feeds {
     /// For each node the tables whose rows reach it, directly or through others.
     tables: Vec<BTreeSet<TableId>>,
-    /// For each table the operators that its rows reach without passing another
-    /// operator. The ones behind those have more splits, so their minimum is never
-    /// larger and T-3 needs not look at them.
+    /// For each table the operators that its rows reach, directly or through others.
+    /// One behind another may have a split that is not idle when the first has none.
+    // spec: T-3
     operators: BTreeMap<TableId, BTreeSet<NodeId>>,
 }
 
@@ -213,22 +213,17 @@ impl Feeds {
     #[must_use]
     pub fn of(plan: &Plan) -> Feeds {
         let mut feeds = Feeds::default();
-        // For each node the tables that reach it without passing an operator.
-        let mut direct: Vec<BTreeSet<TableId>> = Vec::new();
         for node in &plan.nodes {
-            let union = |sets: &[BTreeSet<TableId>]| -> BTreeSet<TableId> {
-                node.inputs.iter().flat_map(|input| sets[input.0 as usize].clone()).collect()
-            };
-            let (mut all, mut near) = (union(&feeds.tables), union(&direct));
+            let mut tables: BTreeSet<TableId> =
+                node.inputs.iter().flat_map(|input| feeds.tables_of(*input).clone()).collect();
             match &node.kind {
                 NodeKind::Scan(scan) => {
-                    all.insert(scan.table);
-                    near.insert(scan.table);
+                    tables.insert(scan.table);
                 }
                 NodeKind::WindowAggregate(_)
                 | NodeKind::WindowAssign(WindowAssign { window: Window::Session { .. }, .. }) => {
-                    for table in std::mem::take(&mut near) {
-                        feeds.operators.entry(table).or_default().insert(node.id);
+                    for table in &tables {
+                        feeds.operators.entry(*table).or_default().insert(node.id);
                     }
                 }
                 NodeKind::SideScan(_)
@@ -238,8 +233,7 @@ impl Feeds {
                 | NodeKind::WindowAssign(_)
                 | NodeKind::Sink(_) => {}
             }
-            feeds.tables.push(all);
-            direct.push(near);
+            feeds.tables.push(tables);
         }
         feeds
     }
@@ -250,7 +244,7 @@ impl Feeds {
         &self.tables[node.0 as usize]
     }
 
-    /// The operators that a table's rows reach first.
+    /// The operators that a table's rows reach.
     pub fn operators_of(&self, table: TableId) -> impl Iterator<Item = NodeId> + '_ {
         self.operators.get(&table).into_iter().flatten().copied()
     }

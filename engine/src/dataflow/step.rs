@@ -273,7 +273,7 @@ impl Dataflow {
         let NodeExec::Side(side) = &self.nodes[id.0 as usize] else {
             unreachable!("only called for side tables");
         };
-        output.late.sort_by_key(|row| (row.split, row.offset, row.node));
+        settle_late(output);
         let none = Vec::new();
         side.run(
             &SideInput {
@@ -313,7 +313,7 @@ impl Dataflow {
                 output.counts.bytes += block.data.len() as u64;
             }
         }
-        output.late.sort_by_key(|row| (row.split, row.offset, row.node));
+        settle_late(output);
         let whole = |row: &&LateRow| row.windows_missed == row.windows_total;
         output.counts.late = tally(output.late.iter().filter(whole).map(|row| row.node));
         output.counts.late_partial =
@@ -330,6 +330,14 @@ impl Dataflow {
                 .chain(output.dead.iter().flat_map(table_of)),
         );
     }
+}
+
+/// Brings the late rows into the order of (split, offset, operator). A record that
+/// reaches an operator twice, through a union, is late there once.
+// spec: T-4
+fn settle_late(output: &mut EpochOutput) {
+    output.late.sort_by_key(|row| (row.split, row.offset, row.node));
+    output.late.dedup_by_key(|row| (row.split, row.offset, row.node));
 }
 
 /// How often each item comes, in ascending order.

@@ -1,7 +1,8 @@
 //! The text of a value as it stands in the rows that real Flink produced, so that
 //! tests can compare with them.
 
-use crate::types::moment::{Moment, write_date, write_time, write_timestamp};
+use crate::types::datetime::DateTime;
+use crate::types::datetime::sql::{write_date, write_time, write_timestamp};
 use crate::types::{SqlType, TimeUnit, Value, decimal, float};
 use std::fmt::Write;
 
@@ -29,7 +30,7 @@ pub fn flink_row_text(value: &Value, ty: &SqlType) -> String {
             Ok(())
         }
         (Value::Time(millis), _) => {
-            let moment = Moment::from_unit((*millis).into(), TimeUnit::Millisecond);
+            let moment = DateTime::from_unit((*millis).into(), TimeUnit::Millisecond);
             write_time(moment.second_of_day(), moment.nanos, 9, &mut out);
             without_zeros(&mut out);
             Ok(())
@@ -41,7 +42,7 @@ pub fn flink_row_text(value: &Value, ty: &SqlType) -> String {
                 _ => (3, ""),
             };
             let unit = TimeUnit::of_precision(precision);
-            write_timestamp(Moment::from_unit(*value, unit), 9, &mut out);
+            write_timestamp(DateTime::from_unit(*value, unit), 9, &mut out);
             without_zeros(&mut out);
             out = out.replacen(' ', "T", 1);
             write!(out, "{zone}")

@@ -63,11 +63,11 @@ pub(crate) fn coerce(expr: Expr, to: &SqlType) -> Expr {
     if expr.ty.sql == *to {
         return expr;
     }
-    if let ExprKind::Literal(value) = &expr.kind {
-        if let Some(value) = convert(value, &expr.ty.sql, to) {
-            let ty = DataType { sql: to.clone(), nullable: expr.ty.nullable };
-            return Expr::literal(value, ty).at(expr.span);
-        }
+    if let ExprKind::Literal(value) = &expr.kind
+        && let Some(value) = convert(value, &expr.ty.sql, to)
+    {
+        let ty = DataType { sql: to.clone(), nullable: expr.ty.nullable };
+        return Expr::literal(value, ty).at(expr.span);
     }
     cast(expr, to.clone(), CastMode::Strict)
 }

@@ -10,7 +10,7 @@ use crate::ids::{SplitId, TableId};
 use crate::plan::{ColumnKind, Node, Scan, Table};
 use crate::rows::{Origin, RowKinds, Rows};
 use crate::time::{Tick, Watermark};
-use crate::types::{DataType, Field, SqlType};
+use crate::types::{Field, SqlType};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{
@@ -22,8 +22,6 @@ use std::sync::Arc;
 /// A compiled [`Scan`].
 pub(super) struct ScanExec {
     pub(super) table: TableId,
-    /// The table's columns that the scan gives; places in [`Table::columns`].
-    pub(super) columns: Vec<usize>,
     decoder: Box<dyn Decoder>,
     /// For each column of the scan where it comes from.
     sources: Vec<Source>,
@@ -133,7 +131,6 @@ impl ScanExec {
             .collect();
         Ok(ScanExec {
             table: scan.table,
-            columns: scan.columns.clone(),
             decoder: decoder(&table.format, &fields, &wanted),
             sources,
             schema: node.schema.arrow(),
@@ -260,9 +257,4 @@ fn metadata(key: MetadataKey, split: &str, block: &RecordBlock, record_of_row: &
             Arc::new(values.with_timezone("UTC"))
         }
     }
-}
-
-/// The types of the columns that a scan of all physical and metadata columns gives.
-pub(super) fn column_type(table: &Table, column: usize) -> &DataType {
-    &table.columns[column].ty
 }

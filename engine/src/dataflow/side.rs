@@ -211,7 +211,7 @@ impl SideExec {
         if letters.is_empty() {
             return None;
         }
-        letters.sort_by(|a, b| a.record.cmp(&b.record));
+        letters.sort_by_key(|letter| letter.record);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter(letters.iter().map(|letter| {
                 letter.record.map(|(split, _)| input.splits.get(split).name.name.clone())

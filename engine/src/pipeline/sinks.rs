@@ -102,10 +102,13 @@ impl SinkState {
         }
     }
 
-    /// Ends the open group, if there is one: its rows become a chunk.
-    fn end_group(&mut self, sink: SinkId, lineage: Lineage) {
+    /// Ends the open group with this epoch, if there is one: its rows become a chunk.
+    /// The chunk bears the epoch whose record holds the decision, which may be later
+    /// than that of the last row: the chunk must wait until that record is durable.
+    // spec: J-1, J-5
+    fn end_group(&mut self, sink: SinkId, epoch: Epoch, lineage: Lineage) {
         let Some(group) = self.group.take() else { return };
-        let place = ChunkPlace { lineage, epoch: group.last_epoch, chunk: 0, last: true };
+        let place = ChunkPlace { lineage, epoch, chunk: 0, last: true };
         let payload = ChunkPayload::Bytes { data: group.data.into(), rows: group.rows };
         let chunk = Chunk::new(SinkShard { sink, shard: 0 }, self.made, place, payload);
         self.made = Some(chunk.marker);
@@ -211,13 +214,14 @@ impl Sinks {
             .collect()
     }
 
-    /// Ends these groups, and those of sinks that take every epoch.
-    pub(super) fn end_groups(&mut self, ends: &[FlushEnd], lineage: Lineage) {
+    /// Ends these groups, and those of sinks that take every epoch, with the epoch
+    /// whose record says so.
+    pub(super) fn end_groups(&mut self, ends: &[FlushEnd], epoch: Epoch, lineage: Lineage) {
         for (index, sink) in self.sinks.iter_mut().enumerate() {
             let id = SinkId(index as u32);
             let named = ends.iter().any(|end| end.sink == id);
             if named || sink.policy == FlushPolicy::EachEpoch {
-                sink.end_group(id, lineage);
+                sink.end_group(id, epoch, lineage);
             }
         }
     }

@@ -32,7 +32,10 @@ enum Stage {
     Inspecting,
     Fencing,
     OpeningSinks,
+    /// Asking which snapshots there are.
     Snapshots,
+    /// Loading one of them.
+    Loading,
 }
 
 impl Opening {
@@ -50,7 +53,7 @@ impl Pipeline {
     ) -> Result<(), Failure> {
         assert!(matches!(self.phase, Phase::New), "a pipeline starts once");
         self.clock = Clock { since: now.monotonic, now: now.monotonic, ..Clock::default() };
-        self.phase = Phase::Opening(Opening {
+        self.phase = Phase::Opening(Box::new(Opening {
             nonce,
             wall: now.wall,
             segments: None,
@@ -58,7 +61,7 @@ impl Pipeline {
             journal: Journal::default(),
             markers: BTreeMap::new(),
             stage: Stage::Inspecting,
-        });
+        }));
         out.push(Output::ReadJournal);
         let sinks: Vec<SinkId> = self.sinks.iter().map(|(id, _)| id).collect();
         for sink in sinks {
@@ -66,6 +69,42 @@ impl Pipeline {
             out.push(Output::InspectSink { request, sink });
         }
         Ok(())
+    }
+
+    /// Whether the opening stands at this stage. An answer that belongs to another
+    /// one came twice, and says nothing.
+    fn is_at(&self, stage: Stage) -> bool {
+        matches!(&self.phase, Phase::Opening(opening) if opening.stage == stage)
+    }
+
+    /// Whether the list of snapshots is awaited; from now on it is not.
+    pub(super) fn take_list_awaited(&mut self) -> bool {
+        let awaited = self.is_at(Stage::Snapshots);
+        if awaited {
+            self.opening().stage = Stage::Loading;
+        }
+        awaited
+    }
+
+    /// Whether a snapshot is being loaded.
+    pub(super) fn is_loading(&self) -> bool {
+        self.is_at(Stage::Loading)
+    }
+
+    /// The journal that the opening read.
+    pub(super) fn journal_read_at_start(&self) -> &Journal {
+        match &self.phase {
+            Phase::Opening(opening) => &opening.journal,
+            _ => panic!("only the opening has the journal that was read"),
+        }
+    }
+
+    /// Which generation wrote an epoch, if the journal still holds it.
+    pub(super) fn writer_of(&self, epoch: Epoch) -> Option<Generation> {
+        let journal = self.journal_read_at_start();
+        let holds = |entry: &JournalEntry| matches!(entry, JournalEntry::Epoch(record) if record.epoch == epoch);
+        let placed = journal.entries.iter().rev().find(|placed| holds(&placed.entry))?;
+        Some(journal.segments[placed.segment].header.name.generation)
     }
 
     fn opening(&mut self) -> &mut Opening {
@@ -80,6 +119,9 @@ impl Pipeline {
         segments: Vec<SegmentBytes>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
+        if !self.is_at(Stage::Inspecting) {
+            return Ok(());
+        }
         self.opening().segments = Some(segments);
         self.take_generation_if_ready(out)
     }
@@ -91,6 +133,9 @@ impl Pipeline {
         marker: Option<Marker>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
+        if !self.is_at(Stage::Inspecting) {
+            return Ok(());
+        }
         self.opening().inspected.insert(sink, (generation, marker));
         self.take_generation_if_ready(out)
     }
@@ -199,7 +244,7 @@ impl Pipeline {
     /// The journal is ours: now the sinks.
     pub(super) fn journal_opened(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
         // A segment that follows another of ours needs nothing.
-        if !matches!(self.phase, Phase::Opening(_)) {
+        if !self.is_at(Stage::Fencing) {
             return Ok(());
         }
         let opening = self.opening();
@@ -272,27 +317,29 @@ impl Pipeline {
     /// Leaves the opening for the replay, with the journal that was read.
     pub(super) fn begin_replay(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
         let journal = std::mem::take(&mut self.opening().journal);
-        let records: Vec<_> = journal.records_after(self.epoch).cloned().collect();
-        if let Some(first) = records.first()
-            && first.epoch != self.epoch.next()
-        {
+        let reach = journal.reaches_back_to();
+        if self.epoch < reach {
             return Err(Failure::Damaged(format!(
-                "the journal begins with epoch {}, and no snapshot after epoch {} can be used",
-                first.epoch,
-                first.epoch.0 - 1
+                "the journal begins with epoch {}, and no snapshot after epoch {reach} or a later \
+                 one can be used",
+                reach.next()
             )));
         }
-        self.durable = journal.last_epoch().max(self.epoch);
+        let records: Vec<_> = journal.records_after(self.epoch).cloned().collect();
+        self.durable = journal.last_epoch();
         self.phase = Phase::Replaying(Box::new(Recovery::new(records)));
         self.replay_next(out)
     }
 }
 
 /// How many incarnations in a row, up to the newest, wrote nothing but their
-/// segment's header.
+/// segment's header. One that opened a second segment had written to the first.
 // spec: F-6
 fn starts_without_progress(journal: &Journal) -> u32 {
-    let silent = |index: &usize| journal.entries.iter().all(|placed| placed.segment != *index);
+    let silent = |index: &usize| {
+        let is_first = journal.segments[*index].header.name.part == 0;
+        is_first && journal.entries.iter().all(|placed| placed.segment != *index)
+    };
     let count = (0..journal.segments.len()).rev().take_while(silent).count();
     count as u32
 }

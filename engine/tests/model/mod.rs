@@ -214,7 +214,7 @@ fn aggregates(mut rows: Vec<Placed<'_>>) -> Option<Vec<String>> {
     let mut distinct_doubles = doubles.clone();
     distinct_doubles.sort_by(|a, b| compare(&a, &b));
     distinct_doubles.dedup_by(|a, b| ordered(a) == ordered(b));
-    let canonical = |value: Option<&f64>| value.map(|value| ordered(value)).map(canonical_of);
+    let canonical = |value: Option<&f64>| value.map(ordered).map(canonical_of);
     Some(vec![
         rows.len().to_string(),
         ints.len().to_string(),

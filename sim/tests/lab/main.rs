@@ -3,4 +3,7 @@
 mod crash;
 mod damage;
 mod golden;
+mod idle;
 mod jobs;
+mod recovery;
+mod replay;

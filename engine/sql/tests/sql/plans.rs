@@ -1,7 +1,7 @@
 //! Plans of representative jobs.
 
 use crate::support::{plan, whole};
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 
 #[test]
 fn a_filter_over_a_table_ends_in_the_calc_above_its_scan() {
@@ -212,6 +212,12 @@ fn a_hint_with_options_changes_the_table() {
     let compiled = crate::support::compiled(text);
     let plan = compiled.plan.expect("the text is in order");
     assert_eq!(plan.tables[0].options.get("scan.rate").map(String::as_str), Some("10"));
+}
+
+#[test]
+fn the_flights_example() {
+    let text = include_str!("../../../../examples/flights/flights.sql");
+    expect_file!["../flights.txt"].assert_eq(&whole(text));
 }
 
 #[test]

@@ -262,3 +262,41 @@ fn a_constant_key_stays_a_key() {
          GROUP BY window_start, window_end, 'all'",
     ));
 }
+
+#[test]
+fn a_session_with_several_keys_and_named_arguments() {
+    expect![[r#"
+        #0 bids: Scan bids watermark (ts - INTERVAL 5 s)
+            => (ts* TIMESTAMP(3), auction BIGINT, bidder STRING)
+        #1 $select.calc <- #0: Calc [auction, bidder, ts]
+            => (auction BIGINT, bidder STRING, ts* TIMESTAMP(3))
+        #2 $select <- #1: WindowAggregate SESSION(gap 1 min) on ts by [auction, bidder]: COUNT(*)
+            => (auction BIGINT, bidder STRING, n BIGINT NOT NULL, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
+        #3 $select.calc2 <- #2: Calc [bidder, auction, n]
+            => (bidder STRING, auction BIGINT, n BIGINT NOT NULL)
+        #4 $select.sink <- #3: Sink $select
+            => (bidder STRING, auction BIGINT, n BIGINT NOT NULL)
+        #5 $select2.calc <- #0: Calc [bidder, ts]
+            => (bidder STRING, ts* TIMESTAMP(3))
+        #6 $select2 <- #5: WindowAggregate SESSION(gap 1 min) on ts by [bidder]: COUNT(*)
+            => (bidder STRING, n BIGINT NOT NULL, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
+        #7 $select2.calc2 <- #6: Calc [n]
+            => (n BIGINT NOT NULL)
+        #8 $select2.sink <- #7: Sink $select2
+            => (n BIGINT NOT NULL)
+    "#]].assert_eq(&plan(
+        "SELECT w.bidder, w.auction, COUNT(*) AS n
+         FROM TABLE(SESSION(TABLE bids PARTITION BY bidder, auction, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) AS w
+         GROUP BY w.window_start, w.window_end, w.auction, w.bidder;
+         SELECT COUNT(*) AS n FROM TABLE(SESSION(DATA => TABLE bids PARTITION BY bidder,
+           TIMECOL => DESCRIPTOR(ts), GAP => INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, bidder",
+    ));
+}
+
+#[test]
+fn a_window_function_without_table_around_it() {
+    let wrapped =
+        plan("SELECT window_end FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(ts), INTERVAL '1' HOUR))");
+    let short = plan("SELECT window_end FROM TUMBLE(bids, DESCRIPTOR(ts), INTERVAL '1' HOUR)");
+    assert_eq!(wrapped, short);
+}

@@ -148,7 +148,11 @@ impl<'a> Decoding<'a> {
         if end - start >= RECORD_LEN_MAX {
             return Err(super::framing::too_long());
         }
-        let scanner = self.values.scanner;
+        // A few bytes behind the record are left in sight, so that it can be read sixteen
+        // at a time to its end. The others are not: many records that open brackets and
+        // do not close them must not each be read to the end of the block.
+        let data = self.values.scanner.data;
+        let scanner = Scanner { data: &data[..data.len().min(end + 16)] };
         if !self.all_utf8 {
             utf8_fault(&scanner.data[start..end])?;
         }

@@ -13,8 +13,8 @@ mod zone;
 
 pub use civil::{CivilDate, civil_from_days, days_from_civil, days_in_month, is_leap_year};
 pub use iso::{
-    ParsedTimestamp, parse_date, parse_time, parse_timestamp, write_date, write_time,
-    write_timestamp,
+    ParsedTimestamp, parse_date, parse_time, parse_timestamp, parse_usual_millis, write_date,
+    write_time, write_timestamp,
 };
 
 use super::TimeUnit;

@@ -113,6 +113,21 @@ proptest! {
     }
 
     #[test]
+    fn millis_agree_with_timestamps(
+        text in "20[0-9]{2}-[01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{0,4})?Z?",
+        utc: bool,
+    ) {
+        let slow = parse_timestamp(text.as_bytes()).filter(|parsed| parsed.utc == utc);
+        let slow = slow.and_then(|parsed| parsed.at.to_precision(3));
+        if let Some(quick) = parse_usual_millis(text.as_bytes(), utc) {
+            prop_assert_eq!(Some(quick), slow);
+        } else if slow.is_some() {
+            let fraction = text.find('.').map(|at| text.trim_end_matches('Z').len() - at - 1);
+            prop_assert!(fraction.is_some_and(|digits| digits != 3), "{}", text);
+        }
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(text in proptest::collection::vec(any::<u8>(), 0..40)) {
         let _ = (parse_timestamp(&text), parse_date(&text), parse_time(&text));
     }

@@ -1,0 +1,197 @@
+//! Coming back: what recovery may believe, and what it must not wait for.
+
+use crate::jobs::{
+    comparable, counts, growing, lab, records, slow_flush, small_limits, three_sinks, two_files,
+};
+use anabranch_engine::pipeline::{Ending, Failure, Input, Output};
+use anabranch_engine::sink::{ApplyOutcome, FailKind};
+use anabranch_sim::lab::{Crash, Event, Fault, Lab, LabSplit, RunEnd, Trigger};
+
+fn slow_journal(output: &Output) -> Fault {
+    match output {
+        Output::AppendJournal { .. } | Output::RecordFinish { .. } => Fault::Slow(9),
+        _ => Fault::None,
+    }
+}
+
+#[test]
+fn a_snapshot_is_no_older_than_its_epoch_s_record() {
+    // spec: E-1, J-6, S-1
+    // The journal is slow and snapshots are quick. What was not durable at a crash
+    // is computed anew, in epochs that are cut otherwise.
+    let mut undisturbed = lab(60);
+    undisturbed.faults = Some(Box::new(slow_journal));
+    let (end, outputs) = undisturbed.run(Crash::Never);
+    assert_eq!(end, RunEnd::Ended(Ending::Finished));
+    let expected = comparable(&undisturbed);
+    for k in 1..outputs {
+        let mut lab = lab(60);
+        lab.faults = Some(Box::new(slow_journal));
+        lab.run(Crash::After(k));
+        lab.config.epoch_bytes_max = 170;
+        lab.run(Crash::After(k / 2 + 20));
+        lab.config.epoch_bytes_max = 600;
+        let ending = lab.run_through(&[]);
+        assert!(matches!(ending, Ending::Finished | Ending::AlreadyFinished), "{k}: {ending:?}");
+        assert_eq!(comparable(&lab), expected, "{k}");
+    }
+}
+
+#[test]
+fn a_sink_that_cannot_be_opened_for_a_moment_is_opened_later() {
+    // spec: F-2, F-4
+    let mut lab = lab(20);
+    let mut failures = 3;
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::OpenSink { request, sink, .. } if failures > 0 => {
+            failures -= 1;
+            let (request, sink, message) = (*request, *sink, "not now".to_owned());
+            let outcome = ApplyOutcome::Failed(FailKind::Transient);
+            Fault::Instead(vec![Input::SinkOpenFailed { request, sink, outcome, message }])
+        }
+        _ => Fault::None,
+    }));
+    assert_eq!(lab.run_through(&[]), Ending::Finished);
+    assert!(lab.wakes < 100, "it slept: {}", lab.wakes);
+}
+
+#[test]
+fn a_group_that_ends_later_than_its_last_row_waits_for_the_record_that_says_so() {
+    // spec: J-1, J-5
+    // The counts of epoch 2 are flushed by their age, with an empty epoch, whose
+    // record is lost in the crash.
+    let mut lab = one_split([5, 105, 205]);
+    lab.faults = Some(Box::new(slow_journal));
+    let crash = (1..).find(|k| {
+        let mut probe = one_split([5, 105, 205]);
+        probe.faults = Some(Box::new(slow_journal));
+        probe.run(Crash::After(*k));
+        probe.trace.iter().any(|line| line == "append epoch 4")
+    });
+    lab.run(Crash::After(crash.expect("there is a fourth epoch")));
+    assert_eq!(counts(&lab), Vec::<String>::new(), "{:#?}", lab.trace);
+    // What comes in the meantime is in the same group.
+    lab.script = vec![
+        (Trigger::At(11_000), Event::Grow("a".into(), records([305]))),
+        (Trigger::At(30_000), Event::Stop),
+    ];
+    assert_eq!(lab.run_through(&[]), Ending::Stopped);
+    assert_eq!(counts(&lab), ["1 @00", "1 @00.1", "1 @00.2"]);
+}
+
+/// A growing job with one split of these records.
+fn one_split(millis: impl IntoIterator<Item = u64>) -> Lab {
+    let splits = vec![LabSplit::file(0, "a", records(millis))];
+    Lab::new(growing("1 s", None), slow_flush(), splits)
+}
+
+#[test]
+fn a_stop_during_the_replay_flushes_what_was_begun() {
+    // spec: E-4, F-4
+    let mut lab = one_split([5, 105, 205]);
+    // Killed with two counts in an open group.
+    let crash = (1..).find(|k| {
+        let mut probe = one_split([5, 105, 205]);
+        probe.run(Crash::After(*k));
+        probe.trace.last().is_some_and(|line| line == "append epoch 2")
+    });
+    lab.run(Crash::After(crash.expect("there is a second epoch")));
+    lab.script = vec![(Trigger::Line("fetch a from 0 until 121".into()), Event::Stop)];
+    assert_eq!(lab.run_through(&[]), Ending::Stopped);
+    assert!(lab.script.is_empty(), "{:#?}", lab.trace);
+    assert_eq!(counts(&lab), ["1 @00", "1 @00.1"]);
+}
+
+#[test]
+fn a_stop_before_the_first_epoch_is_no_wait() {
+    // spec: F-4
+    let mut lab = one_split([5]);
+    lab.faults = Some(Box::new(|output| match output {
+        Output::DiscoverSplits { .. } => Fault::Slow(100_000),
+        _ => Fault::None,
+    }));
+    lab.script = vec![(Trigger::At(500), Event::Stop)];
+    assert_eq!(lab.run_through(&[]), Ending::Stopped);
+    assert!(lab.elapsed_ms() < 1_000, "{}", lab.elapsed_ms());
+}
+
+#[test]
+fn a_job_without_new_input_may_be_stopped_and_killed_at_will() {
+    // spec: F-6
+    let mut lab = one_split([5, 105, 205]);
+    lab.config.poison_starts = 3;
+    for round in 0..6 {
+        let after = lab.trace.len();
+        lab.script = vec![(Trigger::At(30_000 * (round + 1)), Event::Stop)];
+        assert_eq!(lab.run_through(&[]), Ending::Stopped, "{round}");
+        assert!(lab.trace.len() > after);
+    }
+    assert_eq!(counts(&lab), ["1 @00", "1 @00.1"]);
+    // Killed when it has read all there is.
+    for round in 0..6 {
+        let (end, _) = lab.run(Crash::After(20));
+        assert_eq!(end, RunEnd::Crashed, "{round}");
+    }
+}
+
+#[test]
+fn a_start_that_fails_at_one_epoch_again_and_again_is_poison() {
+    // spec: F-6
+    let mut lab = one_split([5, 105, 205]);
+    lab.config.poison_starts = 3;
+    // Killed when the first record comes, as by a panic in the step.
+    let crash = Crash::Before(9);
+    for _ in 0..3 {
+        assert_eq!(lab.run(crash).0, RunEnd::Crashed);
+    }
+    let end = lab.run(crash).0;
+    assert!(matches!(end, RunEnd::Ended(Ending::Failed(Failure::Poisoned { .. }))), "{end:?}");
+}
+
+#[test]
+fn a_split_that_woke_before_the_crash_becomes_idle_again_after_it() {
+    // spec: T-3
+    let job = || {
+        let splits =
+            vec![LabSplit::file(0, "a", records([5, 105])), LabSplit::file(0, "b", records([5]))];
+        let mut lab = Lab::new(growing("1 s", None), slow_flush(), splits);
+        lab.script = vec![
+            (Trigger::At(3_000), Event::Grow("b".into(), records([110]))),
+            (Trigger::At(3_500), Event::Grow("a".into(), records([120]))),
+            (Trigger::At(9_000), Event::Grow("a".into(), records([950]))),
+            (Trigger::At(9_300), Event::Stop),
+        ];
+        lab
+    };
+    let mut undisturbed = job();
+    assert_eq!(undisturbed.run_through(&[]), Ending::Stopped);
+    assert_eq!(counts(&undisturbed), ["2 @00", "3 @00.1"]);
+    let (mut crashed, mut k) = (0, 20);
+    loop {
+        let mut lab = job();
+        if lab.run(Crash::After(k)).0 != RunEnd::Crashed {
+            break;
+        }
+        // The stop may be lost with the process that was asked.
+        lab.script.push((Trigger::At(12_000), Event::Stop));
+        assert_eq!(lab.run_through(&[]), Ending::Stopped);
+        assert_eq!(counts(&lab), counts(&undisturbed), "{k}");
+        crashed += 1;
+        k += 3;
+    }
+    assert!(crashed > 10, "{crashed}");
+}
+
+#[test]
+fn answers_that_come_twice_change_nothing() {
+    // spec: F-2
+    let mut undisturbed = lab(40);
+    let (_, outputs) = undisturbed.run(Crash::Never);
+    for k in (1..outputs).step_by(9) {
+        let mut lab = Lab::new(three_sinks(), small_limits(), two_files(40));
+        lab.faults = Some(Box::new(|_| Fault::Twice));
+        let ending = lab.run_through(&[Crash::After(k)]);
+        assert!(matches!(ending, Ending::Finished | Ending::AlreadyFinished), "{k}: {ending:?}");
+        assert_eq!(comparable(&lab), comparable(&undisturbed), "{k}");
+    }
+}

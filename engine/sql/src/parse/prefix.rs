@@ -27,12 +27,13 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     match &next.token {
         Token::Word(word) if word.quote_style.is_none() => keyword(parser, word, next.span),
         Token::Word(word) => name(parser, word, next.span),
-        Token::Number(..) | Token::SingleQuotedString(_) => Ok(Expr::Value(parser.parse_value()?)),
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::HexStringLiteral(_) => {
+            Ok(Expr::Value(parser.parse_value()?))
+        }
         Token::Minus => sign(parser, UnaryOperator::Minus),
         Token::Plus => sign(parser, UnaryOperator::Plus),
         Token::LParen => parenthesis(parser),
-        Token::HexStringLiteral(_)
-        | Token::NationalStringLiteral(_)
+        Token::NationalStringLiteral(_)
         | Token::EscapedStringLiteral(_)
         | Token::UnicodeStringLiteral(_) => Err(raise(
             codes::UNSUPPORTED,

@@ -1,3 +1,5 @@
+//! Patterns read and write as in Flink.
+
 use super::*;
 use crate::types::datetime::sql::{parse_timestamp, write_timestamp};
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 //! the records alone.
 
 use crate::ids::{NodeId, SplitId, SplitName, TableId};
-use crate::plan::{NodeKind, Plan};
+use crate::plan::{NodeKind, Plan, Window, WindowAssign};
 use crate::time::Watermark;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -220,7 +220,8 @@ impl Feeds {
                 NodeKind::Scan(scan) => {
                     tables.insert(scan.table);
                 }
-                NodeKind::WindowAggregate(_) | NodeKind::WindowAssign(_) => {
+                NodeKind::WindowAggregate(_)
+                | NodeKind::WindowAssign(WindowAssign { window: Window::Session { .. }, .. }) => {
                     for table in &tables {
                         feeds.operators.entry(*table).or_default().insert(node.id);
                     }
@@ -229,6 +230,7 @@ impl Feeds {
                 | NodeKind::Values(_)
                 | NodeKind::Calc(_)
                 | NodeKind::Union
+                | NodeKind::WindowAssign(_)
                 | NodeKind::Sink(_) => {}
             }
             feeds.tables.push(tables);

@@ -228,8 +228,14 @@ impl PlanBuilder {
         let columns: Vec<(&str, SqlType)> =
             schema.fields.iter().map(|field| (field.name.as_str(), field.ty.sql.clone())).collect();
         let table = self.table(name, connector, &columns, None, true);
-        let kind = NodeKind::Sink(Sink { table });
-        self.node(&format!("{name}.sink"), kind, vec![input], schema, None)
+        self.sink_into(table, input)
+    }
+
+    /// Writes all columns of the input to this table.
+    pub fn sink_into(&mut self, table: TableId, input: NodeId) -> NodeId {
+        let name = format!("{}.sink", self.plan.tables[table.0 as usize].name);
+        let schema = self.plan.node(input).schema.clone();
+        self.node(&name, NodeKind::Sink(Sink { table }), vec![input], schema, None)
     }
 
     /// The table that a sink fills.

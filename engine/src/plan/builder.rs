@@ -3,7 +3,7 @@
 use super::{
     AggregateCall, Calc, ChangelogMode, Class, ColumnKind, FormatSpec, JobOptions, JsonOptions,
     Node, NodeKind, OnError, PLAN_VERSION, Plan, Projection, Scan, SideKind, SideScan, Sink, Table,
-    TableColumn, WatermarkSpec, Window, WindowAggregate,
+    TableColumn, WatermarkSpec, Window, WindowAggregate, WindowAssign,
 };
 use crate::diagnostic::Span;
 use crate::expr::{Expr, FunctionRef};
@@ -209,6 +209,27 @@ impl PlanBuilder {
             aggregates: calls,
             allowed_lateness_ms,
         });
+        self.node(name, kind, vec![input], Schema::new(fields), Some(time))
+    }
+
+    /// Adds window columns to rows; sessions are cut by the columns of `partition`.
+    pub fn assign(
+        &mut self,
+        name: &str,
+        input: NodeId,
+        window: Window,
+        partition: &[usize],
+    ) -> NodeId {
+        let from = self.plan.node(input).clone();
+        let rowtime = from.time_attribute.expect("a window needs a time attribute");
+        let mut fields = from.schema.fields;
+        let time_type = fields[rowtime].ty.clone();
+        fields.push(Field::new("window_start", SqlType::Timestamp(3).not_null()));
+        fields.push(Field::new("window_end", SqlType::Timestamp(3).not_null()));
+        fields.push(Field::new("window_time", time_type));
+        let time = fields.len() - 1;
+        let partition = partition.to_vec();
+        let kind = NodeKind::WindowAssign(WindowAssign { window, rowtime, partition });
         self.node(name, kind, vec![input], Schema::new(fields), Some(time))
     }
 

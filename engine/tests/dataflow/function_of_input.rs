@@ -85,6 +85,7 @@ const LEAST: &[(&str, usize)] = &[
     ("malformed records", 50),
     ("open state in the end", 15),
     ("a window over a window", 40),
+    ("window columns on rows", 25),
     ("two ways of one table", 25),
     ("two tables in one operator", 15),
     ("a table without a watermark", 15),

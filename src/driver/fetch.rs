@@ -2,9 +2,7 @@
 
 use super::{Answers, Event, phase, phase_end};
 use crate::errors::{self, JobError};
-use anabranch_connectors::source::{
-    FetchRequest, Fetched, Pace, Source, SourceError, source_of,
-};
+use anabranch_connectors::source::{FetchRequest, Fetched, Pace, Source, SourceError, source_of};
 use anabranch_engine::ids::{Offset, RequestId, SplitId, SplitName, TableId};
 use anabranch_engine::pipeline::{Input, LogEnd};
 use anabranch_engine::plan::{NodeKind, Plan};
@@ -80,7 +78,11 @@ impl Sources {
     ///
     /// # Panics
     /// If the plan does not read the table.
-    pub(crate) fn read(&self, table: TableId, request: &FetchRequest) -> Result<Fetched, SourceError> {
+    pub(crate) fn read(
+        &self,
+        table: TableId,
+        request: &FetchRequest,
+    ) -> Result<Fetched, SourceError> {
         self.tables[&table].source.fetch(request)
     }
 

@@ -63,13 +63,9 @@ fn keyword(parser: &mut Parser<'_>, word: &Word, span: Span) -> Result<Expr, Par
         }
         Keyword::CAST if call => cast(parser, CastKind::Cast),
         Keyword::TRY_CAST if call => cast(parser, CastKind::TryCast),
-        Keyword::CEIL if call => {
+        rounding @ (Keyword::CEIL | Keyword::FLOOR) if call => {
             parser.next_token();
-            parser.parse_ceil_floor_expr(true)
-        }
-        Keyword::FLOOR if call => {
-            parser.next_token();
-            parser.parse_ceil_floor_expr(false)
+            parser.parse_ceil_floor_expr(rounding == Keyword::CEIL)
         }
         Keyword::CURRENT_DATE
         | Keyword::CURRENT_TIME

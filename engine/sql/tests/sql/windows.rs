@@ -75,7 +75,7 @@ fn a_bare_window_gives_rows_with_its_columns() {
         #1 $select.calc <- #0: Calc where (price > 3) [ts, auction]
             => (ts* TIMESTAMP(3), auction BIGINT)
         #2 $select.window <- #1: WindowAssign TUMBLE(size 10 s) on ts
-            => (auction BIGINT, window_start TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
+            => (ts TIMESTAMP(3), auction BIGINT, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
         #3 $select.calc2 <- #2: Calc [auction, window_start, window_time]
             => (auction BIGINT, window_start TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
         #4 $select.sink <- #3: Sink $select
@@ -94,7 +94,7 @@ fn a_bare_session_keeps_filters_above_it() {
         #1 $select.calc <- #0: Calc [ts, bidder, price]
             => (ts* TIMESTAMP(3), bidder STRING, price INT)
         #2 $select.window <- #1: WindowAssign SESSION(gap 1 min) on ts by bidder
-            => (bidder STRING, price INT, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL)
+            => (ts TIMESTAMP(3), bidder STRING, price INT, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
         #3 $select.calc2 <- #2: Calc where (price > 3) [bidder, window_start, window_end]
             => (bidder STRING, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL)
         #4 $select.sink <- #3: Sink $select
@@ -127,6 +127,7 @@ fn groups_over_a_sub_query_or_view_are_the_same_node() {
     ));
 }
 
+// spec: T-5
 #[test]
 fn a_window_over_a_window_goes_by_window_time() {
     expect![[r#"
@@ -155,6 +156,7 @@ fn a_window_over_a_window_goes_by_window_time() {
     ));
 }
 
+// spec: S-3
 #[test]
 fn two_windows_of_one_statement_are_numbered_from_the_innermost() {
     expect![[r#"

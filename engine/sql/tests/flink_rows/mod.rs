@@ -4,7 +4,7 @@
 //! pattern of `differences.tsv` says so. Both tables must be without idle lines.
 
 mod aggregate;
-mod answer;
+pub(crate) mod answer;
 mod coverage;
 pub(crate) mod table;
 

@@ -134,7 +134,9 @@ impl LocalJournalStore {
             segment.take_back().map_err(StoreError::fatal("take back a part of", &path))?;
             return Err(StoreError::io("append to", &path)(source));
         }
+        tracing::debug!(target: "anabranch::phase", phase = "fsync", "begin");
         segment.file.sync_data().map_err(StoreError::fatal("sync", &path))?;
+        tracing::debug!(target: "anabranch::phase", phase = "fsync", "end");
         segment.length += bytes.len() as u64;
         Ok(())
     }

@@ -102,6 +102,10 @@ pub enum Crash {
     After(usize),
     /// At its output of this number: the output is lost as well.
     Before(usize),
+    /// Behind its first output with this line in the trace.
+    AfterLine(&'static str),
+    /// At its first output with this line in the trace.
+    BeforeLine(&'static str),
 }
 
 impl Lab {
@@ -153,17 +157,21 @@ impl Lab {
             pipeline.check_invariants();
             for output in outputs {
                 count += 1;
-                if crash == Crash::Before(count) {
+                let line = trace_line(&output);
+                if matches!(crash, Crash::BeforeLine(at) if at == line)
+                    || crash == Crash::Before(count)
+                {
                     return (RunEnd::Crashed, count);
                 }
-                let line = trace_line(&output);
                 self.trace.push(line.clone());
                 if let Output::End(ending) = output {
                     return (RunEnd::Ended(ending), count);
                 }
                 self.take_output(output, pipeline.generation());
                 self.happen_after(&line);
-                if crash == Crash::After(count) {
+                if matches!(crash, Crash::AfterLine(at) if at == line)
+                    || crash == Crash::After(count)
+                {
                     return (RunEnd::Crashed, count);
                 }
             }

@@ -5,5 +5,7 @@ mod damage;
 mod golden;
 mod idle;
 mod jobs;
+mod random;
 mod recovery;
 mod replay;
+mod wake;

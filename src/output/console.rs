@@ -24,15 +24,17 @@ const PROGRESS: Duration = Duration::from_millis(200);
 /// The progress line, if there is one: messages have to make room for it.
 static LINE: OnceLock<ProgressBar> = OnceLock::new();
 
-/// Directs all messages to the standard error, in the wanted format.
+/// Directs all messages to the standard error, in the wanted format; unless whoever runs
+/// the commands has directed them elsewhere before.
 pub(crate) fn init_log(config: &Config) {
     let builder = tracing_subscriber::fmt().with_max_level(config.log_level);
-    match config.log {
-        LogFormat::Json => builder.json().flatten_event(true).with_writer(Stderr).init(),
+    let _ = match config.log {
+        LogFormat::Json => builder.json().flatten_event(true).with_writer(Stderr).try_init(),
         LogFormat::Text => {
-            builder.event_format(Plain { colour: use_colour() }).with_writer(Stderr).init();
+            let builder = builder.event_format(Plain { colour: use_colour() });
+            builder.with_writer(Stderr).try_init()
         }
-    }
+    };
 }
 
 /// The standard error, beside the progress line.

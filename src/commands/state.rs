@@ -25,7 +25,14 @@ pub(super) struct State {
 
 fn cannot(action: &str, path: &Path) -> impl FnOnce(io::Error) -> JobError {
     let place = format!("{action} {}", path.display());
-    move |error| JobError::new(&errors::JOURNAL, format!("cannot {place}: {error}"))
+    move |error| {
+        let is_full = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        let full = if is_full { "the disk is full: " } else { "" };
+        JobError::new(&errors::JOURNAL, format!("{full}cannot {place}: {error}"))
+    }
 }
 
 fn store_error(error: &StoreError) -> JobError {

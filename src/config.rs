@@ -186,11 +186,8 @@ impl Resolved {
                 resolved.set(setting.key, value, Origin::Environment(name))?;
             }
         }
-        let known = [
-            ("threads", &flags.threads),
-            ("log", &flags.log),
-            ("log-level", &flags.log_level),
-        ];
+        let known =
+            [("threads", &flags.threads), ("log", &flags.log), ("log-level", &flags.log_level)];
         for (key, value) in known {
             if let Some(value) = value {
                 resolved.set(key, value, Origin::Flag(format!("--{key}")))?;

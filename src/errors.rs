@@ -55,15 +55,15 @@ codes! {
     /// The journal or a snapshot is damaged.
     DAMAGED = "DMG001", 4, "damaged journal, snapshot or manifest",
         "Something that was durable is missing or has other bytes now. Nothing was changed. Restore the named file from a copy of the folder; if there is none, --fresh starts over.";
-    /// A sink lost what it had acknowledged.
-    LOST = "LOST01", 5, "sink lost data",
-        "A sink holds less than it had acknowledged, so results are missing there. The message names the sink and the epochs. Restore the sink, or start over with --fresh --overwrite.";
     /// A newer incarnation took over.
     FENCED = "LCK001", 3, "fenced",
         "Another run of this job, started later or from a copy of the state folder, owns the journal or a sink. This one stopped without writing anything more.";
     /// Another process holds the lock.
     LOCKED = "LCK002", 3, "in use",
         "Another process runs this job: the message names it. Stop it first; the lock is free as soon as the process is gone.";
+    /// A sink lost what it had acknowledged.
+    LOST = "LST001", 5, "sink lost data",
+        "A sink holds less than it had acknowledged, so results are missing there. The message names the sink and the epochs. Restore the sink, or start over with --fresh --overwrite.";
     /// A mistake of ours.
     BUG = "RUN001", 1, "internal error",
         "The engine found that it made a mistake, and stopped before anything wrong could leave it. Started again, the job goes on from what is durable. Please report the message; `anabranch replay` on the state folder shows the mistake again.";
@@ -191,6 +191,6 @@ mod tests {
         let mut sorted = codes.clone();
         sorted.sort_unstable();
         sorted.dedup();
-        assert_eq!(codes.len(), sorted.len());
+        assert_eq!(codes, sorted);
     }
 }

@@ -66,7 +66,10 @@ fn entry_text(placed: &Placed, splits: &mut BTreeMap<SplitId, String>) -> String
         JournalEntry::Epoch(record) => epoch_text(record, at, splits),
         JournalEntry::Poison(_) => format!("  poisoned (byte {at})\n"),
         JournalEntry::Finished(finished) => {
-            format!("  finished after epoch {}, chain {} (byte {at})\n", finished.epoch, finished.chain)
+            format!(
+                "  finished after epoch {}, chain {} (byte {at})\n",
+                finished.epoch, finished.chain
+            )
         }
         JournalEntry::Stopped(stopped) => {
             format!("  stopped after epoch {} (byte {at})\n", stopped.epoch)
@@ -85,7 +88,11 @@ fn epoch_text(record: &EpochRecord, at: u64, splits: &mut BTreeMap<SplitId, Stri
         let _ = match &control.control {
             Control::Added { name, identity, watermark } => {
                 splits.insert(control.split, name.name.clone());
-                writeln!(out, "    added {} ({identity}) at {}, watermark {watermark}", name.name, control.at)
+                writeln!(
+                    out,
+                    "    added {} ({identity}) at {}, watermark {watermark}",
+                    name.name, control.at
+                )
             }
             Control::Advance(watermark) => {
                 writeln!(out, "    {} advances to {watermark}", split_name(splits, control.split))

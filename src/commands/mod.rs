@@ -20,9 +20,8 @@ use crate::output::console::init_log;
 /// # Errors
 /// Why it could not be done.
 pub(crate) fn run(cli: Cli) -> Result<(), JobError> {
-    let variables = std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    });
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let settings = Resolved::new(&cli.limits, variables)?;
     init_log(&settings.config);
     match cli.command {

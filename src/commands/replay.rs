@@ -47,8 +47,8 @@ pub(super) fn run(args: &ReplayArgs, settings: &Resolved) -> Result<(), JobError
         .map_err(|error| JobError::new(&errors::OPTIONS, error.to_string()))?;
     let executor = ThreadPool::new(settings.threads())
         .map_err(|error| JobError::new(&errors::BUG, format!("no threads: {error}")))?;
-    let mut rehearsal = Rehearsal::new(plan)
-        .map_err(|error| JobError::new(&errors::OPTIONS, error.to_string()))?;
+    let mut rehearsal =
+        Rehearsal::new(plan).map_err(|error| JobError::new(&errors::OPTIONS, error.to_string()))?;
     let start = begin(&mut rehearsal, &journal, &history)?;
     let until = args.until.map_or(Epoch(u64::MAX), Epoch);
     let mut compared = 0;
@@ -154,7 +154,8 @@ fn step(
     let mut data = Vec::new();
     for slice in &record.slices {
         let split = rehearsal.split_name(slice.split, record).ok_or_else(|| {
-            let message = format!("epoch {} reads split {}, which nothing added", record.epoch, slice.split);
+            let message =
+                format!("epoch {} reads split {}, which nothing added", record.epoch, slice.split);
             JobError::new(&errors::DAMAGED, message)
         })?;
         let request = FetchRequest {

@@ -46,19 +46,16 @@ pub(super) fn run(args: &RunArgs, settings: &Resolved) -> Result<(), JobError> {
     })?;
     check_sinks(&job, &plan)?;
     let plan = Arc::new(plan);
-    let state_dir = args.state_dir.clone().or_else(|| {
-        sinks(&plan).any(Table::keeps_marker).then(|| job.state_dir())
-    });
+    let state_dir = args
+        .state_dir
+        .clone()
+        .or_else(|| sinks(&plan).any(Table::keeps_marker).then(|| job.state_dir()));
     let (journal, snapshots) = match &state_dir {
         Some(folder) => open_state(folder, args, &job, &plan)?,
         None => (JournalStore::Memory, SnapshotStore::None),
     };
-    let shown = Shown {
-        job: &job,
-        plan: &plan,
-        state: state_dir.as_deref(),
-        log: settings.config.log,
-    };
+    let shown =
+        Shown { job: &job, plan: &plan, state: state_dir.as_deref(), log: settings.config.log };
     shown.start();
     let mut limits = settings.config.pipeline.clone();
     if state_dir.is_none() {
@@ -72,9 +69,10 @@ pub(super) fn run(args: &RunArgs, settings: &Resolved) -> Result<(), JobError> {
         snapshots,
         sources,
         sinks: open_sinks(args, &job, &plan),
-        executor: Box::new(ThreadPool::new(settings.threads()).map_err(|error| {
-            JobError::new(&errors::BUG, format!("no threads: {error}"))
-        })?),
+        executor: Box::new(
+            ThreadPool::new(settings.threads())
+                .map_err(|error| JobError::new(&errors::BUG, format!("no threads: {error}")))?,
+        ),
         observer: Box::new(Console::new(plan.clone(), &settings.config)),
     };
     let (ending, status) = drive(pipeline, driver)?;

@@ -49,8 +49,8 @@ fn store_error(error: &StoreError) -> JobError {
 impl State {
     /// Opens and locks a folder, which is made if it is not there.
     pub(super) fn open(folder: &Path) -> Result<State, JobError> {
-        let journal = LocalJournalStore::open(&folder.join(JOURNAL))
-            .map_err(|error| store_error(&error))?;
+        let journal =
+            LocalJournalStore::open(&folder.join(JOURNAL)).map_err(|error| store_error(&error))?;
         Ok(State { folder: folder.to_owned(), journal })
     }
 
@@ -73,12 +73,12 @@ impl State {
             let files = files_of(folder)?;
             if let (false, Some(file)) = (overwrite || files.is_empty(), files.first()) {
                 let message = format!("{} holds {file} of an earlier run", folder.display());
-                return Err(JobError::new(&errors::NOT_EMPTY, message)
-                    .with_help("give --overwrite as well to remove what earlier runs wrote there"));
+                return Err(JobError::new(&errors::NOT_EMPTY, message).with_help(
+                    "give --overwrite as well to remove what earlier runs wrote there",
+                ));
             }
             if let Some(stranger) = files.iter().find(|name| !is_ours(name)) {
-                let message =
-                    format!("{} holds {stranger}, which no job wrote", folder.display());
+                let message = format!("{} holds {stranger}, which no job wrote", folder.display());
                 return Err(JobError::new(&errors::NOT_EMPTY, message)
                     .with_help("move it away: only what jobs wrote is removed"));
             }

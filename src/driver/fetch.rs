@@ -3,9 +3,7 @@
 use super::{Answers, Event};
 use crate::errors::{self, JobError};
 use anabranch_connectors::in_phase;
-use anabranch_connectors::source::{
-    FetchRequest, Fetched, Pace, Source, SourceError, source_of,
-};
+use anabranch_connectors::source::{FetchRequest, Fetched, Pace, Source, SourceError, source_of};
 use anabranch_engine::ids::{Offset, RequestId, SplitId, SplitName, TableId};
 use anabranch_engine::pipeline::{Input, LogEnd};
 use anabranch_engine::plan::{NodeKind, Plan};
@@ -81,7 +79,11 @@ impl Sources {
     ///
     /// # Panics
     /// If the plan does not read the table.
-    pub(crate) fn read(&self, table: TableId, request: &FetchRequest) -> Result<Fetched, SourceError> {
+    pub(crate) fn read(
+        &self,
+        table: TableId,
+        request: &FetchRequest,
+    ) -> Result<Fetched, SourceError> {
         self.tables[&table].source.fetch(request)
     }
 

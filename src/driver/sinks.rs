@@ -17,9 +17,17 @@ const COMMANDS_MAX: usize = 8;
 /// What a sink's thread is asked.
 #[derive(Debug)]
 pub(super) enum Command {
-    Inspect { request: RequestId },
-    Open { request: RequestId, generation: Generation },
-    Apply { request: RequestId, chunk: Chunk },
+    Inspect {
+        request: RequestId,
+    },
+    Open {
+        request: RequestId,
+        generation: Generation,
+    },
+    Apply {
+        request: RequestId,
+        chunk: Chunk,
+    },
     /// The job has ended: write out what was held back, and go.
     Finish,
 }
@@ -81,11 +89,9 @@ impl Worker {
     fn inspect(&mut self, request: RequestId) -> Event {
         let sink = self.id;
         Event::Input(match self.sink.inspect() {
-            Ok(found) => Input::SinkInspected {
-                sink,
-                generation: found.generation,
-                marker: found.marker,
-            },
+            Ok(found) => {
+                Input::SinkInspected { sink, generation: found.generation, marker: found.marker }
+            }
             Err(message) => {
                 let outcome = ApplyOutcome::Failed(FailKind::Transient);
                 Input::SinkOpenFailed { request, sink, outcome, message }

@@ -53,9 +53,12 @@ pub(crate) trait Observer {
 // spec: F-3
 pub(crate) fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let (generation, epoch) = (GENERATION.load(Ordering::Relaxed), EPOCH.load(Ordering::Relaxed));
+        let (generation, epoch) =
+            (GENERATION.load(Ordering::Relaxed), EPOCH.load(Ordering::Relaxed));
         let code = errors::BUG.code;
-        eprintln!("error[{code}]: internal error in generation {generation} at epoch {epoch}: {panic}");
+        eprintln!(
+            "error[{code}]: internal error in generation {generation} at epoch {epoch}: {panic}"
+        );
         eprintln!("  help: start the job again; please report this message");
         std::process::exit(errors::BUG.exit.into());
     }));
@@ -82,7 +85,14 @@ pub(crate) fn run(
     listen_for_signals(runtime, &answers);
     let mut turn = Turn {
         pipeline,
-        world: World { journal, snapshots, sinks: threads, sources: driver.sources, answers, runtime },
+        world: World {
+            journal,
+            snapshots,
+            sinks: threads,
+            sources: driver.sources,
+            answers,
+            runtime,
+        },
         executor: driver.executor,
         observer: driver.observer,
         start: Instant::now(),
@@ -190,9 +200,7 @@ impl Turn<'_> {
         });
         let progress = self.observer.interval().map(|interval| Instant::now() + interval);
         match [wakeup, progress].into_iter().flatten().min() {
-            Some(at) => {
-                tokio::time::timeout_at(at.into(), events.recv()).await.unwrap_or_default()
-            }
+            Some(at) => tokio::time::timeout_at(at.into(), events.recv()).await.unwrap_or_default(),
             None => events.recv().await,
         }
     }

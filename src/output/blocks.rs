@@ -135,9 +135,8 @@ impl Shown<'_> {
 
     fn summary_rows(&self, status: &Status, took: Duration) -> Vec<[String; 3]> {
         let rate = status.records as f64 / took.as_secs_f64().max(0.000_001);
-        let number = |name: &str, value: u64, words: String| {
-            [name.to_owned(), text::count(value), words]
-        };
+        let number =
+            |name: &str, value: u64, words: String| [name.to_owned(), text::count(value), words];
         let counts = |counts: &[(String, u64)]| {
             let each = counts.iter().filter(|(_, count)| *count > 0);
             let each: Vec<String> =
@@ -171,9 +170,10 @@ impl Shown<'_> {
     /// The next useful command, if something is worth a look.
     fn next_steps(&self, status: &Status) -> Vec<String> {
         let read = |kind: SideKind| {
-            self.plan.nodes.iter().any(
-                |node| matches!(&node.kind, NodeKind::SideScan(side) if side.kind == kind),
-            )
+            self.plan
+                .nodes
+                .iter()
+                .any(|node| matches!(&node.kind, NodeKind::SideScan(side) if side.kind == kind))
         };
         let mut lines = Vec::new();
         let late = status.late.iter().map(|(_, count)| *count).max().unwrap_or(0);

@@ -5,7 +5,7 @@ use super::text;
 use crate::config::{Config, LogFormat};
 use crate::driver::Observer;
 use anabranch_engine::pipeline::{Report, Status};
-use anabranch_engine::plan::Plan;
+use anabranch_engine::plan::{NodeKind, Plan, SideKind};
 use anabranch_engine::time::Watermark;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
@@ -137,6 +137,7 @@ impl Visit for Words {
 /// Shows a running job on the standard error.
 pub(crate) struct Console {
     plan: Arc<Plan>,
+    late_is_read: bool,
     line: Option<ProgressBar>,
     /// When the last status came, and how many records it had.
     last: (Instant, u64),
@@ -156,7 +157,10 @@ impl Console {
             line
         });
         let now = Instant::now();
-        Console { plan, line, last: (now, 0), rate: 0.0 }
+        let late_is_read = plan.nodes.iter().any(
+            |node| matches!(&node.kind, NodeKind::SideScan(side) if side.kind == SideKind::Late),
+        );
+        Console { plan, late_is_read, line, last: (now, 0), rate: 0.0 }
     }
 
     fn line_of(&self, status: &Status) -> String {
@@ -202,14 +206,20 @@ impl Observer for Console {
                 }
             }
             Report::TailCut { detail } => {
-                tracing::warn!("an unfinished end of the journal was cut, as after a power cut: {detail}");
+                tracing::warn!(
+                    "an unfinished end of the journal was cut, as after a power cut: {detail}"
+                );
             }
             Report::SnapshotSkipped { name, reason } => {
                 tracing::warn!("snapshot {name} is passed over: {reason}");
             }
             Report::Late { node, split, offset } => {
                 let operator = &self.plan.node(*node).name;
-                tracing::info!("late for {operator}: {split} at offset {offset}");
+                // With a reader of the late rows nobody has to be told of a few.
+                match self.late_is_read {
+                    true => tracing::debug!("late for {operator}: {split} at offset {offset}"),
+                    false => tracing::info!("late for {operator}: {split} at offset {offset}"),
+                }
             }
             Report::Dead { table, detail } => {
                 let table = &self.plan.table(*table).name;

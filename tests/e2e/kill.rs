@@ -11,7 +11,8 @@ struct Draws(u64);
 
 impl Draws {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 }
@@ -19,14 +20,7 @@ impl Draws {
 /// The flights job, slow enough to be met on the way, with small epochs and many
 /// snapshots.
 fn start(folder: &Folder) -> Watched {
-    folder.start(&[
-        "--set",
-        "flush-age-ms=40",
-        "--set",
-        "snapshot-bytes=150000",
-        "run",
-        JOB,
-    ])
+    folder.start(&["--set", "flush-age-ms=40", "--set", "snapshot-bytes=150000", "run", JOB])
 }
 
 fn flights_at(rows_per_second: u32) -> Folder {

@@ -32,7 +32,8 @@ SELECT id FROM u;
            · ─
            ╰────
           help: create it before this statement
-    "#]].assert_eq(&ran.stderr);
+    "#]]
+    .assert_eq(&ran.stderr);
     folder.run(&["run", "job.sql"]).exits_with(2).says("wrod");
 }
 

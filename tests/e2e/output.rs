@@ -21,7 +21,9 @@ fn select(format: &str, expected: &Expect) {
 
 #[test]
 fn a_select_prints_an_aligned_table() {
-    select("table", &expect![[r#"
+    select(
+        "table",
+        &expect![[r#"
         ┌─────┬─────────────────┬───────┐
         │  id ┆ word            ┆     x │
         ╞═════╪═════════════════╪═══════╡
@@ -29,26 +31,33 @@ fn a_select_prints_an_aligned_table() {
         │  22 ┆ two, and "more" ┆  NULL │
         │ 333 ┆ NULL            ┆ 1e100 │
         └─────┴─────────────────┴───────┘
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_select_prints_csv() {
-    select("csv", &expect![[r#"
+    select(
+        "csv",
+        &expect![[r#"
         id,word,x
         1,one,1.5
         22,"two, and ""more""",
         333,,1e100
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_select_prints_json() {
-    select("json", &expect![[r#"
+    select(
+        "json",
+        &expect![[r#"
         {"id":1,"word":"one","x":1.5}
         {"id":22,"word":"two, and \"more\"","x":null}
         {"id":333,"word":null,"x":1e100}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -89,7 +98,8 @@ fn statements_that_ask_are_answered() {
         │ word ┆ STRING ┆ yes  ┆ no  ┆       │
         │ x    ┆ DOUBLE ┆ yes  ┆ no  ┆       │
         └──────┴────────┴──────┴─────┴───────┘
-    "#]].assert_eq(&ran.stdout);
+    "#]]
+    .assert_eq(&ran.stdout);
 }
 
 #[test]
@@ -160,8 +170,12 @@ fn infer_writes_a_table_that_reads_the_file() {
           'path' = 'data.jsonl',
           'format' = 'json'
         );
-    "#]].assert_eq(&ran.stdout);
-    let query = format!("{}SELECT COUNT(*) AS n, SUM(n) AS s FROM TABLE(TUMBLE(TABLE data, DESCRIPTOR(at), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end;", ran.stdout);
+    "#]]
+    .assert_eq(&ran.stdout);
+    let query = format!(
+        "{}SELECT COUNT(*) AS n, SUM(n) AS s FROM TABLE(TUMBLE(TABLE data, DESCRIPTOR(at), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end;",
+        ran.stdout
+    );
     let ran = folder.run(&["run", "-e", &query, "--format", "csv"]);
     ran.exits_with(0);
     assert_eq!(ran.stdout, "n,s\n3,6.5\n");

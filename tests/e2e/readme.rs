@@ -6,14 +6,15 @@ use std::fs;
 /// The line behind which the block stands.
 const BEFORE: &str = "It prints:\n\n```text\n";
 
-/// The text with a mask in place of what differs from run to run: durations and
-/// rates.
+/// The text with a mask in place of what differs from run to run (durations and
+/// rates) and of the plan's hash, which says nothing to a reader.
 fn masked(text: &str) -> String {
     let mask_before = |text: &str, unit: &str| -> String {
         let mut out = String::new();
         let mut rest = text;
         while let Some(at) = rest.find(unit) {
-            let number = rest[..at].trim_end_matches(|c: char| c.is_ascii_digit() || ",.".contains(c));
+            let number =
+                rest[..at].trim_end_matches(|c: char| c.is_ascii_digit() || ",.".contains(c));
             out.push_str(number);
             out.push('#');
             out.push_str(unit);
@@ -22,9 +23,10 @@ fn masked(text: &str) -> String {
         out + rest
     };
     let text = mask_before(text, " rows/s");
-    let lines = text.lines().map(|line| match line.contains(" finished in ") {
-        true => mask_before(line, " s"),
-        false => line.to_owned(),
+    let lines = text.lines().map(|line| match line.split_once(", plan ") {
+        Some((before, _)) => format!("{before}, plan #"),
+        None if line.contains(" finished in ") => mask_before(line, " s"),
+        None => line.to_owned(),
     });
     lines.map(|line| line + "\n").collect()
 }

@@ -11,7 +11,8 @@ CREATE TABLE dst (id BIGINT, word STRING) WITH (
 INSERT INTO dst SELECT id, UPPER(word) FROM src WHERE id > 1;
 ";
 
-const ROWS: &str = "{\"id\":1,\"word\":\"a\"}\n{\"id\":2,\"word\":\"b\"}\n{\"id\":3,\"word\":\"c\"}\n";
+const ROWS: &str =
+    "{\"id\":1,\"word\":\"a\"}\n{\"id\":2,\"word\":\"b\"}\n{\"id\":3,\"word\":\"c\"}\n";
 const COPIED: &str = "{\"id\":2,\"word\":\"B\"}\n{\"id\":3,\"word\":\"C\"}\n";
 
 fn copy() -> Folder {

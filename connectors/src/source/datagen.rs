@@ -44,15 +44,35 @@ struct FieldMaker {
 enum FieldKind {
     Boolean,
     /// Days since 1970 and back.
-    Date { max_past_ms: i64 },
-    Decimal { min: f64, max: f64, scale: u8 },
-    Double { min: f64, max: f64 },
-    Integer { min: i64, max: i64 },
+    Date {
+        max_past_ms: i64,
+    },
+    Decimal {
+        min: f64,
+        max: f64,
+        scale: u8,
+    },
+    Double {
+        min: f64,
+        max: f64,
+    },
+    Integer {
+        min: i64,
+        max: i64,
+    },
     /// From start on, one more each row; quoted if the column is a text.
-    Sequence { start: i64, quoted: bool },
-    Text { length: u64 },
+    Sequence {
+        start: i64,
+        quoted: bool,
+    },
+    Text {
+        length: u64,
+    },
     Time,
-    Timestamp { max_past_ms: i64, zone: &'static str },
+    Timestamp {
+        max_past_ms: i64,
+        zone: &'static str,
+    },
 }
 
 impl DatagenSource {
@@ -139,10 +159,7 @@ impl DatagenSource {
 }
 
 /// The maker of a column, and after how many rows a sequence ends.
-fn field_of(
-    table: &Table,
-    column: &TableColumn,
-) -> Result<(FieldMaker, Option<u64>), SourceError> {
+fn field_of(table: &Table, column: &TableColumn) -> Result<(FieldMaker, Option<u64>), SourceError> {
     let key = |option: &str| format!("fields.{}.{option}", column.name);
     let text = |option: &str| table.options.get(&key(option)).map(String::as_str);
     let duration_ms = |option| text(option).and_then(parse_duration_ms).unwrap_or(0);
@@ -369,7 +386,8 @@ mod tests {
 
     #[test]
     fn a_sequence_ends_the_table() {
-        let options = [("fields.id.kind", "sequence"), ("fields.id.start", "5"), ("fields.id.end", "6")];
+        let options =
+            [("fields.id.kind", "sequence"), ("fields.id.start", "5"), ("fields.id.end", "6")];
         let source = DatagenSource::of(&table(&[("id", SqlType::Int)], &options)).unwrap();
         assert_eq!(rows(&source, 0, None).0, ["{\"id\":5}", "{\"id\":6}"]);
     }

@@ -246,8 +246,7 @@ mod tests {
     #[test]
     fn a_name_below_the_current_one_stops_the_job() {
         let data = folder(&[("b", "1\n")]);
-        let options =
-            [("path", ""), ("scan.order", "name"), ("source.monitor-interval", "100 ms")];
+        let options = [("path", ""), ("scan.order", "name"), ("source.monitor-interval", "100 ms")];
         let source = FilesystemSource::of(&table(&options), data.path()).unwrap();
         assert_eq!(source.fetch(&request(Folder::SPLIT, 0, None)).unwrap().end, LogEnd::AtEnd);
         fs::write(data.path().join("c"), "2\n").unwrap();

@@ -154,8 +154,7 @@ impl Folder {
         for (index, (name, size)) in known.iter().enumerate() {
             let is_last = index + 1 == known.len();
             let same = found.get(index).is_some_and(|(found_name, found_size)| {
-                found_name == name
-                    && (found_size == size || (is_last && *found_size >= last_size))
+                found_name == name && (found_size == size || (is_last && *found_size >= last_size))
             });
             if !same {
                 return Err(SourceError::Changed(format!("{name} changed after it was read")));

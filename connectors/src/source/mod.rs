@@ -99,10 +99,9 @@ impl SourceError {
     pub fn is_transient(&self) -> bool {
         match self {
             SourceError::Changed(_) | SourceError::Options { .. } => false,
-            SourceError::Io { error, .. } => !matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-            ),
+            SourceError::Io { error, .. } => {
+                !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! the records alone.
 
 use crate::ids::{NodeId, SplitId, SplitName, TableId};
-use crate::plan::{NodeKind, Plan};
+use crate::plan::{NodeKind, Plan, Window, WindowAssign};
 use crate::time::Watermark;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -174,7 +174,8 @@ impl Feeds {
                     all.insert(scan.table);
                     near.insert(scan.table);
                 }
-                NodeKind::WindowAggregate(_) => {
+                NodeKind::WindowAggregate(_)
+                | NodeKind::WindowAssign(WindowAssign { window: Window::Session { .. }, .. }) => {
                     for table in std::mem::take(&mut near) {
                         feeds.operators.entry(table).or_default().insert(node.id);
                     }

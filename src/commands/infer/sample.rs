@@ -122,12 +122,12 @@ impl Sample {
         let fields: Vec<Field> = (0..width).map(field).collect();
         let wanted: Vec<usize> = (0..width).collect();
         let batch = CsvDecoder::new(&fields, &wanted, &options).decode(&block).batch;
-        let text = |row: usize, column: usize| {
-            match value_at(batch.column(column), row, &SqlType::STRING) {
+        let text =
+            |row: usize, column: usize| match value_at(batch.column(column), row, &SqlType::STRING)
+            {
                 Value::Text(text) => Some(text.to_string()),
                 _ => None,
-            }
-        };
+            };
         let rows: Vec<Vec<Option<String>>> = (0..batch.num_rows())
             .map(|row| (0..width).map(|column| text(row, column)).collect())
             .collect();
@@ -140,7 +140,10 @@ impl Sample {
             self.columns = (0..width).map(|index| (name(index), Guess::Nothing)).collect();
         }
         if header.is_some() {
-            self.notes.push("the first line looks like a header; reading it, the table has one dead row".to_owned());
+            self.notes.push(
+                "the first line looks like a header; reading it, the table has one dead row"
+                    .to_owned(),
+            );
         }
         for row in &rows {
             for ((_, known), text) in self.columns.iter_mut().zip(row) {
@@ -186,8 +189,9 @@ fn split_header(mut rows: Rows) -> (Option<Vec<Option<String>>>, Rows) {
     let all_text = |row: &[Option<String>]| {
         row.iter().flatten().all(|text| Guess::of_text(text) == Guess::Text)
     };
-    let is_header = rows.first().is_some_and(|first| first.iter().all(Option::is_some) && all_text(first))
-        && rows.iter().skip(1).any(|row| !all_text(row));
+    let is_header =
+        rows.first().is_some_and(|first| first.iter().all(Option::is_some) && all_text(first))
+            && rows.iter().skip(1).any(|row| !all_text(row));
     match is_header {
         true => (Some(rows.remove(0)), rows),
         false => (None, rows),
@@ -219,8 +223,8 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, JobError> {
 /// The beginning of a file, up to the end of a line unless it is the whole file.
 fn head_of(file: &Path) -> Result<Bytes, JobError> {
     let mut bytes = Vec::new();
-    let read = fs::File::open(file)
-        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
+    let read =
+        fs::File::open(file).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
     read.map_err(|error| {
         JobError::new(&errors::NO_FILE, format!("cannot read {}: {error}", file.display()))
     })?;

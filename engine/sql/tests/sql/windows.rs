@@ -75,7 +75,7 @@ fn a_bare_window_gives_rows_with_its_columns() {
         #1 $select.calc <- #0: Calc where (price > 3) [ts, auction]
             => (ts* TIMESTAMP(3), auction BIGINT)
         #2 $select.window <- #1: WindowAssign TUMBLE(size 10 s) on ts
-            => (auction BIGINT, window_start TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
+            => (ts TIMESTAMP(3), auction BIGINT, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
         #3 $select.calc2 <- #2: Calc [auction, window_start, window_time]
             => (auction BIGINT, window_start TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
         #4 $select.sink <- #3: Sink $select
@@ -94,7 +94,7 @@ fn a_bare_session_keeps_filters_above_it() {
         #1 $select.calc <- #0: Calc [ts, bidder, price]
             => (ts* TIMESTAMP(3), bidder STRING, price INT)
         #2 $select.window <- #1: WindowAssign SESSION(gap 1 min) on ts by bidder
-            => (bidder STRING, price INT, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL)
+            => (ts TIMESTAMP(3), bidder STRING, price INT, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
         #3 $select.calc2 <- #2: Calc where (price > 3) [bidder, window_start, window_end]
             => (bidder STRING, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL)
         #4 $select.sink <- #3: Sink $select

@@ -95,7 +95,7 @@ fn allowed_lateness_holds_windows_open_and_delays_their_results() {
     assert_eq!(bench.lines(), [""; 0]);
     bench.watermark(12);
     let Origin::Timer { fire_times } = &bench.output[0].origin else { panic!("a timer's row") };
-    assert_eq!(fire_times.as_ref(), [13]);
+    assert_eq!(fire_times.as_ref(), [12]);
     assert_eq!(bench.lines(), ["a 2 2 [0, 10)"]);
     assert_eq!(bench.late(), ["1 of 1"]);
     assert_eq!(bench.op.output_watermark(Watermark(12)), Watermark(9));

@@ -33,7 +33,7 @@ impl Dataflow {
         }
         Ok(Dataflow {
             feeds: Feeds::of(&plan),
-            watermarks: vec![None; plan.nodes.len()],
+            watermarks: vec![Watermark::NONE; plan.nodes.len()],
             order: run_order(&plan),
             scans: plan
                 .nodes

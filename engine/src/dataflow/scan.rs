@@ -3,6 +3,7 @@
 
 use super::BuildError;
 use super::epoch::Malformed;
+use super::side::counts_lines;
 use super::splits::Split;
 use crate::expr::{CompiledExpr, EvalInput, RowErrors};
 use crate::format::{Decoded, Decoder, RecordBlock, decoder};
@@ -136,7 +137,7 @@ impl ScanExec {
             schema: node.schema.arrow(),
             watermark,
             zone,
-            counts_lines: table.connector == "filesystem",
+            counts_lines: counts_lines(table),
         })
     }
 

@@ -35,7 +35,8 @@ impl Pipeline {
         let flush_due = self.sinks.flush_is_due(self.clock.now_tick(), &self.config)
             || (self.must_flush_all() && self.sinks.has_open_group());
         let nothing = slices.is_empty() && controls.is_empty();
-        if nothing && !flush_due && !is_first && !self.sign_of_life_is_due() {
+        let due = flush_due || is_first || self.sign_of_life_is_due() || self.last_word_is_due();
+        if nothing && !due {
             return Ok(false);
         }
         let mut record = EpochRecord {
@@ -47,7 +48,7 @@ impl Pipeline {
                 .map(|(split, start, block)| slice_record(*split, *start, block))
                 .collect(),
             controls,
-            acknowledged: self.sinks.take_acknowledged(),
+            acknowledged: self.sinks.take_acknowledged(self.epoch.next()),
             opened: self.sinks.take_first_opened(),
             snapshot: self.snapshots.take_completed(),
             output_hash: Some(OutputHash { epoch: self.epoch, hash: self.chain }),
@@ -105,6 +106,16 @@ impl Pipeline {
         let waiting = (self.epoch.0 - self.durable.0) as usize;
         waiting < self.config.epochs_inflight_max
             && self.sinks.backlog_bytes_max() < self.config.sink_lag_bytes_max
+    }
+
+    /// Whether an empty epoch has to say what the sinks hold at the end of the job, so
+    /// that a later start can see whether they still do.
+    // spec: K-5
+    fn last_word_is_due(&self) -> bool {
+        self.ingest.is_done(&self.plan)
+            && !self.sinks.has_open_group()
+            && self.sinks.all_applied()
+            && self.sinks.has_news()
     }
 
     /// Whether an empty epoch has to say that this start came through: it processed
@@ -263,6 +274,7 @@ impl Pipeline {
     pub(super) fn journal_appended(&mut self, epoch: Epoch, out: &mut Vec<Output>) {
         assert!(epoch <= self.epoch, "the journal confirms epoch {epoch}, which was not written");
         self.durable = self.durable.max(epoch);
+        self.sinks.note_durable(self.durable);
         self.store_snapshot_if_durable(out);
     }
 

@@ -286,14 +286,13 @@ impl Pipeline {
         }
     }
 
-    /// When tables that grow are asked next.
-    pub(super) fn discovery_at(&self) -> Option<Monotonic> {
+    /// When each table that grows is asked next.
+    pub(super) fn discoveries_at(&self) -> impl Iterator<Item = Monotonic> {
         self.ingest
             .tables
             .iter()
             .filter(|(id, table)| !self.plan.table(**id).bounded && !table.asked)
             .map(|(_, table)| Monotonic(table.asked_at.0 + self.config.discover_ms * 1_000_000))
-            .min()
     }
 
     pub(super) fn splits_found(
@@ -488,8 +487,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// When the next failed fetch is tried again.
-    pub(super) fn retry_fetch_at(&self) -> Option<Monotonic> {
-        self.ingest.splits.iter().filter_map(|split| split.retry_at).min()
+    /// When each failed fetch is tried again.
+    pub(super) fn fetch_retries_at(&self) -> impl Iterator<Item = Monotonic> {
+        self.ingest.splits.iter().filter_map(|split| split.retry_at)
     }
 }

@@ -208,7 +208,7 @@ impl Pipeline {
     fn trim(&mut self, out: &mut Vec<Output>) {
         let Some(keep) = self.snapshots.complete.len().checked_sub(2) else { return };
         let oldest_kept = self.snapshots.complete[keep].0;
-        if !self.sinks.have_applied(oldest_kept) {
+        if !self.sinks.have_applied(oldest_kept, &self.plan) {
             return;
         }
         let snapshots: Vec<String> =

@@ -56,16 +56,13 @@ impl Pipeline {
             return None;
         }
         let wake = |reason| move |at| Wakeup { at, reason };
-        let flush = self.sinks.flush_at(&self.config).map(|tick| self.clock.monotonic_of(tick));
-        [
-            self.discovery_at().map(wake(WakeReason::Discover)),
-            flush.map(wake(WakeReason::Flush)),
-            self.retry_fetch_at().map(wake(WakeReason::RetryFetch)),
-            self.sinks.retry_at().map(wake(WakeReason::RetrySink)),
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|wakeup| wakeup.at > self.clock.now)
-        .min()
+        let flush = self.sinks.flushes_at(&self.config).map(|tick| self.clock.monotonic_of(tick));
+        flush
+            .map(wake(WakeReason::Flush))
+            .chain(self.discoveries_at().map(wake(WakeReason::Discover)))
+            .chain(self.fetch_retries_at().map(wake(WakeReason::RetryFetch)))
+            .chain(self.sinks.retries_at().map(wake(WakeReason::RetrySink)))
+            .filter(|wakeup| wakeup.at > self.clock.now)
+            .min()
     }
 }

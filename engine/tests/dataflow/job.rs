@@ -6,9 +6,7 @@ use crate::world::SinkOrder;
 use anabranch_engine::expr::{CastMode, Expr, ExprKind, FunctionRef};
 use anabranch_engine::ids::{NodeId, TableId};
 use anabranch_engine::plan::builder::PlanBuilder;
-use anabranch_engine::plan::{
-    AggregateCall, ColumnKind, Plan, SideKind, TableColumn, Window,
-};
+use anabranch_engine::plan::{AggregateCall, ColumnKind, Plan, SideKind, TableColumn, Window};
 use anabranch_engine::types::{DataType, SqlType, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

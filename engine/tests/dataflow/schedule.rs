@@ -225,7 +225,8 @@ pub(crate) fn replay(
     style: Style,
 ) -> (Results, usize) {
     let mut world = World::new(&job.plan).ordered(&job.orders);
-    let operators = job.plan.nodes.iter().filter(|it| matches!(it.kind, NodeKind::WindowAggregate(_)));
+    let operators =
+        job.plan.nodes.iter().filter(|it| matches!(it.kind, NodeKind::WindowAggregate(_)));
     let mut replayer = Replayer {
         feeds: operators.map(|node| world.flow.feeds().tables_of(node.id).clone()).collect(),
         rng,
@@ -234,12 +235,7 @@ pub(crate) fn replay(
         scripts,
         cursors: scripts
             .iter()
-            .map(|script| Cursor {
-                added: false,
-                next: 0,
-                watermark: script.added,
-                ended: false,
-            })
+            .map(|script| Cursor { added: false, next: 0, watermark: script.added, ended: false })
             .collect(),
     };
     let mut restarts = 0;

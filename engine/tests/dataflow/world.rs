@@ -6,7 +6,7 @@
 use anabranch_engine::dataflow::{Control, Dataflow, EpochInput, EpochItem, EpochOutput};
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::format::{RecordBlock, encode_json, frame};
-use anabranch_engine::ids::{Epoch, NodeId, Offset, SinkId, SplitId, SplitName, TableId};
+use anabranch_engine::ids::{NodeId, Offset, SinkId, SplitId, SplitName, TableId};
 use anabranch_engine::op::DeadRow;
 use anabranch_engine::plan::{JsonOptions, NodeKind, Plan};
 use anabranch_engine::rows::{Origin, Rows};
@@ -117,12 +117,17 @@ impl World {
 
     /// Runs one epoch and keeps its results; gives the raw output as well.
     pub(crate) fn epoch(&mut self, entries: &[(SplitName, Entry)], pieces: usize) -> EpochOutput {
+        let output = self.step(entries, pieces);
+        self.keep(&output);
+        output
+    }
+
+    /// Runs one epoch and keeps nothing.
+    pub(crate) fn step(&mut self, entries: &[(SplitName, Entry)], pieces: usize) -> EpochOutput {
         let items = entries.iter().map(|(name, entry)| self.item(name, entry)).collect();
         let epoch = self.flow.epoch().next();
         let tick = Tick(epoch.0 as i64 * 1000);
-        let output = self.flow.step(&EpochInput { epoch, tick, items }, &Sequential { pieces });
-        self.keep(&output);
-        output
+        self.flow.step(&EpochInput { epoch, tick, items }, &Sequential { pieces })
     }
 
     fn item(&mut self, name: &SplitName, entry: &Entry) -> EpochItem {
@@ -306,4 +311,3 @@ pub(crate) fn difference(one: &Results, other: &Results) -> Option<String> {
         .or_else(|| of("the count of", &counts(one), &counts(other)))
         .or_else(|| of("the state", &state(one), &state(other)))
 }
-

@@ -184,7 +184,11 @@ impl Lab {
         let wakeup = pipeline.next_wakeup().map(|wakeup| wakeup.at.0);
         let first = self.agenda.keys().next().copied();
         match (first, wakeup) {
-            (None, None) => panic!("the job waits for nothing: {:?}", pipeline.status()),
+            (None, None) => panic!(
+                "the job waits for nothing: {:?}\n{}",
+                pipeline.status(),
+                self.trace.join("\n")
+            ),
             (Some((at, _)), Some(wakeup)) if at > wakeup && at > self.clock_ns => self.wake(wakeup),
             (None, Some(wakeup)) => self.wake(wakeup),
             (Some((at, _)), _) => {

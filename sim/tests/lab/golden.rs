@@ -78,6 +78,7 @@ fn start_steady_state_and_end() {
         append epoch 4
         append epoch 5
         apply to sink 0 chunk 5.0 after nothing with 3 rows
+        append epoch 6
         append finished
         end Finished"#]].assert_eq(&lab.trace.join("\n"));
 }
@@ -95,21 +96,22 @@ fn several_epochs_in_flight() {
     assert_trace(
         &lab,
         &expect![[r#"
-        append epoch 1
-        fetch a from 0
-        append epoch 2
-        append epoch 3
-        append epoch 4
-        append epoch 5
-        apply to sink 1 chunk 2.0 after nothing with 1 rows
-        apply to sink 0 chunk 3.0 after nothing with 1 rows
-        apply to sink 1 chunk 3.0 after 2.0 with 1 rows
-        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
-        apply to sink 1 chunk 4.0 after 3.0 with 1 rows
-        apply to sink 0 chunk 5.0 after 4.0 with 2 rows
-        apply to sink 1 chunk 5.0 after 4.0 with 1 rows
-        append finished
-        end Finished"#]],
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            append epoch 3
+            append epoch 4
+            append epoch 5
+            apply to sink 1 chunk 2.0 after nothing with 1 rows
+            apply to sink 0 chunk 3.0 after nothing with 1 rows
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+            apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+            append epoch 6
+            append finished
+            end Finished"#]],
     );
 }
 
@@ -126,21 +128,22 @@ fn a_slow_sink() {
     assert_trace(
         &lab,
         &expect![[r#"
-        append epoch 1
-        fetch a from 0
-        append epoch 2
-        append epoch 3
-        append epoch 4
-        append epoch 5
-        apply to sink 1 chunk 2.0 after nothing with 1 rows
-        apply to sink 0 chunk 3.0 after nothing with 1 rows
-        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
-        apply to sink 0 chunk 5.0 after 4.0 with 2 rows
-        apply to sink 1 chunk 3.0 after 2.0 with 1 rows
-        apply to sink 1 chunk 4.0 after 3.0 with 1 rows
-        apply to sink 1 chunk 5.0 after 4.0 with 1 rows
-        append finished
-        end Finished"#]],
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            append epoch 3
+            append epoch 4
+            append epoch 5
+            apply to sink 1 chunk 2.0 after nothing with 1 rows
+            apply to sink 0 chunk 3.0 after nothing with 1 rows
+            apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+            append epoch 6
+            append finished
+            end Finished"#]],
     );
 }
 
@@ -193,23 +196,24 @@ fn an_unknown_outcome_that_took_effect() {
     assert_trace(
         &lab,
         &expect![[r#"
-        append epoch 1
-        fetch a from 0
-        append epoch 2
-        append epoch 3
-        append epoch 4
-        append epoch 5
-        apply to sink 1 chunk 2.0 after nothing with 1 rows
-        apply to sink 0 chunk 3.0 after nothing with 1 rows
-        apply to sink 1 chunk 3.0 after 2.0 with 1 rows
-        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
-        report Retrying { what: "sink records (unknown outcome)", message: "", attempts: 1 }
-        apply to sink 0 chunk 5.0 after 4.0 with 2 rows
-        open sink 1 for generation 1
-        apply to sink 1 chunk 4.0 after 3.0 with 1 rows
-        apply to sink 1 chunk 5.0 after 4.0 with 1 rows
-        append finished
-        end Finished"#]],
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            append epoch 3
+            append epoch 4
+            append epoch 5
+            apply to sink 1 chunk 2.0 after nothing with 1 rows
+            apply to sink 0 chunk 3.0 after nothing with 1 rows
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+            report Retrying { what: "sink records (unknown outcome)", message: "", attempts: 1 }
+            apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+            open sink 1 for generation 1
+            apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+            append epoch 6
+            append finished
+            end Finished"#]],
     );
 }
 
@@ -225,24 +229,25 @@ fn an_unknown_outcome_without_effect() {
     assert_trace(
         &lab,
         &expect![[r#"
-        append epoch 1
-        fetch a from 0
-        append epoch 2
-        append epoch 3
-        append epoch 4
-        append epoch 5
-        apply to sink 1 chunk 2.0 after nothing with 1 rows
-        apply to sink 0 chunk 3.0 after nothing with 1 rows
-        apply to sink 1 chunk 3.0 after 2.0 with 1 rows
-        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
-        report Retrying { what: "sink records (unknown outcome)", message: "", attempts: 1 }
-        apply to sink 0 chunk 5.0 after 4.0 with 2 rows
-        open sink 1 for generation 1
-        apply to sink 1 chunk 3.0 after 2.0 with 1 rows
-        apply to sink 1 chunk 4.0 after 3.0 with 1 rows
-        apply to sink 1 chunk 5.0 after 4.0 with 1 rows
-        append finished
-        end Finished"#]],
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            append epoch 3
+            append epoch 4
+            append epoch 5
+            apply to sink 1 chunk 2.0 after nothing with 1 rows
+            apply to sink 0 chunk 3.0 after nothing with 1 rows
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+            report Retrying { what: "sink records (unknown outcome)", message: "", attempts: 1 }
+            apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+            open sink 1 for generation 1
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+            append epoch 6
+            append finished
+            end Finished"#]],
     );
 }
 
@@ -343,6 +348,7 @@ fn recovery() {
         discover splits of table 0
         apply to sink 0 chunk 5.0 after 4.0 with 2 rows
         apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+        append epoch 6
         append finished
         end Finished"#]].assert_eq(&lab.trace[killed..].join("\n"));
 }
@@ -389,6 +395,7 @@ fn a_damaged_snapshot() {
         apply to sink 1 chunk 5.0 after 4.0 with 1 rows
         report SnapshotStored { epoch: Epoch(5) }
         trim 1 segments and 1 snapshots
+        append epoch 6
         append finished
         end Finished"#]].assert_eq(&lab.trace[killed..].join("\n"));
 }

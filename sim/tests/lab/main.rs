@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod drift;
 mod golden;
 mod idle;
 mod jobs;

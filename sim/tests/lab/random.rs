@@ -17,8 +17,9 @@ const BY_RECORD: [&str; 3] = ["dead", "large", "late"];
 
 /// Windows of random kinds, one over the results of another, and three sinks that
 /// records drive.
-fn job(window: Window, outer_ms: i64) -> Plan {
+fn job(window: Window, outer_ms: i64, max_drift_ms: Option<i64>) -> Plan {
     let mut plan = PlanBuilder::default();
+    plan.options().max_drift_ms = max_drift_ms;
     let columns = [
         ("k", SqlType::STRING),
         ("v", SqlType::BigInt),
@@ -239,6 +240,7 @@ proptest! {
     fn nothing_that_happens_to_a_job_changes_its_results(
         window in window(),
         outer_ms in 1_i64..200,
+        max_drift_ms in proptest::option::of(0_i64..60),
         contents in proptest::collection::vec((lines(), any::<bool>()), 1..4),
         are_logs in any::<bool>(),
         starts in proptest::collection::vec(start(), 1..5),
@@ -249,7 +251,7 @@ proptest! {
                 let name = ["a", "b", "c"][index];
                 LabSplit { is_log: are_logs, ..split(name, lines, *is_terminated) }
             });
-            Lab::new(job(window, outer_ms), config, splits.collect())
+            Lab::new(job(window, outer_ms, max_drift_ms), config, splits.collect())
         };
         let mut undisturbed = world(PipelineConfig { binary: "test".into(), ..small_limits() });
         undisturbed.config.snapshot_bytes = 0;

@@ -3,8 +3,10 @@
 use crate::jobs::{
     comparable, counts, growing, lab, records, slow_flush, small_limits, three_sinks, two_files,
 };
-use anabranch_engine::pipeline::{Ending, Failure, Input, Output};
+use anabranch_engine::pipeline::{Ending, Failure, Input, Output, PipelineConfig, Report};
+use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::sink::{ApplyOutcome, FailKind};
+use anabranch_engine::types::SqlType;
 use anabranch_sim::lab::{Crash, Event, Fault, Lab, LabSplit, RunEnd, Trigger};
 
 fn slow_journal(output: &Output) -> Fault {
@@ -194,4 +196,62 @@ fn answers_that_come_twice_change_nothing() {
         assert!(matches!(ending, Ending::Finished | Ending::AlreadyFinished), "{k}: {ending:?}");
         assert_eq!(comparable(&lab), comparable(&undisturbed), "{k}");
     }
+}
+
+/// One more than the job of the next test has.
+const RECORDS: usize = 40;
+
+/// A bounded job that prints its records, with a snapshot after each of them.
+fn printed() -> Lab {
+    let mut plan = PlanBuilder::default();
+    let columns = [("v", SqlType::BigInt)];
+    let numbers = plan.table("numbers", "filesystem", &columns, None, true);
+    let scan = plan.scan(numbers);
+    plan.sink("printed", "print", scan);
+    let text: String = (1..RECORDS).map(|v| format!("{{\"v\":{v}}}\n")).collect();
+    let limits = PipelineConfig {
+        epoch_bytes_max: 8,
+        fetch_bytes: 8,
+        split_buffer_bytes_max: 8,
+        snapshot_bytes: 1,
+        ..small_limits()
+    };
+    Lab::new(plan.build(), limits, vec![LabSplit::file(0, "numbers", text)])
+}
+
+#[test]
+fn nothing_is_trimmed_that_a_sink_without_a_marker_needs() {
+    // spec: J-4, K-6
+    // What such a sink acknowledged is known only from the journal. The sink is slow,
+    // so that its answers come just before snapshots are complete.
+    let job = |apply_ms: i64, store_ms: i64| {
+        let mut lab = printed();
+        lab.faults = Some(Box::new(move |output| match output {
+            Output::ApplyChunk { .. } => Fault::Late(apply_ms),
+            Output::StoreSnapshot { .. } => Fault::Late(store_ms),
+            _ => Fault::None,
+        }));
+        lab
+    };
+    let mut trimmed = 0;
+    for (apply_ms, store_ms, k) in (0..4).flat_map(|a| {
+        (0..5).flat_map(move |s| (10..150).step_by(8).map(move |k| (2 * a, 2 * s, k)))
+    }) {
+        let mut lab = job(apply_ms, store_ms);
+        lab.run(Crash::After(k));
+        let was_trimmed = lab.trace.iter().any(|line| line.starts_with("trim"));
+        trimmed += usize::from(was_trimmed);
+        let before = lab.reports.len();
+        let ending = lab.run_through(&[]);
+        assert!(matches!(ending, Ending::Finished | Ending::AlreadyFinished), "{k}: {ending:?}");
+        let text = &lab.results()["printed"];
+        for v in 1..RECORDS {
+            assert!(text.contains(&format!("+I[{v}]")), "{k}: {v} is lost: {text}");
+        }
+        if was_trimmed {
+            let full = |report: &Report| matches!(report, Report::Running { snapshot: None, .. });
+            assert!(!lab.reports[before..].iter().any(full), "{k}: no snapshot could be used");
+        }
+    }
+    assert!(trimmed > 5, "{trimmed}");
 }

@@ -1,7 +1,7 @@
 //! The type of a column, out of its values.
 
 use anabranch_engine::types::TimeUnit;
-use anabranch_engine::types::moment::parse_timestamp_any;
+use anabranch_engine::types::datetime::sql::parse_timestamp_any;
 use serde_json::Value;
 
 /// What the values of a column can be read as.

@@ -284,7 +284,11 @@ impl Binder<'_> {
             ("IF" | "IIF", (Some(test), Some(yes), Some(no), None)) => {
                 let place = test.span;
                 let test = self.boolean(test, place, "IF")?;
-                self.case_of(vec![(test, yes)], Some(no), span)
+                // Unlike that of CASE, the result can be NULL where the condition can.
+                let nullable = test.ty.nullable;
+                let mut chosen = self.case_of(vec![(test, yes)], Some(no), span)?;
+                chosen.ty.nullable |= nullable;
+                Ok(chosen)
             }
             ("NULLIF", (Some(value), Some(other), None, None)) => {
                 self.check_copies(&value, 2, span)?;

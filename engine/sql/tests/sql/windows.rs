@@ -127,6 +127,7 @@ fn groups_over_a_sub_query_or_view_are_the_same_node() {
     ));
 }
 
+// spec: T-5
 #[test]
 fn a_window_over_a_window_goes_by_window_time() {
     expect![[r#"
@@ -155,6 +156,7 @@ fn a_window_over_a_window_goes_by_window_time() {
     ));
 }
 
+// spec: S-3
 #[test]
 fn two_windows_of_one_statement_are_numbered_from_the_innermost() {
     expect![[r#"

@@ -53,7 +53,7 @@ pub(super) fn emit(
     let options = RecordBatchOptions::new().with_row_count(Some(due.len()));
     let mut batch = RecordBatch::try_new_with_options(spec.output.clone(), columns, &options)
         .expect("the node's schema was checked against what its columns give");
-    let mut fire_times: Vec<i64> = due.iter().map(|due| due.end + spec.lateness).collect();
+    let mut fire_times: Vec<i64> = due.iter().map(|due| spec.fire_time(due.end)).collect();
     let encoded = |due: &Due| {
         let mut encoded = Vec::new();
         keys.encode(due.key, &mut encoded);
@@ -78,7 +78,7 @@ pub(super) fn emit(
                         expression: spec.aggregates[*index].text.clone(),
                         context: context(spec, &batch, row, due),
                     };
-                    dead.push((due.end + spec.lateness, encoded(due), dead_row));
+                    dead.push((spec.fire_time(due.end), encoded(due), dead_row));
                 }
             }
         }

@@ -48,8 +48,9 @@ const PARALLEL_ROWS: usize = 4096;
 /// the allowed lateness. A row counts in the windows that are open at its own split's
 /// watermark before the row, so what is given depends on the splits' contents alone.
 ///
-/// Order: by (fire time, encoded key), where the fire time is the window's end plus
-/// the allowed lateness.
+/// Order: by (fire time, encoded key), where the fire time is the smallest watermark at
+/// which the window fires: its end plus the allowed lateness, for aligned windows less
+/// one millisecond.
 ///
 /// Determinism: the results do not depend on the cuts into batches and epochs, on
 /// how splits are interleaved, or on the executor's parallelism.
@@ -214,11 +215,11 @@ impl Operator for WindowAggregateOp {
     fn next_timer(&self) -> Option<Watermark> {
         match self.spec.windows {
             Windows::Aligned(_) => {
-                self.cells.next_end().map(|end| Watermark(end - 1 + self.spec.lateness))
+                self.cells.next_end().map(|end| Watermark(self.spec.fire_time(end)))
             }
             Windows::Session(_) => {
                 let ends = self.pieces.iter().filter_map(|piece| piece.sessions.next_end());
-                ends.min().map(|end| Watermark(end + self.spec.lateness))
+                ends.min().map(|end| Watermark(self.spec.fire_time(end)))
             }
         }
     }

@@ -70,6 +70,18 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// The smallest watermark at which the window with this end fires. Operators over
+    /// the same splits agree in what has fired by it, so it orders their rows.
+    // spec: T-1, E-3
+    pub(super) fn fire_time(&self, end: i64) -> i64 {
+        match self.windows {
+            Windows::Aligned(_) => end - 1 + self.lateness,
+            Windows::Session(_) => end + self.lateness,
+        }
+    }
+}
+
 /// Whether every column that the aggregation names exists.
 fn check_columns(spec: &WindowAggregate, input: &Schema) -> Result<(), String> {
     let of_calls = spec.aggregates.iter().flat_map(|call| call.args.iter().chain(&call.filter));

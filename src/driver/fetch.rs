@@ -161,9 +161,8 @@ impl Table {
 
     async fn read(self: &Arc<Table>, request: FetchRequest) -> Result<Fetched, SourceError> {
         let table = self.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            in_phase("fetch", || table.source.fetch(&request))
-        });
+        let read =
+            tokio::task::spawn_blocking(move || in_phase("fetch", || table.source.fetch(&request)));
         read.await.unwrap_or_else(|error| Err(SourceError::Changed(error.to_string())))
     }
 }

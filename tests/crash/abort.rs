@@ -74,7 +74,9 @@ pub(crate) fn abort_binary() -> &'static Path {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "the binary with abort points is not built: {said}");
         let executable = |message| match message {
-            Ok(Message::CompilerArtifact(artifact)) if artifact.target.name == "anabranch-abort" => {
+            Ok(Message::CompilerArtifact(artifact))
+                if artifact.target.name == "anabranch-abort" =>
+            {
                 artifact.executable
             }
             _ => None,

@@ -175,6 +175,20 @@ fn without_any_snapshot_all_is_computed_again() {
 }
 
 #[test]
+fn a_torn_plan_beside_the_journal_is_no_other_plan() {
+    // spec: G-3
+    let job = Job::new(48);
+    let expected = job.undisturbed();
+    let interrupted = interrupted(&job);
+    for length in [0, 100] {
+        let folder = copy_of(&interrupted);
+        change(&folder.path(STATE).join("plan.json"), |bytes| bytes.truncate(length));
+        finish(&folder.path(""));
+        assert_same(&folder.path(""), &expected, &format!("{length} bytes of the plan are left"));
+    }
+}
+
+#[test]
 fn an_input_that_was_edited_after_the_fact_stops_the_job() {
     // spec: J-7
     let job = Job::new(48);

@@ -5,7 +5,9 @@
 //! killed. The phases are read from its log; nothing waits for the test. A phase that
 //! lies within another one counts for both, and several threads can be in one each.
 
-use crate::support::{Draws, Folder, Mark, Watched, binary, by_split, command, copy, kill, run, sink_text};
+use crate::support::{
+    Draws, Folder, Mark, Watched, binary, by_split, command, copy, kill, run, sink_text,
+};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -120,7 +122,10 @@ impl When {
             hits.kills += 1;
             // Every eighth may meet the start and the recovery.
             let running = draws.below(8) > 0;
-            return Some(When::After { running, wait: Duration::from_micros(draws.below(250_000)) });
+            return Some(When::After {
+                running,
+                wait: Duration::from_micros(draws.below(250_000)),
+            });
         }
         let missed = PHASES.iter().find(|phase| hits.of(phase) == 0)?;
         if hits.aimed == AIMED_MAX {

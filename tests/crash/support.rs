@@ -13,7 +13,8 @@ pub(crate) struct Draws(pub(crate) u64);
 
 impl Draws {
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 }
@@ -71,9 +72,8 @@ pub(crate) fn sink_text(folder: &Path) -> String {
     if !folder.exists() {
         return String::new();
     }
-    let is_hidden = |path: &Path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
-    };
+    let is_hidden =
+        |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
     let visible = files(folder).into_iter().filter(|(path, _)| !is_hidden(path));
     let bytes: Vec<u8> = visible.flat_map(|(_, bytes)| bytes).collect();
     String::from_utf8(bytes).expect("rows are text")

@@ -65,8 +65,11 @@ pub(crate) fn abort_binary() -> &'static Path {
         let target = folder.parent().expect("the folder lies in another one");
         let output = Command::new(env!("CARGO"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--locked", "--package", "anabranch", "--bin", "anabranch-abort"])
-            .args(["--features", "abort-points", "--message-format", "json", "--profile", profile])
+            // All members and, by the examples, what tests depend on: so nothing is
+            // compiled again that cargo compiled for these tests.
+            .args(["build", "--locked", "--workspace", "--examples", "--bin", "anabranch-abort"])
+            .args(["--features", "anabranch/abort-points", "--profile", profile])
+            .args(["--message-format", "json"])
             .arg("--target-dir")
             .arg(target)
             .output()

@@ -110,7 +110,6 @@ fn the_job_of_these_tests_has_something_to_lose() {
 fn a_power_failure_at_any_operation_loses_and_doubles_nothing() {
     // spec: J-1, J-6, K-1, K-2, K-4, S-1, S-2
     let histories = sweep(&World::new(two_files(30)), 1, no_mistake).unwrap();
-    println!("{histories} histories");
     assert!(histories > 2_000, "only {histories} histories");
 }
 

@@ -136,8 +136,9 @@ fn a_damaged_snapshot_is_passed_over_for_an_older_one() {
     // spec: S-1, S-2
     let job = Job::new(120);
     let expected = job.undisturbed();
-    let two = aborted_at(&job, "snapshot:2:end", &[]);
-    assert_eq!(state_files(&two, "snapshots", ".manifest").len(), 2);
+    // Old ones go as soon as all sinks have caught up with the second newest.
+    let three = aborted_at(&job, "trim-snapshots:1:begin", &[]);
+    assert_eq!(state_files(&three, "snapshots", ".manifest").len(), 3);
     let epoch_of = |path: &Path| name_of(path)[..12].parse::<u64>().expect("an epoch");
     let harms: [fn(&Path); 3] = [
         |path| change(path, |bytes| bytes[30] ^= 1),
@@ -147,9 +148,9 @@ fn a_damaged_snapshot_is_passed_over_for_an_older_one() {
     let mut skipped = 0;
     for (number, harm) in harms.into_iter().enumerate() {
         for end in [".part", ".manifest"] {
-            let folder = copy_of(&two);
+            let folder = copy_of(&three);
             let manifests = state_files(&folder, "snapshots", ".manifest");
-            let (older, newest) = (epoch_of(&manifests[0]), epoch_of(&manifests[1]));
+            let (older, newest) = (epoch_of(&manifests[1]), epoch_of(&manifests[2]));
             let files = state_files(&folder, "snapshots", end);
             harm(files.iter().rfind(|path| epoch_of(path) == newest).expect("the newest"));
             let ran = finish(&folder.path(""));

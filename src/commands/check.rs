@@ -13,6 +13,6 @@ pub(super) fn run(args: &JobArgs) -> Result<(), JobError> {
     let job = JobText::load(args)?;
     let compiled = job.compile()?;
     let statements = plural(compiled.statements.len() as u64, "statement");
-    eprintln!("{}: {statements}, no errors", job.origin);
+    tracing::info!("{}: {statements}, no errors", job.origin);
     Ok(())
 }

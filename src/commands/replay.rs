@@ -74,7 +74,7 @@ pub(super) fn run(args: &ReplayArgs, settings: &Resolved) -> Result<(), JobError
             return Err(JobError::new(&errors::NOT_REPRODUCED, format!("at the end: {detail}")));
         }
     }
-    eprintln!(
+    tracing::info!(
         "{} computed again after epoch {start} in {}: all {compared} hashes agree; after epoch {} the chain is {}",
         text::plural(epochs, "epoch"),
         text::duration(begun.elapsed()),

@@ -4,6 +4,7 @@ use super::fetch::Fetch;
 use super::sinks::SinkThread;
 use super::{Answers, Event, JournalStore, SnapshotStore, Sources, journal, sinks, snapshots};
 use crate::errors::{self, JobError};
+use crate::output::errors::show;
 use anabranch_connectors::sink::Sink;
 use anabranch_engine::executor::Executor;
 use anabranch_engine::ids::SinkId;
@@ -55,11 +56,12 @@ pub(crate) fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let (generation, epoch) =
             (GENERATION.load(Ordering::Relaxed), EPOCH.load(Ordering::Relaxed));
-        let code = errors::BUG.code;
-        eprintln!(
-            "error[{code}]: internal error in generation {generation} at epoch {epoch}: {panic}"
+        let message =
+            format!("internal error in generation {generation} at epoch {epoch}: {panic}");
+        show(
+            &JobError::new(&errors::BUG, message)
+                .with_help("start the job again; please report this message"),
         );
-        eprintln!("  help: start the job again; please report this message");
         std::process::exit(errors::BUG.exit.into());
     }));
 }
@@ -126,7 +128,7 @@ fn listen_for_signals(runtime: &Runtime, answers: &Answers) {
             signals += 1;
             if signals > 1 {
                 // The state is as after a crash, which is nothing to be afraid of.
-                eprintln!("stopped at once; the next run goes on from what is durable");
+                tracing::warn!("stopped at once; the next run goes on from what is durable");
                 std::process::exit(1);
             }
             answers.send_async(Event::Signal).await;

@@ -10,6 +10,7 @@ use anabranch_engine::time::Watermark;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
@@ -24,12 +25,24 @@ const PROGRESS: Duration = Duration::from_millis(200);
 /// The progress line, if there is one: messages have to make room for it.
 static LINE: OnceLock<ProgressBar> = OnceLock::new();
 
+/// Whether messages are JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether messages are written as JSON; not before the log is set up.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
 /// Directs all messages to the standard error, in the wanted format; unless whoever runs
 /// the commands has directed them elsewhere before.
 pub(crate) fn init_log(config: &Config) {
+    JSON.store(config.log == LogFormat::Json, Ordering::Relaxed);
     let builder = tracing_subscriber::fmt().with_max_level(config.log_level);
     let _ = match config.log {
-        LogFormat::Json => builder.json().flatten_event(true).with_writer(Stderr).try_init(),
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_thread_names(true);
+            builder.with_writer(Stderr).try_init()
+        }
         LogFormat::Text => {
             let builder = builder.event_format(Plain { colour: use_colour() });
             builder.with_writer(Stderr).try_init()
@@ -80,7 +93,7 @@ impl Write for Stdout {
 }
 
 /// Does something while the progress line is away.
-fn suspended<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn suspended<T>(work: impl FnOnce() -> T) -> T {
     match LINE.get() {
         Some(line) if !line.is_finished() => line.suspend(work),
         _ => work(),

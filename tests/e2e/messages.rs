@@ -19,8 +19,10 @@ SELECT id FROM u;
 
           × unknown column `wrod`
            ╭─[job.sql:3:8]
-         3 │ wrod
-           · ────
+         2 │   'connector' = 'filesystem', 'path' = 'in.jsonl', 'format' = 'json');
+         3 │ SELECT wrod FROM t;
+           ·        ────
+         4 │ SELECT id FROM u;
            ╰────
           help: did you mean `word`?
 
@@ -28,8 +30,9 @@ SELECT id FROM u;
 
           × unknown table `u`
            ╭─[job.sql:4:16]
-         4 │ u
-           · ─
+         3 │ SELECT wrod FROM t;
+         4 │ SELECT id FROM u;
+           ·                ─
            ╰────
           help: create it before this statement
     "#]]

@@ -134,3 +134,45 @@ fn an_input_that_became_another_file_stops_the_job() {
     folder.write("in/rows.jsonl", &ROWS.replace("\"a\"", "\"z\""));
     folder.run(&["run", "copy.sql"]).exits_with(1).says("error[RUN007]").says("rows.jsonl");
 }
+
+#[test]
+fn a_copied_state_folder_cannot_write() {
+    // spec: G-1
+    let folder = following();
+    for copied in [false, true] {
+        let mut process = folder.start(&["run", "copy.sql"]);
+        process.wait_for(|line| is_phase(line, "append", "end"));
+        process.terminate();
+        assert_eq!(process.finish(), Some(0));
+        if !copied {
+            copy_folder(&folder.path(".anabranch/copy"), &folder.path("clone"));
+        }
+    }
+    let before = folder.sink("out");
+    let ran = folder.run(&["run", "copy.sql", "--state-dir", "clone"]);
+    assert!(matches!(ran.code, Some(3 | 4)), "{ran:#?}");
+    assert_eq!(folder.sink("out"), before);
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).expect("a file")),
+        }
+    }
+}
+
+#[test]
+fn a_folder_in_name_order_is_one_split() {
+    let folder = Folder::with(&[("in/b", "{\"id\":3}\n"), ("in/a", "{\"id\":1}\n{\"id\":2}\n")]);
+    let query = "CREATE TABLE t (id BIGINT, s STRING METADATA FROM 'split', o BIGINT METADATA FROM 'offset') \
+                 WITH ('connector' = 'filesystem', 'path' = 'in', 'format' = 'json', \
+                 'scan.order' = 'name'); SELECT id, s, o FROM t;";
+    let ran = folder.run(&["run", "-e", query, "--format", "csv"]);
+    ran.exits_with(0);
+    assert_eq!(ran.stdout, "id,s,o\n1,*,0\n2,*,9\n3,*,18\n");
+}

@@ -27,7 +27,7 @@ pub(super) fn run(args: &InferArgs) -> Result<(), JobError> {
     });
     let _ = Stdout.write_all(declaration(&sample, &name, args).as_bytes());
     for note in &sample.notes {
-        eprintln!("{note}");
+        tracing::info!("{note}");
     }
     Ok(())
 }

@@ -195,3 +195,15 @@ fn a_journal_is_shown_for_people() {
         assert!(ran.stdout.contains(words), "no {words:?} in {}", ran.stdout);
     }
 }
+
+/// A record with line ends in it, where the pace is less than its lines.
+#[test]
+fn a_slow_pace_gives_a_record_of_several_lines() {
+    // spec: F-4
+    let folder = Folder::with(&[("in.csv", "a,\"x\ny\nz\"\nb,w\n")]);
+    let query = "CREATE TABLE t (k STRING, v STRING) WITH ('connector' = 'filesystem', \
+                 'path' = 'in.csv', 'format' = 'csv', 'scan.rate' = '40');\nSELECT k FROM t;";
+    let ran = folder.run(&["run", "-e", query, "--format", "json"]);
+    ran.exits_with(0);
+    assert_eq!(ran.stdout, "{\"k\":\"a\"}\n{\"k\":\"b\"}\n");
+}

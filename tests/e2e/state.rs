@@ -176,3 +176,27 @@ fn a_folder_in_name_order_is_one_split() {
     ran.exits_with(0);
     assert_eq!(ran.stdout, "id,s,o\n1,*,0\n2,*,9\n3,*,18\n");
 }
+
+#[test]
+fn a_fresh_start_removes_nothing_of_a_job_that_runs() {
+    // spec: J-6
+    let folder = following();
+    let mut first = folder.start(&["--set", "flush-age-ms=0", "run", "copy.sql"]);
+    first.wait_for(|line| is_phase(line, "apply", "end"));
+    let args = ["run", "copy.sql", "--state-dir", "other", "--fresh", "--overwrite"];
+    let second = folder.run(&args);
+    second.exits_with(3).says(&format!("out is in use by process {}", first.pid()));
+    assert_eq!(folder.sink("out"), COPIED);
+    first.terminate();
+    assert_eq!(first.finish(), Some(0));
+}
+
+#[test]
+fn a_fresh_start_removes_no_file_that_only_begins_like_ours() {
+    let folder = copy();
+    folder.run(&["run", "copy.sql"]).exits_with(0);
+    folder.write("out/part-00000-of-spark.json", "{}");
+    let refused = folder.run(&["run", "copy.sql", "--fresh", "--overwrite"]);
+    refused.exits_with(2).says("part-00000-of-spark.json, which no job wrote");
+    assert_eq!(folder.read("out/part-00000-of-spark.json"), "{}");
+}

@@ -6,8 +6,8 @@ use crate::job::{JobText, path_of, sinks};
 use anabranch_connectors::lock::LockError;
 use anabranch_connectors::store::{LocalJournalStore, LocalSnapshotStore, StoreError};
 use anabranch_engine::plan::{Plan, plan_text};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The file with the canonical text of the plan.
@@ -25,7 +25,12 @@ pub(super) struct State {
 
 fn cannot(action: &str, path: &Path) -> impl FnOnce(io::Error) -> JobError {
     let place = format!("{action} {}", path.display());
-    move |error| JobError::new(&errors::JOURNAL, format!("cannot {place}: {error}"))
+    move |error| {
+        let is_full =
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let full = if is_full { "the disk is full: " } else { "" };
+        JobError::new(&errors::JOURNAL, format!("{full}cannot {place}: {error}"))
+    }
 }
 
 fn store_error(error: &StoreError) -> JobError {
@@ -102,15 +107,16 @@ impl State {
     pub(super) fn check_plan(&self, plan: &Plan) -> Result<(), JobError> {
         let path = self.folder.join(PLAN);
         if self.is_new()? {
-            return fs::write(&path, plan.canonical()).map_err(cannot("write", &path));
+            return put(&path, plan.canonical().as_bytes()).map_err(cannot("write", &path));
         }
         // Without the old plan the journal's hash still decides.
         let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
         if text == plan.canonical() {
             return Ok(());
         }
-        let old: Option<Plan> = serde_json::from_str(&text).ok();
-        let difference = old.map(|old| difference(&old, plan)).unwrap_or_default();
+        // The same holds for a file that is damaged: it only serves to name differences.
+        let Ok(old) = serde_json::from_str::<Plan>(&text) else { return Ok(()) };
+        let difference = difference(&old, plan);
         let message = format!(
             "the state in {} was written by other statements{}{difference}",
             self.folder.display(),
@@ -161,6 +167,15 @@ fn without_numbers(text: &str, plan: &Plan) -> String {
         text = text.replace(&number, &node.name);
     }
     text
+}
+
+/// Puts a file in place as a whole: a power failure leaves all of it or none.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)
 }
 
 /// The names of all files in a folder; none if it is not there.

@@ -1,7 +1,8 @@
 //! Reading sources: on tokio's threads, paced, and held back while nothing is new.
 
-use super::{Answers, Event, phase, phase_end};
+use super::{Answers, Event};
 use crate::errors::{self, JobError};
+use anabranch_connectors::in_phase;
 use anabranch_connectors::source::{FetchRequest, Fetched, Pace, Source, SourceError, source_of};
 use anabranch_engine::ids::{Offset, RequestId, SplitId, SplitName, TableId};
 use anabranch_engine::pipeline::{Input, LogEnd};
@@ -89,7 +90,7 @@ impl Sources {
     pub(super) fn discover(&self, runtime: &Handle, table: TableId, answers: Answers) {
         let found = self.tables[&table].clone();
         runtime.spawn_blocking(move || {
-            answers.send(match found.source.splits() {
+            answers.send(match in_phase("discover", || found.source.splits()) {
                 Ok(splits) => Event::Input(Input::SplitsFound { table, splits }),
                 Err(error) => {
                     let message = format!("table {}: {error}", found.name);
@@ -103,18 +104,22 @@ impl Sources {
         let table = self.tables[&fetch.name.table].clone();
         runtime.spawn(async move {
             let (request, split) = (fetch.request, fetch.split);
-            let input = match table.fetch(fetch).await {
-                Ok(fetched) => {
-                    Input::Fetched { request, split, data: fetched.data, end: fetched.end }
+            let event = match table.fetch(fetch).await {
+                Ok(Fetched { data, end, .. }) => {
+                    Event::Input(Input::Fetched { request, split, data, end })
                 }
-                Err(error) => Input::FetchFailed {
+                // spec: J-7
+                Err(SourceError::Changed(what)) => {
+                    Event::Failed(JobError::new(&errors::SOURCE_CHANGED, what))
+                }
+                Err(error) => Event::Input(Input::FetchFailed {
                     request,
                     split,
                     transient: error.is_transient(),
                     message: error.to_string(),
-                },
+                }),
             };
-            answers.send_async(Event::Input(input)).await;
+            answers.send_async(event).await;
         });
     }
 }
@@ -160,12 +165,8 @@ impl Table {
 
     async fn read(self: &Arc<Table>, request: FetchRequest) -> Result<Fetched, SourceError> {
         let table = self.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            phase("fetch");
-            let fetched = table.source.fetch(&request);
-            phase_end("fetch");
-            fetched
-        });
+        let read =
+            tokio::task::spawn_blocking(move || in_phase("fetch", || table.source.fetch(&request)));
         read.await.unwrap_or_else(|error| Err(SourceError::Changed(error.to_string())))
     }
 }

@@ -175,6 +175,9 @@ impl Turn<'_> {
     /// Takes a turn; gives the ending if the pipeline has come to it.
     fn take(&mut self, input: Input) -> Option<Ending> {
         let now = now(self.start);
+        if let Input::JournalAppended { epoch } = &input {
+            tracing::debug!(target: "anabranch::phase", phase = "epoch", epoch = epoch.0, "end");
+        }
         self.pipeline.handle(now, input, &*self.executor, &mut self.outputs);
         GENERATION.store(self.pipeline.generation().number, Ordering::Relaxed);
         EPOCH.store(self.pipeline.dataflow().epoch().0, Ordering::Relaxed);
@@ -256,6 +259,7 @@ impl World<'_> {
                 self.sources.fetch(self.runtime.handle(), fetch, self.answers.clone());
             }
             Output::AppendJournal { epoch, bytes } => {
+                tracing::debug!(target: "anabranch::phase", phase = "epoch", epoch = epoch.0, "begin");
                 self.journal(journal::Command::Append { epoch, bytes });
             }
             Output::RecordFinish { bytes } => self.journal(journal::Command::Finish { bytes }),

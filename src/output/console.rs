@@ -33,18 +33,21 @@ pub(crate) fn is_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }
 
-/// Directs all messages to the standard error, in the wanted format.
+/// Directs all messages to the standard error, in the wanted format; unless whoever runs
+/// the commands has directed them elsewhere before.
 pub(crate) fn init_log(config: &Config) {
     JSON.store(config.log == LogFormat::Json, Ordering::Relaxed);
     let builder = tracing_subscriber::fmt().with_max_level(config.log_level);
-    match config.log {
+    let _ = match config.log {
         LogFormat::Json => {
-            builder.json().flatten_event(true).with_thread_names(true).with_writer(Stderr).init()
+            let builder = builder.json().flatten_event(true).with_thread_names(true);
+            builder.with_writer(Stderr).try_init()
         }
         LogFormat::Text => {
-            builder.event_format(Plain { colour: use_colour() }).with_writer(Stderr).init();
+            let builder = builder.event_format(Plain { colour: use_colour() });
+            builder.with_writer(Stderr).try_init()
         }
-    }
+    };
 }
 
 /// The standard error, beside the progress line.

@@ -12,7 +12,7 @@ use crate::output::rows;
 use anabranch_connectors::executor::ThreadPool;
 use anabranch_connectors::sink::{BlackholeSink, FilesystemSink, LineOutput, PrintSink, Sink};
 use anabranch_engine::ids::SinkId;
-use anabranch_engine::pipeline::{Ending, Pipeline, Status};
+use anabranch_engine::pipeline::{Ending, Pipeline, PipelineConfig, Status};
 use anabranch_engine::plan::{FormatSpec, Plan, Table};
 use anabranch_sql::{Compiled, StatementKind};
 use std::collections::BTreeSet;
@@ -163,6 +163,18 @@ fn answer_statements(compiled: &Compiled) -> Result<bool, JobError> {
         show_text(&format!("{text}\n"))?;
     }
     Ok(answered)
+}
+
+/// Whether a plan can run here at all.
+///
+/// # Errors
+/// What stands in the way.
+pub(super) fn check_plan(job: &JobText, plan: &Arc<Plan>) -> Result<(), JobError> {
+    let refused = |what: String| JobError::new(&errors::OPTIONS, what);
+    Sources::of(plan, &job.base).map_err(|error| refused(error.to_string()))?;
+    check_sinks(job, plan)?;
+    let pipeline = Pipeline::new(plan.clone(), PipelineConfig::default());
+    pipeline.map(drop).map_err(|error| refused(error.to_string()))
 }
 
 /// Two sinks cannot keep their markers in one folder.

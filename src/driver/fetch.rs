@@ -113,18 +113,22 @@ impl Sources {
         let table = self.tables[&fetch.name.table].clone();
         runtime.spawn(async move {
             let (request, split) = (fetch.request, fetch.split);
-            let input = match table.fetch(fetch).await {
-                Ok(fetched) => {
-                    Input::Fetched { request, split, data: fetched.data, end: fetched.end }
+            let event = match table.fetch(fetch).await {
+                Ok(Fetched { data, end, .. }) => {
+                    Event::Input(Input::Fetched { request, split, data, end })
                 }
-                Err(error) => Input::FetchFailed {
+                // spec: J-7
+                Err(SourceError::Changed(what)) => {
+                    Event::Failed(JobError::new(&errors::SOURCE_CHANGED, what))
+                }
+                Err(error) => Event::Input(Input::FetchFailed {
                     request,
                     split,
                     transient: error.is_transient(),
                     message: error.to_string(),
-                },
+                }),
             };
-            answers.send_async(Event::Input(input)).await;
+            answers.send_async(event).await;
         });
     }
 }

@@ -65,8 +65,11 @@ pub(crate) fn abort_binary() -> &'static Path {
         let target = folder.parent().expect("the folder lies in another one");
         let output = Command::new(env!("CARGO"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--locked", "--package", "anabranch", "--bin", "anabranch-abort"])
-            .args(["--features", "abort-points", "--message-format", "json", "--profile", profile])
+            // All members and, by the examples, what tests depend on: so nothing is
+            // compiled again that cargo compiled for these tests.
+            .args(["build", "--locked", "--workspace", "--examples", "--bin", "anabranch-abort"])
+            .args(["--features", "anabranch/abort-points", "--profile", profile])
+            .args(["--message-format", "json"])
             .arg("--target-dir")
             .arg(target)
             .output()
@@ -86,17 +89,17 @@ pub(crate) fn abort_binary() -> &'static Path {
     })
 }
 
-/// Runs the job with an abort point, such as `append:3:end`.
-pub(crate) fn abort_at(folder: &Path, point: &str) -> Ran {
-    let mut command = command(abort_binary(), folder, &args(&[]));
+/// Runs the job with an abort point, such as `append:3:end`, and more arguments.
+pub(crate) fn abort_at(folder: &Path, point: &str, more: &[&str]) -> Ran {
+    let mut command = command(abort_binary(), folder, &args(more));
     command.env(ABORT_AT, point);
     run(command)
 }
 
-/// A folder in which the job ended itself at a place.
-pub(crate) fn aborted_at(job: &Job, point: &str) -> Folder {
+/// A folder in which the job, with more arguments, ended itself at a place.
+pub(crate) fn aborted_at(job: &Job, point: &str, more: &[&str]) -> Folder {
     let folder = job.folder();
-    let ran = abort_at(&folder.path(""), point);
+    let ran = abort_at(&folder.path(""), point, more);
     assert!(ran.aborted(), "{point} is not passed: {ran:?}");
     folder
 }
@@ -112,7 +115,7 @@ fn try_all(make: &dyn Fn() -> Folder, phase: &str, side: &str, expected: &Result
         assert!(number < TIMES_MAX, "{phase} {side} is passed without end");
         let point = format!("{phase}:{number}:{side}");
         let folder = make();
-        let ran = abort_at(&folder.path(""), &point);
+        let ran = abort_at(&folder.path(""), &point, &[]);
         if !ran.aborted() {
             ran.exits_with(0);
             assert_same(&folder.path(""), expected, &point);
@@ -171,13 +174,17 @@ fn an_abort_at_any_output_changes_nothing() {
     assert_all_tried(&phases, &tried);
 }
 
+/// A folder with a snapshot that every sink has caught up with: then old ones go.
+fn with_snapshot(job: &Job) -> Folder {
+    aborted_at(job, "trim-snapshots:1:begin", &[])
+}
+
 #[test]
 fn an_abort_in_the_recovery_changes_nothing() {
     // spec: G-1, J-3, K-3, S-2
-    let job = Job::new(48);
+    let job = Job::new(80);
     let expected = job.undisturbed();
-    // There is a snapshot, and something to compute again behind it.
-    let found = aborted_at(&job, "append:10:end");
+    let found = with_snapshot(&job);
     let tried = sweep(&OF_THE_START, &|| copy_of(&found), &expected);
     assert_all_tried(&OF_THE_START, &tried);
 }
@@ -192,9 +199,9 @@ fn phases_of(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn every_phase_is_tried() {
-    let job = Job::new(48);
+    let job = Job::new(80);
     let mut phases = phases_of(&job.folder().path(""));
-    phases.extend(phases_of(&aborted_at(&job, "append:10:end").path("")));
+    phases.extend(phases_of(&with_snapshot(&job).path("")));
     let known = OUTPUTS.into_iter().chain(STEPS).map(str::to_owned);
     assert_eq!(phases, known.collect());
 }
@@ -204,7 +211,7 @@ fn the_real_binary_has_no_abort_points() {
     let job = Job::new(48);
     let point = "append:1:begin";
     let folder = job.folder();
-    assert!(abort_at(&folder.path(""), point).aborted(), "the other binary has them");
+    assert!(abort_at(&folder.path(""), point, &[]).aborted(), "the other binary has them");
     let mut command = command(binary(), &folder.path(""), &args(&[]));
     command.env(ABORT_AT, point);
     run(command).exits_with(0);

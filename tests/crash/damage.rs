@@ -3,7 +3,7 @@
 
 use crate::abort::aborted_at;
 use crate::job::{Job, args, assert_same, copy_of, finish, go_on, results};
-use crate::support::{Folder, Watched, binary, command, files};
+use crate::support::{Folder, Ran, Watched, binary, command, files};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use std::process::Stdio;
 
 const STATE: &str = ".anabranch/job";
 /// How many epochs are in the journal that the tests begin with.
-const EPOCHS: usize = 12;
+const EPOCHS: usize = 10;
 
 /// A folder in which the job ended when its last epoch was durable, and nothing rests
 /// on that yet.
 fn interrupted(job: &Job) -> Folder {
-    aborted_at(job, &format!("append:{EPOCHS}:end"))
+    aborted_at(job, &format!("append:{EPOCHS}:end"), &[])
 }
 
 /// The files of a folder of the state that end in this.
@@ -61,7 +61,7 @@ fn kept(folder: &Folder) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn a_torn_end_of_the_journal_is_cut() {
     // spec: J-6
-    let job = Job::new(48);
+    let job = Job::new(120);
     let expected = job.undisturbed();
     let interrupted = interrupted(&job);
     let last = *records(&interrupted).last().expect("there are records");
@@ -94,7 +94,7 @@ fn a_torn_end_of_the_journal_is_cut() {
 #[test]
 fn damage_in_the_middle_of_the_journal_stops_the_job_and_loses_nothing() {
     // spec: J-6
-    let job = Job::new(48);
+    let job = Job::new(120);
     let interrupted = interrupted(&job);
     let mut places = records(&interrupted);
     assert_eq!(places.len(), EPOCHS);
@@ -119,7 +119,7 @@ fn damage_in_the_middle_of_the_journal_stops_the_job_and_loses_nothing() {
 #[test]
 fn a_journal_that_lost_what_a_sink_holds_stops_the_job() {
     // spec: J-6, K-5
-    let job = Job::new(48);
+    let job = Job::new(120);
     let interrupted = interrupted(&job);
     for epochs in [0, 2] {
         let folder = copy_of(&interrupted);
@@ -134,10 +134,11 @@ fn a_journal_that_lost_what_a_sink_holds_stops_the_job() {
 #[test]
 fn a_damaged_snapshot_is_passed_over_for_an_older_one() {
     // spec: S-1, S-2
-    let job = Job::new(48);
+    let job = Job::new(120);
     let expected = job.undisturbed();
-    let two = aborted_at(&job, "snapshot:2:end");
-    assert_eq!(state_files(&two, "snapshots", ".manifest").len(), 2);
+    // Old ones go as soon as all sinks have caught up with the second newest.
+    let three = aborted_at(&job, "trim-snapshots:1:begin", &[]);
+    assert_eq!(state_files(&three, "snapshots", ".manifest").len(), 3);
     let epoch_of = |path: &Path| name_of(path)[..12].parse::<u64>().expect("an epoch");
     let harms: [fn(&Path); 3] = [
         |path| change(path, |bytes| bytes[30] ^= 1),
@@ -147,9 +148,9 @@ fn a_damaged_snapshot_is_passed_over_for_an_older_one() {
     let mut skipped = 0;
     for (number, harm) in harms.into_iter().enumerate() {
         for end in [".part", ".manifest"] {
-            let folder = copy_of(&two);
+            let folder = copy_of(&three);
             let manifests = state_files(&folder, "snapshots", ".manifest");
-            let (older, newest) = (epoch_of(&manifests[0]), epoch_of(&manifests[1]));
+            let (older, newest) = (epoch_of(&manifests[1]), epoch_of(&manifests[2]));
             let files = state_files(&folder, "snapshots", end);
             harm(files.iter().rfind(|path| epoch_of(path) == newest).expect("the newest"));
             let ran = finish(&folder.path(""));
@@ -164,9 +165,9 @@ fn a_damaged_snapshot_is_passed_over_for_an_older_one() {
 #[test]
 fn without_any_snapshot_all_is_computed_again() {
     // spec: S-2
-    let job = Job::new(48);
+    let job = Job::new(120);
     let expected = job.undisturbed();
-    let folder = aborted_at(&job, "snapshot:2:end");
+    let folder = aborted_at(&job, "snapshot:2:end", &[]);
     for path in state_files(&folder, "snapshots", "") {
         change(&path, |bytes| bytes[30] ^= 1);
     }
@@ -177,7 +178,7 @@ fn without_any_snapshot_all_is_computed_again() {
 #[test]
 fn a_torn_plan_beside_the_journal_is_no_other_plan() {
     // spec: G-3
-    let job = Job::new(48);
+    let job = Job::new(120);
     let expected = job.undisturbed();
     let interrupted = interrupted(&job);
     for length in [0, 100] {
@@ -188,37 +189,58 @@ fn a_torn_plan_beside_the_journal_is_no_other_plan() {
     }
 }
 
+/// Edits an input of an interrupted job, which must notice, leave everything as it is,
+/// and go on once the input is restored.
+fn edit(job: &Job, folder: &Folder, how: fn(&mut Vec<u8>)) -> Ran {
+    let file = job.input("a.jsonl");
+    let original = fs::read(&file).expect("the input");
+    let segment = segment(folder);
+    let (shown, written) = (results(&folder.path("")), fs::read(&segment).expect("a file"));
+    change(&file, how);
+    let ran = go_on(&folder.path(""));
+    ran.exits_with(1).says("error[RUN007]").says("a.jsonl");
+    for (name, text) in results(&folder.path("")) {
+        // A file that was only to get its name may have it now.
+        assert!(text.starts_with(&shown[name]), "{name} has changed");
+    }
+    assert!(fs::read(&segment).expect("a file") == written, "the journal has changed");
+    change(&file, |bytes| bytes.clone_from(&original));
+    finish(&folder.path(""));
+    ran
+}
+
 #[test]
 fn an_input_that_was_edited_after_the_fact_stops_the_job() {
     // spec: J-7
-    let job = Job::new(48);
+    let job = Job::new(120);
     let expected = job.undisturbed();
-    let folder = interrupted(&job);
-    let file = job.input("a.jsonl");
-    let original = fs::read(&file).expect("the input");
-    let first = segment(&folder);
     let edits: [fn(&mut Vec<u8>); 2] = [
         |bytes| bytes.iter_mut().filter(|byte| **byte == b'x').for_each(|byte| *byte = b'w'),
-        |bytes| bytes.truncate(bytes.len() / 2),
+        |bytes| bytes.truncate(bytes.len() / 4),
     ];
-    for edit in edits {
-        change(&file, edit);
-        let (shown, written) = (results(&folder.path("")), fs::read(&first).expect("a file"));
-        let ran = go_on(&folder.path(""));
-        ran.exits_with(1).says("error[RUN007]").says("a.jsonl").says("offset");
-        assert_eq!(results(&folder.path("")), shown);
-        // Each start has written a segment of its own.
-        assert!(fs::read(&first).expect("a file") == written, "the journal has changed");
-        change(&file, |bytes| bytes.clone_from(&original));
+    for how in edits {
+        // Without a snapshot all of it is read again.
+        let point = format!("append:{EPOCHS}:end");
+        let folder = aborted_at(&job, &point, &["--set", "snapshot-bytes=0"]);
+        edit(&job, &folder, how).says("offset");
+        assert_same(&folder.path(""), &expected, "after the input was restored");
     }
-    finish(&folder.path(""));
+}
+
+#[test]
+fn an_input_that_lost_what_was_read_before_a_snapshot_stops_the_job() {
+    // spec: J-7
+    let job = Job::new(120);
+    let expected = job.undisturbed();
+    let folder = aborted_at(&job, "snapshot:2:end", &[]);
+    edit(&job, &folder, |bytes| bytes.truncate(10)).says("has 10 bytes, of which");
     assert_same(&folder.path(""), &expected, "after the input was restored");
 }
 
 #[test]
 fn a_held_state_folder_is_named() {
     // spec: J-6
-    let job = Job::new(48);
+    let job = Job::new(120);
     let folder = job.folder();
     // The input never ends, and so the process stays.
     let sql = fs::read_to_string(folder.path("job.sql")).expect("it was written");

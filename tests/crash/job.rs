@@ -112,10 +112,11 @@ fn lines(records: u64, index: u64, name: &str) -> String {
     text
 }
 
-/// What the job is run with.
+/// What the job is run with. All settings stand on the same side of `run`: those in front
+/// of it would count for nothing beside others behind it.
 pub(crate) fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let mut args: Vec<&str> = LIMITS.iter().flat_map(|limit| ["--set", limit]).collect();
-    args.extend(["run", "job.sql"]);
+    let mut args = vec!["run", "job.sql"];
+    args.extend(LIMITS.iter().flat_map(|limit| ["--set", limit]));
     args.extend(more);
     args
 }

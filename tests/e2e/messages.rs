@@ -65,6 +65,17 @@ fn a_bad_record_fails_the_job_if_its_table_says_so() {
 }
 
 #[test]
+fn two_inserts_into_one_folder_are_refused() {
+    let sql = "CREATE TABLE t (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'in', \
+               'format' = 'json'); CREATE TABLE o (id BIGINT) WITH ('connector' = \
+               'filesystem', 'path' = 'out', 'format' = 'json'); \
+               INSERT INTO o SELECT id FROM t; INSERT INTO o SELECT id + 1 FROM t;";
+    let folder = Folder::with(&[("in", "{\"id\":1}\n"), ("job.sql", sql)]);
+    folder.run(&["check", "job.sql"]).exits_with(2).says("UNION ALL");
+    folder.run(&["run", "job.sql"]).exits_with(2).says("error[CLI005]");
+}
+
+#[test]
 fn settings_say_where_they_come_from() {
     let folder = Folder::with(&[("anabranch.toml", "threads = 3\nretry-ms = 70\n")]);
     let output = folder

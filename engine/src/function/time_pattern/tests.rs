@@ -1,4 +1,4 @@
-//! Patterns read and write as in Flink.
+//! Patterns of dates and times, read and written.
 
 use super::*;
 use crate::types::datetime::sql::{parse_timestamp, write_timestamp};

@@ -3,9 +3,10 @@
 use crate::driver::{JournalStore, SnapshotStore};
 use crate::errors::{self, JobError};
 use crate::job::{JobText, path_of, sinks};
-use anabranch_connectors::lock::LockError;
+use anabranch_connectors::lock::{FolderLock, LockError};
 use anabranch_connectors::store::{LocalJournalStore, LocalSnapshotStore, StoreError};
 use anabranch_engine::plan::{Plan, plan_text};
+use anabranch_engine::sink::files::LOCK;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -67,8 +68,13 @@ impl State {
     ) -> Result<(), JobError> {
         let folders: Vec<PathBuf> =
             sinks(plan).filter_map(|table| path_of(table, &job.base)).collect();
+        // A job with another state may be writing there. Held until all is removed.
+        let mut locks = Vec::new();
         for folder in &folders {
             let files = files_of(folder)?;
+            if overwrite && folder.join(LOCK).exists() {
+                locks.push(lock_sink(folder)?);
+            }
             if let (false, Some(file)) = (overwrite || files.is_empty(), files.first()) {
                 let message = format!("{} holds {file} of an earlier run", folder.display());
                 return Err(JobError::new(&errors::NOT_EMPTY, message).with_help(
@@ -89,6 +95,7 @@ impl State {
                 fs::remove_file(&path).map_err(cannot("remove", &path))?;
             }
         }
+        drop(locks);
         let snapshots = self.folder.join(SNAPSHOTS);
         if snapshots.exists() {
             fs::remove_dir_all(&snapshots).map_err(cannot("remove", &snapshots))?;
@@ -178,7 +185,19 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-/// The names of all files in a folder; none if it is not there.
+/// Locks a sink's folder as a job does that writes there.
+fn lock_sink(folder: &Path) -> Result<FolderLock, JobError> {
+    FolderLock::take(&folder.join(LOCK), "starting over").map_err(|error| match error {
+        LockError::Held { holder, .. } => {
+            let message = format!("{} is in use by {holder}", folder.display());
+            JobError::new(&errors::LOCKED, message)
+        }
+        LockError::Io { path, source } => cannot("lock", &path)(source),
+    })
+}
+
+/// The names of all that is in a folder but the locked file, which is never removed:
+/// whoever holds it would hold nothing any more. None if the folder is not there.
 fn files_of(folder: &Path) -> Result<Vec<String>, JobError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -187,13 +206,31 @@ fn files_of(folder: &Path) -> Result<Vec<String>, JobError> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(cannot("list", folder))?;
-        names.push(entry.file_name().to_string_lossy().into_owned());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name != LOCK {
+            names.push(name);
+        }
     }
     names.sort();
     Ok(names)
 }
 
-/// Whether a filesystem sink wrote the file.
+/// Whether a filesystem sink wrote the file: `part-LINEAGE-EPOCH` with a chunk's number
+/// or without, not any name that begins like those of other systems.
 fn is_ours(name: &str) -> bool {
-    name.starts_with("part-") || name.starts_with(".part-") || name.starts_with(".anabranch.")
+    if name.starts_with(".anabranch.") {
+        return true;
+    }
+    let name = name.strip_prefix('.').unwrap_or(name);
+    let Some(numbers) = name.strip_prefix("part-").and_then(|rest| rest.split('.').next()) else {
+        return false;
+    };
+    let digits = |part: &&str, least: usize| {
+        part.len() >= least && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match numbers.split('-').collect::<Vec<_>>().as_slice() {
+        [lineage, epoch] => digits(lineage, 4) && digits(epoch, 12),
+        [lineage, epoch, chunk] => digits(lineage, 4) && digits(epoch, 12) && digits(chunk, 5),
+        _ => false,
+    }
 }

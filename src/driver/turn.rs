@@ -102,9 +102,19 @@ pub(crate) fn run(
         outputs: Vec::new(),
     };
     let ending = runtime.block_on(turn.run(&mut events))?;
+    // Nobody listens any more: a sink whose answer finds the way full must not wait for
+    // ever, since its thread is waited for here.
+    // spec: F-4
+    drop(events);
     let status = turn.pipeline.status();
     for thread in turn.world.sinks {
-        thread.finish().map_err(|error| JobError::new(&errors::SINK, error.to_string()))?;
+        match thread.finish() {
+            // Why the job failed says more than that its rows could not be shown either.
+            Err(error) if !matches!(ending, Ending::Failed(_)) => {
+                return Err(JobError::new(&errors::SINK, error.to_string()));
+            }
+            _ => {}
+        }
     }
     Ok((ending, status))
 }
@@ -131,7 +141,9 @@ fn listen_for_signals(runtime: &Runtime, answers: &Answers) {
                 tracing::warn!("stopped at once; the next run goes on from what is durable");
                 std::process::exit(1);
             }
-            answers.send_async(Event::Signal).await;
+            // Not awaited here: where the way is full, the next signal has to be heard.
+            let answers = answers.clone();
+            tokio::spawn(async move { answers.send_async(Event::Signal).await });
         }
     });
 }

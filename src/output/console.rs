@@ -4,6 +4,7 @@ use super::diagnostics::use_colour;
 use super::text;
 use crate::config::{Config, LogFormat};
 use crate::driver::Observer;
+use crate::errors::{self, JobError};
 use anabranch_engine::pipeline::{Report, Status};
 use anabranch_engine::plan::{NodeKind, Plan, SideKind};
 use anabranch_engine::time::Watermark;
@@ -56,13 +57,20 @@ pub(crate) struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        suspended(|| io::stderr().write_all(bytes))?;
+        // An error would make the log panic, since it reports that on the same way.
+        let _ = suspended(|| io::stderr().write_all(bytes));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Writes a line to the standard error. That nobody can read it ends no job: the results
+/// do not go there.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl MakeWriter<'_> for Stderr {
@@ -90,6 +98,16 @@ impl Write for Stdout {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Writes results to the standard output.
+///
+/// # Errors
+/// If it does not take them, for example because it is a file on a full disk.
+pub(crate) fn show_text(text: &str) -> Result<(), JobError> {
+    Stdout.write_all(text.as_bytes()).map_err(|error| {
+        JobError::new(&errors::SINK, format!("cannot write to the standard output: {error}"))
+    })
 }
 
 /// Does something while the progress line is away.

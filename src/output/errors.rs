@@ -1,6 +1,6 @@
 //! The error with which a command ends.
 
-use super::console::{is_json, suspended};
+use super::console::{is_json, say, suspended};
 use super::diagnostics::use_colour;
 use crate::errors::{self, JobError};
 
@@ -14,13 +14,13 @@ pub(crate) fn show(error: &JobError) {
     suspended(|| {
         if std::ptr::eq(*code, &raw const errors::SQL) {
             // Each of them has its own code, place and advice.
-            eprintln!("{message}");
+            say(message);
             return;
         }
         let (begin, end) = if use_colour() { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
-        eprintln!("{begin}error[{}]{end}: {message}", code.code);
+        say(&format!("{begin}error[{}]{end}: {message}", code.code));
         if let Some(help) = help {
-            eprintln!("  help: {help}");
+            say(&format!("  help: {help}"));
         }
     });
 }

@@ -136,8 +136,8 @@ fn an_input_that_became_another_file_stops_the_job() {
 }
 
 #[test]
-fn a_copied_state_folder_cannot_write() {
-    // spec: G-1
+fn a_copied_state_folder_cannot_write_behind_the_original() {
+    // spec: G-1, K-5
     let folder = following();
     let write_one = || {
         let mut process = folder.start(&["run", "copy.sql"]);
@@ -152,8 +152,7 @@ fn a_copied_state_folder_cannot_write() {
     folder.write("in/rows.jsonl", &format!("{ROWS}{{\"id\":4,\"word\":\"d\"}}\n"));
     write_one();
     let before = folder.sink("out");
-    let ran = folder.run(&["run", "copy.sql", "--state-dir", "clone"]);
-    assert!(matches!(ran.code, Some(3 | 4)), "{ran:#?}");
+    folder.run(&["run", "copy.sql", "--state-dir", "clone"]).exits_with(4).says("error[DMG001]");
     assert_eq!(folder.sink("out"), before);
 }
 
@@ -178,4 +177,28 @@ fn a_folder_in_name_order_is_one_split() {
     let ran = folder.run(&["run", "-e", query, "--format", "csv"]);
     ran.exits_with(0);
     assert_eq!(ran.stdout, "id,s,o\n1,*,0\n2,*,9\n3,*,18\n");
+}
+
+#[test]
+fn a_fresh_start_removes_nothing_of_a_job_that_runs() {
+    // spec: J-6
+    let folder = following();
+    let mut first = folder.start(&["--set", "flush-age-ms=0", "run", "copy.sql"]);
+    first.wait_for(|line| is_phase(line, "apply", "end"));
+    let args = ["run", "copy.sql", "--state-dir", "other", "--fresh", "--overwrite"];
+    let second = folder.run(&args);
+    second.exits_with(3).says(&format!("out is in use by process {}", first.pid()));
+    assert_eq!(folder.sink("out"), COPIED);
+    first.terminate();
+    assert_eq!(first.finish(), Some(0));
+}
+
+#[test]
+fn a_fresh_start_removes_no_file_that_only_begins_like_ours() {
+    let folder = copy();
+    folder.run(&["run", "copy.sql"]).exits_with(0);
+    folder.write("out/part-00000-of-spark.json", "{}");
+    let refused = folder.run(&["run", "copy.sql", "--fresh", "--overwrite"]);
+    refused.exits_with(2).says("part-00000-of-spark.json, which no job wrote");
+    assert_eq!(folder.read("out/part-00000-of-spark.json"), "{}");
 }

@@ -1,3 +1,26 @@
 //! The command line of Anabranch.
+//!
+//! The binary is thin: it reads the command line and the settings, gives the SQL text
+//! to the front end and the plan to a pipeline, and carries out what that asks for.
+//! Results go to the standard output, everything else to the standard error.
 
-fn main() {}
+mod cli;
+mod commands;
+mod config;
+mod driver;
+mod errors;
+mod job;
+mod output;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match commands::run(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::errors::show(&error);
+            ExitCode::from(error.code.exit)
+        }
+    }
+}

@@ -169,10 +169,7 @@ fn run(case: &Case, schedule: &Schedule) -> Expected {
     given(&mut bench)
 }
 
-fn apply(
-    replica: &mut BTreeMap<(&'static str, Vec<u8>), StateEntry>,
-    changes: Vec<StateEntry>,
-) {
+fn apply(replica: &mut BTreeMap<(&'static str, Vec<u8>), StateEntry>, changes: Vec<StateEntry>) {
     for entry in changes {
         let place = (entry.table, entry.key.clone());
         if entry.value.is_some() {
@@ -366,7 +363,7 @@ struct Shares {
 fn results_are_those_of_the_naive_model_however_the_input_is_cut() {
     // spec: E-2, E-3, E-5, E-6, T-1, T-2, T-4, T-5, S-3
     let shares = RefCell::new(Shares::default());
-    let cases = 300;
+    let cases = 256;
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases,
         failure_persistence: None,

@@ -240,8 +240,10 @@ fn every_script_that_is_called_is_there_and_every_script_is_called() {
     let callers = ["justfile", ".ci/run", "scripts/verify"].map(repo::read);
     let called: BTreeSet<&str> = callers.iter().flat_map(|text| scripts(text)).collect();
     let folder = std::fs::read_dir(repo::root().join("scripts")).expect("there are scripts");
-    let names = folder.map(|entry| entry.expect("it can be listed").file_name());
-    let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    // A folder holds the parts of something larger, which says itself how it is run.
+    let files = folder.map(|entry| entry.expect("it can be listed")).filter(|e| e.path().is_file());
+    let names: Vec<String> =
+        files.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     let there: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(called, there);
 }
@@ -252,6 +254,7 @@ fn every_script_can_be_run() {
     use std::os::unix::fs::PermissionsExt;
     let scripts = std::fs::read_dir(repo::root().join("scripts")).expect("there are scripts");
     let scripts = scripts.map(|entry| entry.expect("it can be listed").path());
+    let scripts = scripts.filter(|path| path.is_file());
     for path in scripts.chain([repo::root().join(".ci/run")]) {
         let metadata = std::fs::metadata(&path).expect("it is a file");
         assert!(metadata.permissions().mode() & 0o111 == 0o111, "{} is no program", path.display());

@@ -127,7 +127,7 @@ pub fn compile(text: &str, connectors: &dyn ConnectorCatalog) -> Compiled {
         catalog: Catalog::of(connectors.connectors()),
         graph: Graph::default(),
         diagnostics: split.diagnostics,
-        hints: split.hints.into_iter().map(|hint| (hint.after, hint)).collect(),
+        hints: BTreeMap::new(),
         settings: Settings::default(),
         statements: Vec::new(),
         sinks: Vec::new(),
@@ -135,6 +135,14 @@ pub fn compile(text: &str, connectors: &dyn ConnectorCatalog) -> Compiled {
         open_set: None,
         queries_came: false,
     };
+    for hint in split.hints {
+        if let Some(first) = compiler.hints.insert(hint.after, hint) {
+            let message = "two hints at one place";
+            let help = "put all options into one OPTIONS(…)";
+            let diagnostic = Diagnostic::new(codes::HINT, first.span, message).with_help(help);
+            compiler.diagnostics.push(diagnostic);
+        }
+    }
     for chunk in &split.chunks {
         compiler.chunk(chunk);
     }

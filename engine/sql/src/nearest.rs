@@ -1,11 +1,18 @@
 //! The name that was probably meant.
 
+/// Longer names are not compared: the distance takes the product of the lengths.
+const LENGTH_MAX: usize = 64;
+
 /// The name that is spelled most like `name`, if one is near enough to be a slip.
 pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LENGTH_MAX {
+        return None;
+    }
     let wanted = name.to_lowercase();
     let far = (wanted.chars().count() / 3).max(2);
     names
         .into_iter()
+        .filter(|candidate| candidate.len() <= LENGTH_MAX)
         .map(|candidate| {
             (strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()), candidate)
         })

@@ -1,26 +1,7 @@
 //! Conversions between types, by Flink's rules.
 
 use anabranch_engine::expr::{CastMode, Expr, ExprKind, is_castable};
-use anabranch_engine::types::{DECIMAL_PRECISION_MAX, DataType, SqlType, TimeUnit, Value};
-
-/// Precision and scale of the decimal that holds the number type.
-fn as_decimal(ty: &SqlType) -> (u8, u8) {
-    match ty {
-        SqlType::TinyInt => (3, 0),
-        SqlType::SmallInt => (5, 0),
-        SqlType::Int => (10, 0),
-        SqlType::BigInt => (19, 0),
-        SqlType::Decimal { precision, scale } => (*precision, *scale),
-        _ => (DECIMAL_PRECISION_MAX, 0),
-    }
-}
-
-/// Whether every number of the type fits the decimal type.
-fn fits_decimal(from: &SqlType, to: &SqlType) -> bool {
-    let (p1, s1) = as_decimal(from);
-    let (p2, s2) = as_decimal(to);
-    !from.is_approximate() && from.is_numeric() && s1 <= s2 && p1 - s1 <= p2 - s2
-}
+use anabranch_engine::types::{DataType, SqlType, TimeUnit, Value};
 
 /// Whether a column of a sink takes values of another type without a CAST.
 pub(crate) fn assignable(from: &SqlType, to: &SqlType) -> bool {
@@ -63,11 +44,11 @@ pub(crate) fn coerce(expr: Expr, to: &SqlType) -> Expr {
     if expr.ty.sql == *to {
         return expr;
     }
-    if let ExprKind::Literal(value) = &expr.kind {
-        if let Some(value) = convert(value, &expr.ty.sql, to) {
-            let ty = DataType { sql: to.clone(), nullable: expr.ty.nullable };
-            return Expr::literal(value, ty).at(expr.span);
-        }
+    if let ExprKind::Literal(value) = &expr.kind
+        && let Some(value) = convert(value, &expr.ty.sql, to)
+    {
+        let ty = DataType { sql: to.clone(), nullable: expr.ty.nullable };
+        return Expr::literal(value, ty).at(expr.span);
     }
     cast(expr, to.clone(), CastMode::Strict)
 }
@@ -75,9 +56,9 @@ pub(crate) fn coerce(expr: Expr, to: &SqlType) -> Expr {
 /// A conversion that is evaluated for each row.
 pub(crate) fn cast(expr: Expr, to: SqlType, mode: CastMode) -> Expr {
     let span = expr.span;
-    // A number that does not fit a DECIMAL becomes NULL, as in Flink.
-    let narrows = matches!(to, SqlType::Decimal { .. }) && !fits_decimal(&expr.ty.sql, &to);
-    let nullable = expr.ty.nullable || mode == CastMode::Try || narrows;
+    // A number that does not fit a DECIMAL becomes NULL even where the type says NOT
+    // NULL, as in Flink; a sink checks its columns row by row.
+    let nullable = expr.ty.nullable || mode == CastMode::Try;
     let ty = DataType { sql: to, nullable };
     Expr { kind: ExprKind::Cast { input: Box::new(expr), mode }, ty, span }
 }

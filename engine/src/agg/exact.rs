@@ -15,29 +15,41 @@ use super::limbs::{LIMBS_LIMIT, Limbs};
 use super::round::Magnitude;
 use crate::state::codec::{Malformed, Reader, put_bytes, put_u64};
 
-/// How far left of bit 0 a value's 53 bits may lie on the fast path: they stay below
-/// 2^125 then, so that one addition cannot overflow.
-const SHIFT_MAX: u32 = 72;
-/// How many bits the integer may have between additions.
+/// How far left of bit 0 a value's 53 bits may lie on the fast path. Up to there the
+/// shift needs no test of which half of the `i128` the bits fall into.
+const SHIFT_MAX: u32 = 63;
+/// How many bits the integer may have between additions, so that one addition
+/// cannot overflow.
 const BITS_MAX: u32 = 126;
-/// How much room is left below the first value for smaller ones.
-const MARGIN: u32 = 36;
+/// How much room is left below the first value for smaller ones: about as much as
+/// above it.
+const MARGIN: u32 = 32;
 /// The base of a sum without a window: no exponent lies within `SHIFT_MAX` of it.
 const NO_WINDOW: u16 = u16::MAX;
+/// One value, in the packed count.
+const ONE: u64 = 1 << 16;
+/// A sum takes fewer values than this, which no stream reaches.
+const COUNT_LIMIT: u64 = 1 << 48;
 /// The biased exponent of infinities and NaN.
 const EXPONENT_SPECIAL: u32 = 0x7ff;
 
-/// A sum of doubles, as a real number, with infinities and NaN counted apart.
+/// A sum of doubles, as a real number, with infinities and NaN counted apart, and how
+/// many values it is of.
 ///
-/// Invariants: if `base` is `NO_WINDOW`, `window` is 0; else the limbs are absent and
-/// `|window| < 2^126`. The finite part is `window * 2^(base - 1075)` plus the limbs.
+/// Invariants: if the base is `NO_WINDOW`, `window` is 0; else the limbs are absent
+/// and `-2^126 <= window < 2^126`. The finite part is `window * 2^(base - 1075)` plus
+/// the limbs.
 #[derive(Clone, Debug)]
 pub(super) struct ExactSum {
     window: i128,
-    /// The biased exponent of a double whose mantissa's lowest bit is bit 0.
-    base: u16,
     rare: Option<Box<Rare>>,
+    /// The base in the lowest 16 bits: the biased exponent of a double whose
+    /// mantissa's lowest bit is bit 0 of the window. Above it the count of values.
+    /// Packed, so that a sum takes half a cache line.
+    count_and_base: u64,
 }
+
+const _: () = assert!(size_of::<ExactSum>() == 32);
 
 /// What few sums need.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +62,7 @@ struct Rare {
 
 impl Default for ExactSum {
     fn default() -> Self {
-        ExactSum { window: 0, base: NO_WINDOW, rare: None }
+        ExactSum { window: 0, rare: None, count_and_base: u64::from(NO_WINDOW) }
     }
 }
 
@@ -60,17 +72,34 @@ impl ExactSum {
     pub(super) fn add(&mut self, value: f64) {
         let bits = value.to_bits();
         let exponent = (bits >> 52) as u32 & EXPONENT_SPECIAL;
-        let shift = exponent.wrapping_sub(u32::from(self.base));
+        let shift = exponent.wrapping_sub(u32::from(self.base()));
+        self.count_and_base += ONE;
         if shift > SHIFT_MAX || exponent == EXPONENT_SPECIAL {
             return self.add_slowly(value);
         }
         // The base is at least 1, so the value is normal and has its hidden bit.
-        let mantissa = i128::from(bits & ((1 << 52) - 1) | 1 << 52) << shift;
-        let negative = -i128::from(bits >> 63);
-        self.window += (mantissa ^ negative) - negative;
-        if self.window.unsigned_abs() >> BITS_MAX != 0 {
+        let mantissa = (bits & ((1 << 52) - 1) | 1 << 52) as i64;
+        let negative = -((bits >> 63) as i64);
+        let signed = (mantissa ^ negative) - negative;
+        // Two shifts, because the halves move by 64 bits if `shift` is 0.
+        let (high, low) = (signed >> 1 >> (63 - shift), (signed as u64) << shift);
+        self.window += i128::from(high) << 64 | i128::from(low);
+        if is_full(self.window) {
             self.leave_window();
         }
+    }
+
+    fn base(&self) -> u16 {
+        self.count_and_base as u16
+    }
+
+    fn set_base(&mut self, base: u16) {
+        self.count_and_base = self.count_and_base & !0xffff | u64::from(base);
+    }
+
+    /// How many values were added.
+    pub(super) fn count(&self) -> u64 {
+        self.count_and_base >> 16
     }
 
     #[inline(never)]
@@ -108,10 +137,10 @@ impl ExactSum {
         if self.window == 0 {
             let below = MARGIN.min(room(value)).min(u32::from(base) - 1);
             self.window = value << below;
-            self.base = base - below as u16;
+            self.set_base(base - below as u16);
             return;
         }
-        let (mut window, mut own) = (self.window, self.base);
+        let (mut window, mut own) = (self.window, self.base());
         if base < own {
             raise(&mut value, &mut base, own);
             let below = MARGIN.min(u32::from(base) - 1) as u16;
@@ -126,8 +155,8 @@ impl ExactSum {
         }
         if base == own {
             self.window = window + value;
-            self.base = own;
-            if self.window.unsigned_abs() >> BITS_MAX != 0 {
+            self.set_base(own);
+            if is_full(self.window) {
                 self.leave_window();
             }
         } else {
@@ -139,10 +168,11 @@ impl ExactSum {
     /// Moves the window into limbs.
     #[cold]
     fn leave_window(&mut self) {
+        let base = self.base();
         let limbs = self.rare.get_or_insert_default().limbs.get_or_insert_default();
-        limbs.add(self.window, self.base);
+        limbs.add(self.window, base);
         self.window = 0;
-        self.base = NO_WINDOW;
+        self.set_base(NO_WINDOW);
     }
 
     fn limbs(&self) -> Option<&Limbs> {
@@ -164,8 +194,10 @@ impl ExactSum {
     }
 
     fn combine(&mut self, other: &ExactSum, sign: i64) {
+        let count = self.count().wrapping_add_signed(sign * other.count() as i64);
+        self.count_and_base = count << 16 | u64::from(self.base());
         if other.window != 0 {
-            self.add_scaled(other.window * i128::from(sign), other.base);
+            self.add_scaled(other.window * i128::from(sign), other.base());
         }
         let Some(theirs) = &other.rare else {
             return;
@@ -186,7 +218,7 @@ impl ExactSum {
 
     fn leave_window_or_empty(&mut self) {
         if self.window == 0 {
-            self.base = NO_WINDOW;
+            self.set_base(NO_WINDOW);
             self.rare.get_or_insert_default().limbs.get_or_insert_default();
         } else {
             self.leave_window();
@@ -209,7 +241,7 @@ impl ExactSum {
         match self.limbs() {
             Some(limbs) => limbs.magnitude(),
             None => {
-                let base = if self.window == 0 { 1 } else { self.base };
+                let base = if self.window == 0 { 1 } else { self.base() };
                 (self.window < 0, Magnitude::small(self.window.unsigned_abs(), base))
             }
         }
@@ -234,20 +266,26 @@ impl ExactSum {
         )
     }
 
-    /// The sum divided by `count`, as a double: the true quotient, rounded once.
-    pub(super) fn average_f64(&self, count: u64) -> f64 {
+    /// The sum divided by the count, as a double: the true quotient, rounded once.
+    ///
+    /// # Panics
+    /// If the count is 0.
+    pub(super) fn average_f64(&self) -> f64 {
         self.special().unwrap_or_else(|| {
             let (negative, magnitude) = self.finite();
-            signed(magnitude.divide(count).to_f64(), negative)
+            signed(magnitude.divide(self.count()).to_f64(), negative)
         })
     }
 
-    /// The sum divided by `count`, as a float, rounded once.
-    pub(super) fn average_f32(&self, count: u64) -> f32 {
+    /// The sum divided by the count, as a float, rounded once.
+    ///
+    /// # Panics
+    /// If the count is 0.
+    pub(super) fn average_f32(&self) -> f32 {
         self.special().map_or_else(
             || {
                 let (negative, magnitude) = self.finite();
-                signed(f64::from(magnitude.divide(count).to_f32()), negative) as f32
+                signed(f64::from(magnitude.divide(self.count()).to_f32()), negative) as f32
             },
             |special| special as f32,
         )
@@ -255,6 +293,7 @@ impl ExactSum {
 
     /// Appends the sum: a function of the values, not of how they came.
     pub(super) fn save(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.count());
         let (negative, magnitude) = self.finite();
         let rare = self.rare.as_ref();
         let counts =
@@ -271,11 +310,16 @@ impl ExactSum {
 
     /// Reads what [`ExactSum::save`] wrote.
     pub(super) fn load(input: &mut Reader<'_>) -> Result<ExactSum, Malformed> {
+        let count = input.u64()?;
+        if count >= COUNT_LIMIT {
+            return Err(Malformed("a sum of too many values"));
+        }
         let flags = input.u8()?;
         if flags > 3 {
             return Err(Malformed("a sum has unknown flags"));
         }
         let mut sum = ExactSum::default();
+        sum.count_and_base |= count << 16;
         if flags & 2 != 0 {
             let [nan, plus_infinity, minus_infinity] = [input.u64()?, input.u64()?, input.u64()?];
             sum.rare = Some(Box::new(Rare { nan, plus_infinity, minus_infinity, limbs: None }));
@@ -311,9 +355,16 @@ fn signed(magnitude: f64, negative: bool) -> f64 {
     if negative && magnitude != 0.0 { -magnitude } else { magnitude }
 }
 
+/// Whether another addition could overflow: the two highest bits differ.
+#[inline]
+fn is_full(window: i128) -> bool {
+    let high = (window >> 64) as i64;
+    (high ^ (high << 1)) < 0
+}
+
 /// How many bits the number can be shifted to the left.
 fn room(value: i128) -> u32 {
-    value.unsigned_abs().leading_zeros() - (128 - BITS_MAX)
+    value.unsigned_abs().leading_zeros().saturating_sub(128 - BITS_MAX)
 }
 
 /// Brings a number up to the base `to` if its low bits are zero, or as near as can

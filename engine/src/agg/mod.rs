@@ -5,6 +5,7 @@
 //! arrival.
 // spec: E-5, E-6
 
+mod collect;
 mod count;
 mod decimal;
 mod distinct;
@@ -21,9 +22,10 @@ use crate::plan::AggregateCall;
 use crate::state::codec::{Malformed, Reader};
 use crate::types::{Schema, SqlType};
 use arrow_array::{Array, ArrayRef};
+use collect::Collect;
 use count::Count;
 use decimal::DecimalSum;
-use distinct::Distinct;
+use distinct::distinct;
 use extreme::{End, Extreme};
 use float::FloatSum;
 use integer::{Give, IntegerSum};
@@ -133,6 +135,9 @@ pub trait Accumulators: Send {
     fn memory_bytes(&self) -> usize;
 }
 
+/// The aggregate that collects rows, for operators that keep them; no SQL function.
+pub(crate) const COLLECT: &str = "COLLECT ROWS";
+
 /// The accumulators of a call over rows of this schema.
 ///
 /// # Errors
@@ -155,7 +160,7 @@ pub fn accumulators(call: &AggregateCall, input: &Schema) -> Result<Box<dyn Accu
     };
     let one = call.args.len() == 1;
     match call.function.name.as_str() {
-        "COUNT" if call.distinct => Ok(Box::new(Distinct::new(&call.args, &types, None))),
+        "COUNT" if call.distinct => Ok(distinct(&call.args, &types, None)),
         "COUNT" if one => Ok(Box::new(Count::values(arg))),
         "SUM" | "AVG" if one => {
             let give = if call.function.name == "SUM" { Give::Sum } else { Give::Average };
@@ -169,13 +174,14 @@ pub fn accumulators(call: &AggregateCall, input: &Schema) -> Result<Box<dyn Accu
                 let made = sum(0, &of_inner, give, &result).ok().flatten();
                 made.expect("these accumulators were made once before")
             });
-            Ok(Box::new(Distinct::new(&[arg], &types, Some(inner))))
+            Ok(distinct(&[arg], &types, Some(inner)))
         }
         // A value that comes twice changes none of these.
         "MIN" if one => boxed(Extreme::new(arg, ty, End::Smallest)).ok_or_else(refuse),
         "MAX" if one => boxed(Extreme::new(arg, ty, End::Largest)).ok_or_else(refuse),
         "FIRST_VALUE" if one => Ok(Box::new(Picked::new(arg, ty, End::Smallest))),
         "LAST_VALUE" if one => Ok(Box::new(Picked::new(arg, ty, End::Largest))),
+        COLLECT => Ok(Box::new(Collect::new(&call.args, &types))),
         _ => Err(refuse()),
     }
 }

@@ -8,7 +8,7 @@ use super::splits::{Feeds, Splits};
 use super::{Dataflow, NodeExec};
 use crate::expr::scalar_array;
 use crate::ids::{Epoch, NodeId, SinkId};
-use crate::op::WindowAggregateOp;
+use crate::op::{WindowAggregateOp, WindowAssignOp};
 use crate::plan::{Node, NodeKind, Plan, Values};
 use crate::time::Watermark;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
@@ -33,7 +33,7 @@ impl Dataflow {
         }
         Ok(Dataflow {
             feeds: Feeds::of(&plan),
-            watermarks: vec![None; plan.nodes.len()],
+            watermarks: vec![Watermark::NONE; plan.nodes.len()],
             order: run_order(&plan),
             scans: plan
                 .nodes
@@ -81,9 +81,13 @@ fn compile_node(
             NodeExec::Calc(CalcExec::compile(node, calc, input_schema().len())?)
         }
         NodeKind::Union => NodeExec::Union(node.schema.arrow()),
-        NodeKind::WindowAssign(_) => {
-            return Err(BuildError::other("window columns without GROUP BY are not built yet"));
-        }
+        NodeKind::WindowAssign(_) => NodeExec::Operator {
+            operator: Box::new(
+                WindowAssignOp::new(node, input_schema(), &plan.options)
+                    .map_err(BuildError::other)?,
+            ),
+            watermark: Watermark::NONE,
+        },
         NodeKind::WindowAggregate(_) => NodeExec::Operator {
             operator: Box::new(
                 WindowAggregateOp::new(node, input_schema(), &plan.options)

@@ -19,7 +19,7 @@ pub use epoch::{Control, EpochCounts, EpochInput, EpochItem, EpochOutput, Malfor
 pub use error::BuildError;
 pub use save::{DataflowState, OperatorState, StateError};
 pub use scan::metadata_keys;
-pub use splits::{Feeds, Split, Splits};
+pub use splits::{Feeds, Progress, Split, Splits};
 
 use crate::ids::{Epoch, NodeId, SinkId, TableId};
 use crate::op::Operator;
@@ -39,10 +39,9 @@ pub struct Dataflow {
     plan: Arc<Plan>,
     nodes: Vec<NodeExec>,
     /// Each node's output watermark in the last epoch: it lies below every row time
-    /// that the node may still give. `None` if no split feeds the node at present:
-    /// then it holds nobody back, and does not say that time has ended.
+    /// that the node may still give.
     // spec: T-3, T-5
-    watermarks: Vec<Option<Watermark>>,
+    watermarks: Vec<Watermark>,
     /// The nodes in the order in which they run: inputs first, and the side tables
     /// with all that reads them last, since they hold what the others could not use.
     order: Vec<NodeId>,
@@ -97,7 +96,7 @@ impl Dataflow {
     /// The watermark below which a node gives no row any more.
     #[must_use]
     pub fn output_watermark(&self, node: NodeId) -> Watermark {
-        self.watermarks[node.0 as usize].unwrap_or(Watermark::NONE)
+        self.watermarks[node.0 as usize]
     }
 
     /// About how many bytes the state of all operators takes.

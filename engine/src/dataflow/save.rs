@@ -96,7 +96,7 @@ impl Dataflow {
                     operator: node.name.clone(),
                     detail,
                 })?;
-                self.watermarks[index] = Some(operator.output_watermark(part.watermark));
+                self.watermarks[index] = operator.output_watermark(part.watermark);
             }
         }
         self.splits = Splits::of(state.splits.clone());

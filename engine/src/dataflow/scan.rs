@@ -3,6 +3,7 @@
 
 use super::BuildError;
 use super::epoch::Malformed;
+use super::side::counts_lines;
 use super::splits::Split;
 use crate::expr::{CompiledExpr, EvalInput, RowErrors};
 use crate::format::{Decoded, Decoder, RecordBlock, decoder};
@@ -10,7 +11,7 @@ use crate::ids::{SplitId, TableId};
 use crate::plan::{ColumnKind, Node, Scan, Table};
 use crate::rows::{Origin, RowKinds, Rows};
 use crate::time::{Tick, Watermark};
-use crate::types::{DataType, Field, SqlType};
+use crate::types::{Field, SqlType};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{
@@ -22,8 +23,6 @@ use std::sync::Arc;
 /// A compiled [`Scan`].
 pub(super) struct ScanExec {
     pub(super) table: TableId,
-    /// The table's columns that the scan gives; places in [`Table::columns`].
-    pub(super) columns: Vec<usize>,
     decoder: Box<dyn Decoder>,
     /// For each column of the scan where it comes from.
     sources: Vec<Source>,
@@ -133,13 +132,12 @@ impl ScanExec {
             .collect();
         Ok(ScanExec {
             table: scan.table,
-            columns: scan.columns.clone(),
             decoder: decoder(&table.format, &fields, &wanted),
             sources,
             schema: node.schema.arrow(),
             watermark,
             zone,
-            counts_lines: table.connector == "filesystem",
+            counts_lines: counts_lines(table),
         })
     }
 
@@ -260,9 +258,4 @@ fn metadata(key: MetadataKey, split: &str, block: &RecordBlock, record_of_row: &
             Arc::new(values.with_timezone("UTC"))
         }
     }
-}
-
-/// The types of the columns that a scan of all physical and metadata columns gives.
-pub(super) fn column_type(table: &Table, column: usize) -> &DataType {
-    &table.columns[column].ty
 }

@@ -22,6 +22,11 @@ use std::sync::Arc;
 pub(super) struct SideExec {
     pub(super) table: TableId,
     pub(super) kind: SideKind,
+    /// Whether the table's records lie in files, whose lines people count. Lines of
+    /// other logs are not kept from epoch to epoch, so that a number would depend on
+    /// where these are cut.
+    // spec: E-2
+    counts_lines: bool,
     schema: arrow_schema::SchemaRef,
     /// For each column of the table, how a `$late` row gets it.
     columns: Vec<LateColumn>,
@@ -70,6 +75,7 @@ impl SideExec {
         Ok(SideExec {
             table: side.table,
             kind: side.kind,
+            counts_lines: counts_lines(table),
             schema: node.schema.arrow(),
             columns,
             node_names: plan.nodes.iter().map(|node| node.name.clone()).collect(),
@@ -180,20 +186,15 @@ impl SideExec {
     ) -> Option<RecordBatch> {
         let mut letters: Vec<Letter> = Vec::new();
         for bad in input.malformed.iter().filter(|bad| bad.table == self.table) {
-            letters.push(Letter::of_record(
-                input,
-                bad.split,
-                bad.offset,
-                format!("malformed record: {}", bad.detail),
-                None,
-            ));
+            let reason = format!("malformed record: {}", bad.detail);
+            letters.push(self.letter(input, bad.split, bad.offset, reason, None));
         }
         for row in input.dead {
             let reason = format!("{}: {}", row.kind.name(), row.detail);
             let expression = Some(row.expression.clone());
             match row.record {
                 Some((split, offset)) if input.splits.get(split).name.table == self.table => {
-                    letters.push(Letter::of_record(input, split, offset, reason, expression));
+                    letters.push(self.letter(input, split, offset, reason, expression));
                 }
                 Some(_) => {}
                 None if derived(row).contains(&self.table) => {
@@ -211,7 +212,7 @@ impl SideExec {
         if letters.is_empty() {
             return None;
         }
-        letters.sort_by(|a, b| a.record.cmp(&b.record));
+        letters.sort_by_key(|letter| letter.record);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter(letters.iter().map(|letter| {
                 letter.record.map(|(split, _)| input.splits.get(split).name.name.clone())
@@ -229,6 +230,20 @@ impl SideExec {
         Some(self.batch(columns, letters.len()))
     }
 
+    /// The letter of a record or of a row that was made from it.
+    fn letter(
+        &self,
+        input: &SideInput<'_>,
+        split: SplitId,
+        offset: u64,
+        reason: String,
+        expression: Option<String>,
+    ) -> Letter {
+        let (raw, line) = record_text(input, split, offset);
+        let line = line.filter(|_| self.counts_lines);
+        Letter { record: Some((split, offset)), line, reason, expression, raw }
+    }
+
     fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
@@ -243,19 +258,6 @@ struct Letter {
     reason: String,
     expression: Option<String>,
     raw: String,
-}
-
-impl Letter {
-    fn of_record(
-        input: &SideInput<'_>,
-        split: SplitId,
-        offset: u64,
-        reason: String,
-        expression: Option<String>,
-    ) -> Letter {
-        let (raw, line) = record_text(input, split, offset);
-        Letter { record: Some((split, offset)), line, reason, expression, raw }
-    }
 }
 
 /// The text of a record and, counted from 1, the line that it starts on.
@@ -289,6 +291,11 @@ fn place_of(scanned: &[Rows], split: SplitId, offset: u64) -> (usize, usize) {
             Origin::Records { .. } | Origin::Timer { .. } | Origin::Other => None,
         })
         .expect("a late row is a row of this epoch's scan")
+}
+
+/// Whether `_line` has a value for the records of this table.
+pub(super) fn counts_lines(table: &Table) -> bool {
+    table.connector == "filesystem"
 }
 
 fn late_columns(table: &Table, plan: &Plan) -> Result<Vec<LateColumn>, BuildError> {

@@ -2,7 +2,7 @@
 //! the records alone.
 
 use crate::ids::{NodeId, SplitId, SplitName, TableId};
-use crate::plan::{NodeKind, Plan};
+use crate::plan::{NodeKind, Plan, Window, WindowAssign};
 use crate::time::Watermark;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,19 +105,15 @@ impl Splits {
         split.watermark = split.watermark.max(watermark);
     }
 
-    /// The smallest watermark over the splits of these tables that have not ended;
-    /// `END` if every one of the tables is bounded and all their splits have ended;
-    /// `None` if no split says anything.
-    // spec: T-3
+    /// How far the splits of a table have come.
     #[must_use]
-    pub fn minimum(&self, tables: &BTreeSet<TableId>, plan: &Plan) -> Option<Watermark> {
-        let of_tables = || self.splits.iter().filter(|split| tables.contains(&split.name.table));
-        let lowest = of_tables().filter(|split| !split.ended).map(|split| split.watermark).min();
-        let all_bounded = tables.iter().all(|table| plan.table(*table).bounded);
-        match lowest {
-            Some(watermark) => Some(watermark),
-            None if all_bounded => Some(Watermark::END),
-            None => None,
+    pub fn progress(&self, table: TableId, plan: &Plan) -> Progress {
+        let of_table = || self.splits.iter().filter(|split| split.name.table == table);
+        let ended = of_table().filter(|split| split.ended).map(|split| split.watermark).max();
+        Progress {
+            open: of_table().filter(|split| !split.ended).map(|split| split.watermark).min(),
+            ended: ended.unwrap_or(Watermark::NONE),
+            bounded: plan.table(table).bounded,
         }
     }
 
@@ -146,14 +142,69 @@ impl Splits {
     }
 }
 
+/// How far the splits and operators that feed a node have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The smallest watermark over the operators, and over the splits that have not
+    /// ended; `None` if there is none.
+    open: Option<Watermark>,
+    /// The largest watermark over the splits that ended.
+    ended: Watermark,
+    /// Whether every table is bounded.
+    bounded: bool,
+}
+
+impl Progress {
+    /// Of a node that nothing feeds and that gives no row any more.
+    pub const DONE: Progress = Progress { open: None, ended: Watermark::NONE, bounded: true };
+    /// Of a node that knows no time.
+    pub const TIMELESS: Progress =
+        Progress { open: Some(Watermark::NONE), ended: Watermark::NONE, bounded: true };
+
+    /// Of a node that both feed.
+    #[must_use]
+    pub fn and(self, other: Progress) -> Progress {
+        Progress {
+            open: self.open.into_iter().chain(other.open).min(),
+            ended: self.ended.max(other.ended),
+            bounded: self.bounded && other.bounded,
+        }
+    }
+
+    /// Of an operator with this output watermark. What it holds may still come, from
+    /// splits that are added later, so it counts as open also when its splits ended.
+    // spec: T-5
+    #[must_use]
+    pub fn of_operator(output: Watermark) -> Progress {
+        match output {
+            Watermark::END => Progress::DONE,
+            _ => Progress { open: Some(output), ..Progress::DONE },
+        }
+    }
+
+    /// The watermark: the minimum over the splits that have not ended. When all have,
+    /// it is the end if no other split can come, and otherwise the largest that a
+    /// split reached: that is what the minimum comes to if the splits end one after
+    /// the other, the lowest first, so it depends on no cut and no interleaving.
+    // spec: E-2, T-3
+    #[must_use]
+    pub fn watermark(self) -> Watermark {
+        match self.open {
+            Some(watermark) => watermark,
+            None if self.bounded => Watermark::END,
+            None => self.ended,
+        }
+    }
+}
+
 /// Which tables feed which operators that keep time.
 #[derive(Clone, Debug, Default)]
 pub struct Feeds {
     /// For each node the tables whose rows reach it, directly or through others.
     tables: Vec<BTreeSet<TableId>>,
-    /// For each table the operators that its rows reach without passing another
-    /// operator. The ones behind those have more splits, so their minimum is never
-    /// larger and T-3 needs not look at them.
+    /// For each table the operators that its rows reach, directly or through others.
+    /// One behind another may have a split that is not idle when the first has none.
+    // spec: T-3
     operators: BTreeMap<TableId, BTreeSet<NodeId>>,
 }
 
@@ -162,21 +213,17 @@ impl Feeds {
     #[must_use]
     pub fn of(plan: &Plan) -> Feeds {
         let mut feeds = Feeds::default();
-        // For each node the tables that reach it without passing an operator.
-        let mut direct: Vec<BTreeSet<TableId>> = Vec::new();
         for node in &plan.nodes {
-            let union = |sets: &[BTreeSet<TableId>]| -> BTreeSet<TableId> {
-                node.inputs.iter().flat_map(|input| sets[input.0 as usize].clone()).collect()
-            };
-            let (mut all, mut near) = (union(&feeds.tables), union(&direct));
+            let mut tables: BTreeSet<TableId> =
+                node.inputs.iter().flat_map(|input| feeds.tables_of(*input).clone()).collect();
             match &node.kind {
                 NodeKind::Scan(scan) => {
-                    all.insert(scan.table);
-                    near.insert(scan.table);
+                    tables.insert(scan.table);
                 }
-                NodeKind::WindowAggregate(_) => {
-                    for table in std::mem::take(&mut near) {
-                        feeds.operators.entry(table).or_default().insert(node.id);
+                NodeKind::WindowAggregate(_)
+                | NodeKind::WindowAssign(WindowAssign { window: Window::Session { .. }, .. }) => {
+                    for table in &tables {
+                        feeds.operators.entry(*table).or_default().insert(node.id);
                     }
                 }
                 NodeKind::SideScan(_)
@@ -186,8 +233,7 @@ impl Feeds {
                 | NodeKind::WindowAssign(_)
                 | NodeKind::Sink(_) => {}
             }
-            feeds.tables.push(all);
-            direct.push(near);
+            feeds.tables.push(tables);
         }
         feeds
     }
@@ -198,7 +244,7 @@ impl Feeds {
         &self.tables[node.0 as usize]
     }
 
-    /// The operators that a table's rows reach first.
+    /// The operators that a table's rows reach.
     pub fn operators_of(&self, table: TableId) -> impl Iterator<Item = NodeId> + '_ {
         self.operators.get(&table).into_iter().flatten().copied()
     }

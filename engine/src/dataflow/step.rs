@@ -5,12 +5,13 @@ use super::epoch::{Control, EpochInput, EpochItem, EpochOutput};
 use super::merge;
 use super::scan::{ScanExec, ScannedSlice};
 use super::side::SideInput;
+use super::splits::Progress;
 use super::{Dataflow, NodeExec};
 use crate::executor::{Executor, map};
 use crate::format::RecordBlock;
 use crate::ids::{NodeId, SplitId, TableId};
 use crate::op::{DeadRow, LateRow, OperatorCx};
-use crate::plan::{Node, NodeKind};
+use crate::plan::NodeKind;
 use crate::rows::{Origin, Rows};
 use crate::time::Watermark;
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ impl Dataflow {
             lines_before: &lines_before,
             scanned,
             produced: vec![None; self.nodes.len()],
+            progress: vec![Progress::DONE; self.nodes.len()],
             first_epoch,
         };
         for index in 0..self.order.len() {
@@ -186,14 +188,14 @@ impl Dataflow {
         let node = plan.node(id);
         let mut inputs: Vec<Vec<Rows>> =
             node.inputs.iter().map(|input| flow.rows_of(*input)).collect();
-        let mut watermark = self.input_watermark(node);
+        let inputs_progress = node.inputs.iter().map(|input| flow.progress[input.0 as usize]);
+        let mut progress = inputs_progress.reduce(Progress::and).unwrap_or(Progress::DONE);
         let rows = match &mut self.nodes[index] {
             NodeExec::Scan(scan) => {
-                watermark = self.splits.minimum(self.feeds.tables_of(id), &self.plan);
+                progress = self.splits.progress(scan.table, &self.plan);
                 flow.scanned.get(&scan.table).cloned().unwrap_or_default()
             }
             NodeExec::Values(batch) => {
-                watermark = Some(Watermark::END);
                 let rows = Rows::inserts(batch.clone(), Origin::Other);
                 if flow.first_epoch { vec![rows] } else { Vec::new() }
             }
@@ -209,12 +211,15 @@ impl Dataflow {
             }
             NodeExec::Union(schema) => merge::union(schema, inputs),
             NodeExec::Operator { .. } => {
-                let (rows, own) = self.run_operator(id, inputs, watermark, flow, output);
-                watermark = Some(own);
+                let rows = self.run_operator(id, inputs, progress.watermark(), flow, output);
+                let NodeExec::Operator { operator, watermark: own } = &self.nodes[index] else {
+                    unreachable!("it was one before it ran");
+                };
+                progress = Progress::of_operator(operator.output_watermark(*own));
                 rows
             }
             NodeExec::Side(_) => {
-                watermark = None;
+                progress = Progress::TIMELESS;
                 self.run_side(id, flow, output)
             }
             NodeExec::Sink(sink) => {
@@ -228,33 +233,21 @@ impl Dataflow {
                 Vec::new()
             }
         };
-        self.watermarks[index] = watermark;
+        self.watermarks[index] = progress.watermark();
+        flow.progress[index] = progress;
         flow.produced[index] = Some(rows);
     }
 
-    /// The minimum over a node's inputs. An input that no split feeds at present holds
-    /// nobody back, but time does not end while a split may still be added to it.
-    ///
-    /// It may fall, when a split is added that starts below the others of its table;
-    /// only an operator's own watermark never does.
-    // spec: T-3
-    fn input_watermark(&self, node: &Node) -> Option<Watermark> {
-        let inputs = || node.inputs.iter().map(|input| self.watermarks[input.0 as usize]);
-        let lowest = inputs().flatten().min()?;
-        (lowest < Watermark::END || inputs().all(|input| input.is_some())).then_some(lowest)
-    }
-
-    /// Gives an operator its rows and then its watermark; gives back what it gave,
-    /// and its output watermark.
+    /// Gives an operator its rows and then its watermark; gives back what it gave.
     // spec: T-3, T-5
     fn run_operator(
         &mut self,
         id: NodeId,
         inputs: Vec<Vec<Rows>>,
-        input_watermark: Option<Watermark>,
+        reached: Watermark,
         flow: &Flow<'_>,
         output: &mut EpochOutput,
-    ) -> (Vec<Rows>, Watermark) {
+    ) -> Vec<Rows> {
         let NodeExec::Operator { operator, watermark } = &mut self.nodes[id.0 as usize] else {
             unreachable!("only called for operators");
         };
@@ -265,7 +258,6 @@ impl Dataflow {
                 operator.on_rows(port, rows, &mut cx);
             }
         }
-        let reached = input_watermark.unwrap_or(Watermark::NONE);
         if reached > *watermark {
             *watermark = reached;
             operator.on_watermark(reached, &mut cx);
@@ -274,16 +266,14 @@ impl Dataflow {
         output.late.append(&mut cx.late);
         output.dead.append(&mut cx.dead);
         output.counts.windows_fired += cx.windows_fired;
-        let rows = std::mem::take(&mut cx.output);
-        drop(cx);
-        (rows, operator.output_watermark(*watermark))
+        std::mem::take(&mut cx.output)
     }
 
     fn run_side(&self, id: NodeId, flow: &Flow<'_>, output: &mut EpochOutput) -> Vec<Rows> {
         let NodeExec::Side(side) = &self.nodes[id.0 as usize] else {
             unreachable!("only called for side tables");
         };
-        output.late.sort_by_key(|row| (row.split, row.offset, row.node));
+        settle_late(output);
         let none = Vec::new();
         side.run(
             &SideInput {
@@ -323,7 +313,7 @@ impl Dataflow {
                 output.counts.bytes += block.data.len() as u64;
             }
         }
-        output.late.sort_by_key(|row| (row.split, row.offset, row.node));
+        settle_late(output);
         let whole = |row: &&LateRow| row.windows_missed == row.windows_total;
         output.counts.late = tally(output.late.iter().filter(whole).map(|row| row.node));
         output.counts.late_partial =
@@ -340,6 +330,14 @@ impl Dataflow {
                 .chain(output.dead.iter().flat_map(table_of)),
         );
     }
+}
+
+/// Brings the late rows into the order of (split, offset, operator). A record that
+/// reaches an operator twice, through a union, is late there once.
+// spec: T-4
+fn settle_late(output: &mut EpochOutput) {
+    output.late.sort_by_key(|row| (row.split, row.offset, row.node));
+    output.late.dedup_by_key(|row| (row.split, row.offset, row.node));
 }
 
 /// How often each item comes, in ascending order.
@@ -362,6 +360,8 @@ struct Flow<'a> {
     scanned: BTreeMap<TableId, Vec<Rows>>,
     /// What each node gave, once it ran.
     produced: Vec<Option<Vec<Rows>>>,
+    /// How far each node has come, once it ran.
+    progress: Vec<Progress>,
     first_epoch: bool,
 }
 

@@ -1,7 +1,8 @@
 //! The text of a value as it stands in the rows that real Flink produced, so that
 //! tests can compare with them.
 
-use crate::types::moment::{Moment, write_date, write_time, write_timestamp};
+use crate::types::datetime::DateTime;
+use crate::types::datetime::sql::{write_date, write_time, write_timestamp};
 use crate::types::{SqlType, TimeUnit, Value, decimal, float};
 use std::fmt::Write;
 
@@ -26,10 +27,14 @@ pub fn flink_row_text(value: &Value, ty: &SqlType) -> String {
         (Value::Bytes(bytes), _) => bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}")),
         (Value::Date(days), _) => {
             write_date((*days).into(), &mut out);
+            // Java puts a sign before years of more than four digits.
+            if out.find('-').is_some_and(|digits| digits > 4) {
+                out.insert(0, '+');
+            }
             Ok(())
         }
         (Value::Time(millis), _) => {
-            let moment = Moment::from_unit((*millis).into(), TimeUnit::Millisecond);
+            let moment = DateTime::from_unit((*millis).into(), TimeUnit::Millisecond);
             write_time(moment.second_of_day(), moment.nanos, 9, &mut out);
             without_zeros(&mut out);
             Ok(())
@@ -41,16 +46,47 @@ pub fn flink_row_text(value: &Value, ty: &SqlType) -> String {
                 _ => (3, ""),
             };
             let unit = TimeUnit::of_precision(precision);
-            write_timestamp(Moment::from_unit(*value, unit), 9, &mut out);
+            write_timestamp(DateTime::from_unit(*value, unit), 9, &mut out);
             without_zeros(&mut out);
             out = out.replacen(' ', "T", 1);
             write!(out, "{zone}")
         }
-        (Value::Months(months), _) => write!(out, "{months} months"),
-        (Value::Millis(millis), _) => write!(out, "{millis} ms"),
+        (Value::Months(months), _) => write!(out, "{}", period(*months)),
+        (Value::Millis(millis), _) => write!(out, "{}", duration(*millis)),
         (Value::Row(_) | Value::Array(_), _) => write!(out, "{value:?}"),
     };
     out
+}
+
+/// Months as Java's `Period` prints them: `P1Y2M`.
+fn period(months: i32) -> String {
+    let part =
+        |count: i32, letter| if count == 0 { String::new() } else { format!("{count}{letter}") };
+    match months {
+        0 => "P0D".to_owned(),
+        _ => format!("P{}{}", part(months / 12, 'Y'), part(months % 12, 'M')),
+    }
+}
+
+/// Milliseconds as Java's `Duration` prints them: `PT26H3.5S`.
+fn duration(millis: i64) -> String {
+    let part =
+        |count: i64, letter| if count == 0 { String::new() } else { format!("{count}{letter}") };
+    let (seconds, rest) = (millis / 1_000 % 60, millis % 1_000);
+    let mut second = part(seconds, 'S');
+    if rest != 0 {
+        let sign = if millis < 0 { "-" } else { "" };
+        let digits = format!("{:03}", rest.abs());
+        second = format!("{sign}{}.{}S", seconds.abs(), digits.trim_end_matches('0'));
+    }
+    match millis {
+        0 => "PT0S".to_owned(),
+        _ => format!(
+            "PT{}{}{second}",
+            part(millis / 3_600_000, 'H'),
+            part(millis / 60_000 % 60, 'M')
+        ),
+    }
 }
 
 /// Cuts the zeros at the end of a fraction, and the point if nothing is left.

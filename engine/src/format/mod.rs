@@ -41,7 +41,7 @@ pub struct RecordRef {
 /// Whole records of one split, in offset order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordBlock {
-    /// The bytes that the records lie in.
+    /// The bytes that the records lie in, at most 2 GiB.
     pub data: Bytes,
     /// The records.
     pub records: Vec<RecordRef>,

@@ -7,7 +7,7 @@ use super::typing::Ruled;
 use super::unit::{self, Unit};
 use crate::expr::cast_time::{moment_rows, reader};
 use crate::expr::{ErrorKind, Evaluated};
-use crate::types::moment::{DAY_SECONDS, Moment};
+use crate::types::datetime::{DateTime, SECONDS_PER_DAY};
 use crate::types::{SqlType, TimeUnit};
 use arrow_array::Array;
 use arrow_array::types::Int64Type;
@@ -120,7 +120,7 @@ pub(super) fn is_temporal(ty: &SqlType) -> bool {
 pub(super) fn moments<'a>(
     input: &CallInput<'a>,
     index: usize,
-) -> impl Fn(usize) -> Option<Moment> + use<'a> {
+) -> impl Fn(usize) -> Option<DateTime> + use<'a> {
     let ty = input.arg_type(index);
     let arg: &'a Argument = &input.args[index];
     let read = reader(&arg.array, ty);
@@ -246,10 +246,10 @@ fn cut(input: &CallInput<'_>, rounding: Rounding) -> Evaluated {
 }
 
 /// A wall clock moment as the type stores it. A time of day wraps at midnight.
-pub(super) fn as_stored(moment: Moment, ty: &SqlType, zone: chrono_tz::Tz) -> Option<i64> {
+pub(super) fn as_stored(moment: DateTime, ty: &SqlType, zone: chrono_tz::Tz) -> Option<i64> {
     match ty {
-        SqlType::Date => i32::try_from(moment.day()).ok().map(i64::from),
-        SqlType::Time(_) => Some(moment.milli_of_day() % (DAY_SECONDS * 1000)),
+        SqlType::Date => i32::try_from(moment.days()).ok().map(i64::from),
+        SqlType::Time(_) => Some(moment.milli_of_day() % (SECONDS_PER_DAY * 1000)),
         SqlType::Timestamp(p) => moment.to_unit(TimeUnit::of_precision(*p)),
         SqlType::TimestampLtz(p) => moment.to_instant(zone).to_unit(TimeUnit::of_precision(*p)),
         _ => None,

@@ -8,7 +8,7 @@ use super::typing::Ruled;
 use super::unit::plus_nanos;
 use crate::expr::cast_time::{moment_rows, stored};
 use crate::expr::{ErrorKind, Evaluated};
-use crate::types::moment::Moment;
+use crate::types::datetime::DateTime;
 use crate::types::{SqlType, decimal};
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use chrono_tz::Tz;
@@ -81,7 +81,7 @@ fn from_number(input: &CallInput<'_>) -> Evaluated {
         }
     };
     let finish = |nanos: i128| {
-        let moment = plus_nanos(Moment { seconds: 0, nanos: 0 }, nanos)?;
+        let moment = plus_nanos(DateTime { seconds: 0, nanos: 0 }, nanos)?;
         let known = (START..END).contains(&moment.seconds);
         if known { stored(moment, ty) } else { None }
     };
@@ -149,15 +149,15 @@ impl Zone {
             return Some(Zone::Named(zone));
         }
         let probe = format!("2000-01-01 00:00:00{name}");
-        let (_, offset) = crate::types::moment::parse_timestamp_any(&probe)?;
+        let (_, offset) = crate::types::datetime::sql::parse_timestamp_any(&probe)?;
         offset.map(Zone::Offset)
     }
 
-    fn to_instant(&self, moment: Moment) -> Moment {
+    fn to_instant(&self, moment: DateTime) -> DateTime {
         match self {
             Zone::Named(zone) => moment.to_instant(*zone),
             Zone::Offset(offset) => {
-                Moment { seconds: moment.seconds - offset, nanos: moment.nanos }
+                DateTime { seconds: moment.seconds - offset, nanos: moment.nanos }
             }
         }
     }

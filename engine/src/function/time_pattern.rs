@@ -6,8 +6,8 @@
 //! they read.
 
 use super::unit::iso_day_of_week;
-use crate::types::moment::{
-    DAY_SECONDS, Moment, civil_from_days, days_from_civil, days_of_month,
+use crate::types::datetime::{
+    CivilDate, DateTime, SECONDS_PER_DAY, civil_from_days, days_from_civil, days_in_month,
 };
 use std::fmt::Write;
 
@@ -109,7 +109,7 @@ impl TimePattern {
     }
 
     /// Appends the text of a wall clock time.
-    pub(super) fn write(&self, moment: Moment, out: &mut String) {
+    pub(super) fn write(&self, moment: DateTime, out: &mut String) {
         for item in &self.items {
             match item {
                 Item::Text(text) => out.push_str(text),
@@ -118,9 +118,9 @@ impl TimePattern {
         }
     }
 
-    fn write_field(&self, letter: char, count: usize, moment: Moment, out: &mut String) {
-        let days = moment.day();
-        let (year, month, day) = civil_from_days(days);
+    fn write_field(&self, letter: char, count: usize, moment: DateTime, out: &mut String) {
+        let days = moment.days();
+        let CivilDate { year, month, day } = civil_from_days(days);
         let (hour, minute) = (moment.second_of_day() / 3600, moment.second_of_day() / 60 % 60);
         let simple = self.dialect == Dialect::Simple;
         let number = match letter {
@@ -184,7 +184,7 @@ fn write_name(name: &str, count: usize, out: &mut String) {
 /// January 1st is the first.
 fn local_week(days: i64) -> (i64, i64) {
     let sunday = days - iso_day_of_week(days) % 7;
-    let (year, _, _) = civil_from_days(sunday + 6);
+    let year = civil_from_days(sunday + 6).year;
     let first = days_from_civil(year, 1, 1);
     let first_sunday = first - iso_day_of_week(first) % 7;
     (year, (sunday - first_sunday) / 7 + 1)
@@ -210,7 +210,7 @@ struct Parts {
 impl TimePattern {
     /// Reads a text: the wall clock time, and the offset in seconds if the text has
     /// one. What the pattern does not have is 1970-01-01 00:00:00.
-    pub(super) fn read(&self, text: &str) -> Option<(Moment, Option<i64>)> {
+    pub(super) fn read(&self, text: &str) -> Option<(DateTime, Option<i64>)> {
         let lenient = self.dialect == Dialect::Simple;
         let mut parts = Parts::default();
         let mut rest = text;
@@ -324,7 +324,7 @@ impl TimePattern {
 }
 
 impl Parts {
-    fn resolve(&self, lenient: bool) -> Option<Moment> {
+    fn resolve(&self, lenient: bool) -> Option<DateTime> {
         let hour = match (self.hour, self.half_hour) {
             (Some(hour), _) => hour,
             (None, Some(half)) => half + if self.afternoon == Some(true) { 12 } else { 0 },
@@ -342,7 +342,7 @@ impl Parts {
             }
             days_from_civil(year, month, 1).checked_add(day - 1)?
         } else {
-            let whole = hour <= 23 || (hour == 24 && clock == DAY_SECONDS && self.nanos == 0);
+            let whole = hour <= 23 || (hour == 24 && clock == SECONDS_PER_DAY && self.nanos == 0);
             if !whole || self.minute > 59 || self.second > 59 || !(1..=9999).contains(&year) {
                 return None;
             }
@@ -354,14 +354,15 @@ impl Parts {
                 Some(_) => return None,
                 None => {
                     let (month, day) = (month as u32, day as u32);
-                    days_from_civil(year, month, day.min(days_of_month(year, month)))
+                    days_from_civil(year, month, day.min(days_in_month(year, month)))
                 }
             }
         };
         let nanos = u32::try_from(self.nanos.rem_euclid(1_000_000_000)).ok()?;
         let carried = self.nanos.div_euclid(1_000_000_000);
-        let seconds = days.checked_mul(DAY_SECONDS)?.checked_add(clock)?.checked_add(carried)?;
-        Some(Moment { seconds, nanos })
+        let seconds =
+            days.checked_mul(SECONDS_PER_DAY)?.checked_add(clock)?.checked_add(carried)?;
+        Some(DateTime { seconds, nanos })
     }
 }
 

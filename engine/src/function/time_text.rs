@@ -9,7 +9,8 @@ use super::time_pattern::{Dialect, TimePattern};
 use super::typing::Ruled;
 use crate::expr::cast_time::moment_rows;
 use crate::expr::{ErrorKind, Evaluated};
-use crate::types::moment::{Moment, parse_date, parse_timestamp};
+use crate::types::datetime::DateTime;
+use crate::types::datetime::sql::{parse_date, parse_timestamp};
 use crate::types::{SqlType, Value};
 use arrow_array::StringArray;
 use arrow_array::types::Int64Type;
@@ -169,7 +170,7 @@ fn format_rule(input: &RuleInput<'_>) -> Ruled {
 
 fn date_format(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
     let standard = standard();
-    let print = |row: usize, moment: Option<Moment>| -> RowResult<Cow<'_, str>> {
+    let print = |row: usize, moment: Option<DateTime>| -> RowResult<Cow<'_, str>> {
         let (Some(moment), Some(pattern)) = (moment, patterns.get(row, &standard)?) else {
             return Ok(None);
         };
@@ -218,7 +219,7 @@ fn to_date(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
 pub(super) fn read_local(
     text: &str,
     pattern: Option<&TimePattern>,
-) -> Option<(Moment, Option<i64>)> {
+) -> Option<(DateTime, Option<i64>)> {
     let Some(pattern) = pattern else {
         return parse_timestamp(text).map(|moment| (moment, None));
     };
@@ -273,7 +274,7 @@ fn from_unixtime(input: &CallInput<'_>, patterns: &Patterns<'_>) -> Evaluated {
             return fail(ErrorKind::InvalidArgument, format!("{seconds} is no time in seconds"));
         }
         let mut text = String::new();
-        pattern.write(Moment { seconds, nanos: 0 }.to_local(input.zone), &mut text);
+        pattern.write(DateTime { seconds, nanos: 0 }.to_local(input.zone), &mut text);
         Ok(Some(Cow::Owned(text)))
     })
 }

@@ -8,7 +8,8 @@ use super::unit::{self, Unit};
 use crate::expr::cast_time::{moment_rows, reader};
 use crate::expr::{ErrorKind, Evaluated};
 use crate::types::SqlType;
-use crate::types::moment::{Moment, write_timestamp};
+use crate::types::datetime::DateTime;
+use crate::types::datetime::sql::write_timestamp;
 use arrow_array::types::{DurationMillisecondType, Int32Type, Int64Type, IntervalYearMonthType};
 use chrono_tz::Tz;
 
@@ -33,13 +34,16 @@ pub(super) const TABLE: &[Function] = &[
 
 /// The moments of an argument without regard to zones: spans move instants along
 /// the UTC line, as in Flink.
-fn moments<'a>(input: &CallInput<'a>, index: usize) -> impl Fn(usize) -> Option<Moment> + use<'a> {
+fn moments<'a>(
+    input: &CallInput<'a>,
+    index: usize,
+) -> impl Fn(usize) -> Option<DateTime> + use<'a> {
     let arg = &input.args[index];
     let read = reader(&arg.array, input.arg_type(index));
     move |row| read(if arg.constant { 0 } else { row })
 }
 
-fn out_of_range<T>(moment: Moment, what: &str) -> RowResult<T> {
+fn out_of_range<T>(moment: DateTime, what: &str) -> RowResult<T> {
     let mut text = String::new();
     write_timestamp(moment, 3, &mut text);
     fail(ErrorKind::Overflow, format!("{text} {what} is out of range"))
@@ -91,7 +95,7 @@ fn timestamp_add(input: &CallInput<'_>) -> Evaluated {
 }
 
 /// Months later; a time of day has no months.
-fn plus_months(moment: Moment, months: i64, ty: &SqlType) -> Option<Moment> {
+fn plus_months(moment: DateTime, months: i64, ty: &SqlType) -> Option<DateTime> {
     if matches!(ty, SqlType::Time(_)) { Some(moment) } else { unit::plus_months(moment, months) }
 }
 
@@ -124,7 +128,7 @@ fn difference(input: &CallInput<'_>) -> Evaluated {
         let count = match (unit.months(), unit.nanos()) {
             (Some(months), _) => i128::from(unit::months_between(from, to) / months),
             (_, Some(nanos)) => {
-                let total = |moment: Moment| {
+                let total = |moment: DateTime| {
                     i128::from(moment.seconds) * 1_000_000_000 + i128::from(moment.nanos)
                 };
                 (total(to) - total(from)) / i128::from(nanos)

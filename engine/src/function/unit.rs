@@ -1,6 +1,8 @@
 //! Units of time, and times cut to them.
 
-use crate::types::moment::{DAY_SECONDS, Moment, civil_from_days, days_from_civil};
+use crate::types::datetime::{
+    CivilDate, DateTime, SECONDS_PER_DAY, civil_from_days, days_from_civil, days_in_month,
+};
 
 /// A unit or a field of a date and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,9 +90,9 @@ impl Unit {
 }
 
 /// The field of a date and time.
-pub(super) fn field(moment: Moment, unit: Unit) -> i64 {
-    let days = moment.day();
-    let (year, month, day) = civil_from_days(days);
+pub(super) fn field(moment: DateTime, unit: Unit) -> i64 {
+    let days = moment.days();
+    let CivilDate { year, month, day } = civil_from_days(days);
     let nanos = i64::from(moment.nanos);
     match unit {
         Unit::Nanosecond => nanos,
@@ -123,13 +125,13 @@ pub(super) fn iso_day_of_week(days: i64) -> i64 {
 /// The ISO year and week: a week belongs to the year of its Thursday.
 pub(super) fn iso_week(days: i64) -> (i64, i64) {
     let thursday = days - iso_day_of_week(days) + 4;
-    let (year, _, _) = civil_from_days(thursday);
+    let year = civil_from_days(thursday).year;
     (year, (thursday - days_from_civil(year, 1, 1)) / 7 + 1)
 }
 
 /// The start of the unit in which the moment lies. Weeks start on Sunday.
-pub(super) fn floor(moment: Moment, unit: Unit) -> Moment {
-    let days = moment.day();
+pub(super) fn floor(moment: DateTime, unit: Unit) -> DateTime {
+    let days = moment.days();
     match unit {
         Unit::Nanosecond => moment,
         Unit::Microsecond => moment.truncated(6),
@@ -137,16 +139,16 @@ pub(super) fn floor(moment: Moment, unit: Unit) -> Moment {
         Unit::Second => moment.truncated(0),
         Unit::Minute => seconds_floor(moment, 60),
         Unit::Hour => seconds_floor(moment, 3600),
-        Unit::Day => Moment::of_day(days),
-        Unit::Week => Moment::of_day(days - iso_day_of_week(days) % 7),
+        Unit::Day => DateTime::midnight(days),
+        Unit::Week => DateTime::midnight(days - iso_day_of_week(days) % 7),
         _ => calendar_floor(days, unit),
     }
 }
 
 /// The start of a unit that is made of months.
-fn calendar_floor(days: i64, unit: Unit) -> Moment {
-    let (year, month, _) = civil_from_days(days);
-    let first_of = |year: i64, month: u32| Moment::of_day(days_from_civil(year, month, 1));
+fn calendar_floor(days: i64, unit: Unit) -> DateTime {
+    let CivilDate { year, month, day: _ } = civil_from_days(days);
+    let first_of = |year: i64, month: u32| DateTime::midnight(days_from_civil(year, month, 1));
     match unit {
         Unit::Month => first_of(year, month),
         Unit::Quarter => first_of(year, (month - 1) / 3 * 3 + 1),
@@ -157,12 +159,12 @@ fn calendar_floor(days: i64, unit: Unit) -> Moment {
     }
 }
 
-fn seconds_floor(moment: Moment, step: i64) -> Moment {
-    Moment { seconds: moment.seconds - moment.seconds.rem_euclid(step), nanos: 0 }
+fn seconds_floor(moment: DateTime, step: i64) -> DateTime {
+    DateTime { seconds: moment.seconds - moment.seconds.rem_euclid(step), nanos: 0 }
 }
 
 /// The start of the unit that follows, or the moment itself if it is a start.
-pub(super) fn ceil(moment: Moment, unit: Unit) -> Moment {
+pub(super) fn ceil(moment: DateTime, unit: Unit) -> DateTime {
     let start = floor(moment, unit);
     if start == moment {
         return moment;
@@ -184,37 +186,37 @@ pub(super) fn ceil(moment: Moment, unit: Unit) -> Moment {
 }
 
 /// The moment so many nanoseconds later; `None` if it is out of range.
-pub(super) fn plus_nanos(moment: Moment, nanos: i128) -> Option<Moment> {
+pub(super) fn plus_nanos(moment: DateTime, nanos: i128) -> Option<DateTime> {
     let total = i128::from(moment.seconds) * 1_000_000_000 + i128::from(moment.nanos) + nanos;
     let seconds = i64::try_from(total.div_euclid(1_000_000_000)).ok()?;
-    Some(Moment { seconds, nanos: total.rem_euclid(1_000_000_000) as u32 })
+    Some(DateTime { seconds, nanos: total.rem_euclid(1_000_000_000) as u32 })
 }
 
 /// The moment so many months later; a day that the month does not have becomes its
 /// last. `None` if it is out of range.
-pub(super) fn plus_months(moment: Moment, months: i64) -> Option<Moment> {
-    let days = plus_months_to_day(moment.day(), months)?;
-    let seconds = days.checked_mul(DAY_SECONDS)?.checked_add(moment.second_of_day())?;
-    Some(Moment { seconds, nanos: moment.nanos })
+pub(super) fn plus_months(moment: DateTime, months: i64) -> Option<DateTime> {
+    let days = plus_months_to_day(moment.days(), months)?;
+    let seconds = days.checked_mul(SECONDS_PER_DAY)?.checked_add(moment.second_of_day())?;
+    Some(DateTime { seconds, nanos: moment.nanos })
 }
 
 /// The day so many months later.
 pub(super) fn plus_months_to_day(days: i64, months: i64) -> Option<i64> {
-    let (year, month, day) = civil_from_days(days);
+    let CivilDate { year, month, day } = civil_from_days(days);
     let total = year.checked_mul(12)?.checked_add(i64::from(month) - 1)?.checked_add(months)?;
     let (year, month) = (total.div_euclid(12), total.rem_euclid(12) as u32 + 1);
     // Far beyond what any type of time can hold.
     if year.abs() > 1_000_000_000 {
         return None;
     }
-    let day = day.min(crate::types::moment::days_of_month(year, month));
+    let day = day.min(days_in_month(year, month));
     Some(days_from_civil(year, month, day))
 }
 
 /// How many whole months lie between two moments, as Flink counts them: whole days
 /// first, and then one month less if the day is the same but the time earlier.
-pub(super) fn months_between(from: Moment, to: Moment) -> i64 {
-    let (day0, day1) = (from.day(), to.day());
+pub(super) fn months_between(from: DateTime, to: DateTime) -> i64 {
+    let (day0, day1) = (from.days(), to.days());
     let months = if day1 < day0 { -months_of_days(day1, day0) } else { months_of_days(day0, day1) };
     let earlier = (to.second_of_day(), to.nanos) < (from.second_of_day(), from.nanos);
     let same_day = plus_months_to_day(day0, months) == Some(day1);
@@ -223,8 +225,8 @@ pub(super) fn months_between(from: Moment, to: Moment) -> i64 {
 
 /// How many whole months lie between two days in order.
 fn months_of_days(from: i64, to: i64) -> i64 {
-    let ((year0, month0, _), (year1, month1, _)) = (civil_from_days(from), civil_from_days(to));
-    let months = (year1 - year0) * 12 + i64::from(month1) - i64::from(month0);
+    let (first, last) = (civil_from_days(from), civil_from_days(to));
+    let months = (last.year - first.year) * 12 + i64::from(last.month) - i64::from(first.month);
     let too_far = plus_months_to_day(from, months).is_none_or(|day| day > to);
     if too_far { months - 1 } else { months }
 }
@@ -232,15 +234,15 @@ fn months_of_days(from: i64, to: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::moment::{parse_timestamp, write_timestamp};
-    use chrono::{DateTime, Datelike};
+    use crate::types::datetime::sql::{parse_timestamp, write_timestamp};
+    use chrono::Datelike;
     use proptest::prelude::*;
 
-    fn at(text: &str) -> Moment {
+    fn at(text: &str) -> DateTime {
         parse_timestamp(text).unwrap()
     }
 
-    fn shown(moment: Moment) -> String {
+    fn shown(moment: DateTime) -> String {
         let mut out = String::new();
         write_timestamp(moment, 3, &mut out);
         out
@@ -249,8 +251,8 @@ mod tests {
     proptest! {
         #[test]
         fn weeks_are_chronos(seconds in -62_135_596_800i64..253_402_300_800) {
-            let date = DateTime::from_timestamp(seconds, 0).unwrap().date_naive();
-            let days = seconds.div_euclid(DAY_SECONDS);
+            let date = chrono::DateTime::from_timestamp(seconds, 0).unwrap().date_naive();
+            let days = seconds.div_euclid(SECONDS_PER_DAY);
             let week = date.iso_week();
             prop_assert_eq!(iso_week(days), (week.year().into(), week.week().into()));
             prop_assert_eq!(iso_day_of_week(days), i64::from(date.weekday().number_from_monday()));
@@ -258,7 +260,7 @@ mod tests {
 
         #[test]
         fn floor_and_ceil_enclose(seconds in -62_135_596_800i64..253_402_300_800, nanos in 0u32..1_000_000_000) {
-            let moment = Moment { seconds, nanos };
+            let moment = DateTime { seconds, nanos };
             for unit in [Unit::Millisecond, Unit::Second, Unit::Minute, Unit::Hour, Unit::Day, Unit::Week,
                 Unit::Month, Unit::Quarter, Unit::Year, Unit::Decade, Unit::Century, Unit::Millennium]
             {

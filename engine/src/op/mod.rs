@@ -4,9 +4,14 @@
 //! sees all rows of an epoch, in slice order, before the watermark that follows
 //! them; so nothing that it gives depends on where epochs are cut.
 
+mod event_time;
+mod geometry;
+mod session_assign;
 mod window_aggregate;
+mod window_assign;
 
 pub use window_aggregate::WindowAggregateOp;
+pub use window_assign::WindowAssignOp;
 
 use crate::executor::Executor;
 use crate::expr::ErrorKind;
@@ -139,7 +144,8 @@ pub trait Operator: Send {
     /// What is wrong with the first entry that cannot be read.
     fn load(&mut self, entries: &[StateEntry]) -> Result<(), String>;
 
-    /// About how many bytes of memory the state takes.
+    /// About how many bytes of memory the state takes. It may walk the whole state:
+    /// for now and then, not for every epoch.
     fn state_bytes(&self) -> usize;
 
     /// The earliest event time at which a timer of this operator is due, if any.

@@ -23,15 +23,20 @@ impl Pipeline {
         executor: &dyn Executor,
         out: &mut Vec<Output>,
     ) -> Result<bool, Failure> {
-        if !self.has_room() || !self.ingest.is_discovered() {
+        let is_first = self.epoch == Epoch(0);
+        let discovered = self.ingest.is_discovered();
+        // Nothing new is taken before it is known which splits there are; but what was
+        // begun is flushed, if the job is to stop.
+        if !self.has_room() || !(discovered || (self.stopping && !is_first)) {
             return Ok(false);
         }
-        let slices = self.take_slices();
-        let controls = self.take_controls();
-        let is_first = self.epoch == Epoch(0);
+        let slices = if discovered { self.take_slices() } else { Vec::new() };
+        let controls = if discovered { self.take_controls() } else { Vec::new() };
         let flush_due = self.sinks.flush_is_due(self.clock.now_tick(), &self.config)
             || (self.must_flush_all() && self.sinks.has_open_group());
-        if slices.is_empty() && controls.is_empty() && !flush_due && !is_first {
+        let nothing = slices.is_empty() && controls.is_empty();
+        let due = flush_due || is_first || self.sign_of_life_is_due() || self.last_word_is_due();
+        if nothing && !due {
             return Ok(false);
         }
         let mut record = EpochRecord {
@@ -43,7 +48,7 @@ impl Pipeline {
                 .map(|(split, start, block)| slice_record(*split, *start, block))
                 .collect(),
             controls,
-            acknowledged: self.sinks.take_acknowledged(),
+            acknowledged: self.sinks.take_acknowledged(self.epoch.next()),
             opened: self.sinks.take_first_opened(),
             snapshot: self.snapshots.take_completed(),
             output_hash: Some(OutputHash { epoch: self.epoch, hash: self.chain }),
@@ -60,11 +65,12 @@ impl Pipeline {
             self.must_flush_all() || self.snapshot_is_due(),
             &self.config,
         );
-        self.sinks.end_groups(&record.flush_ends, self.lineage);
+        self.sinks.end_groups(&record.flush_ends, record.epoch, self.lineage);
         let encoder = self.encoder.as_mut().expect("the journal is open while the job runs");
         let mut bytes = Vec::new();
         encoder.append_epoch(&record, &mut bytes);
         out.push(Output::AppendJournal { epoch: self.epoch, bytes: bytes.into() });
+        self.has_written = true;
         self.take_snapshot_if_due(out);
         Ok(true)
     }
@@ -100,6 +106,26 @@ impl Pipeline {
         let waiting = (self.epoch.0 - self.durable.0) as usize;
         waiting < self.config.epochs_inflight_max
             && self.sinks.backlog_bytes_max() < self.config.sink_lag_bytes_max
+    }
+
+    /// Whether an empty epoch has to say what the sinks hold at the end of the job, so
+    /// that a later start can see whether they still do.
+    // spec: K-5
+    fn last_word_is_due(&self) -> bool {
+        self.ingest.is_done(&self.plan)
+            && !self.sinks.has_open_group()
+            && self.sinks.all_applied()
+            && self.sinks.has_news()
+    }
+
+    /// Whether an empty epoch has to say that this start came through: it processed
+    /// all that there was, or is told to stop. Without it, starts of a job that has no
+    /// new input would count as failed ones.
+    // spec: F-6
+    fn sign_of_life_is_due(&self) -> bool {
+        !self.has_written
+            && (self.stopping || self.ingest.is_quiet())
+            && !self.ingest.is_done(&self.plan)
     }
 
     /// Whether every open flush group has to end with the next epoch: at a stop, and
@@ -165,10 +191,9 @@ impl Pipeline {
                 },
             });
         }
-        let now = self.clock.now;
         for index in 0..self.ingest.splits.len() {
             let id = SplitId(index as u32);
-            let idle = self.ingest.idle_at(self.ingest.split(id)).is_some_and(|at| at <= now);
+            let idle = self.ingest.is_idle(self.ingest.split(id));
             let split = self.ingest.split_mut(id);
             let control = if split.end_is_due() {
                 split.ended = true;
@@ -246,18 +271,21 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn journal_appended(&mut self, epoch: Epoch) {
+    pub(super) fn journal_appended(&mut self, epoch: Epoch, out: &mut Vec<Output>) {
         assert!(epoch <= self.epoch, "the journal confirms epoch {epoch}, which was not written");
         self.durable = self.durable.max(epoch);
+        self.sinks.note_durable(self.durable);
+        self.store_snapshot_if_durable(out);
     }
 
     /// Ends the job once all input is in every sink, and the journal says so.
     pub(super) fn finish_if_done(&mut self, out: &mut Vec<Output>) {
-        let quiet = self.durable == self.epoch
-            && !self.sinks.has_open_group()
-            && self.sinks.all_applied()
-            && self.epoch > Epoch(0);
-        if !quiet || !matches!(self.phase, Phase::Running) {
+        let quiet =
+            self.durable == self.epoch && !self.sinks.has_open_group() && self.sinks.all_applied();
+        // Nothing was begun, and a stop need not wait for the sources.
+        let not_begun = self.epoch == Epoch(0) && !self.ingest.is_discovered();
+        let begun = self.epoch > Epoch(0) || (self.stopping && not_begun);
+        if !quiet || !begun || !matches!(self.phase, Phase::Running) {
             return;
         }
         if self.ingest.is_done(&self.plan) {

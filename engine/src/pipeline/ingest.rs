@@ -3,6 +3,7 @@
 
 use super::io::{Failure, FetchedData, FoundSplit, LogEnd, Output};
 use super::{Phase, Pipeline};
+use crate::dataflow::Split;
 use crate::executor::Executor;
 use crate::format::{RecordBlock, frame};
 use crate::ids::{Epoch, Offset, RequestId, SplitId, SplitName, TableId};
@@ -61,13 +62,18 @@ pub(super) struct SplitIngest {
     fetch_bytes: u32,
     /// Where the reader stood after the last answer.
     pub(super) end: LogEnd,
-    /// When it came to stand at its end.
+    /// When it came to stand at its end, or brought something last.
     at_end_since: Option<Monotonic>,
+    /// For how long it stood at its end, without bringing anything, when its source
+    /// said so last.
+    quiet_ns: i64,
+    /// How many bytes of a record that has not ended were there last.
+    half_record: usize,
     /// Whether the end of the split has entered an epoch.
     pub(super) ended: bool,
     /// Whether it was called idle since its last record.
     pub(super) called_idle: bool,
-    attempts: u32,
+    pub(super) attempts: u32,
     retry_at: Option<Monotonic>,
 }
 
@@ -85,6 +91,8 @@ impl SplitIngest {
             fetch_bytes,
             end: LogEnd::More,
             at_end_since: None,
+            quiet_ns: 0,
+            half_record: 0,
             ended: false,
             called_idle: false,
             attempts: 0,
@@ -106,6 +114,33 @@ impl SplitIngest {
     pub(super) fn replayed_to(&mut self, offset: Offset) {
         self.taken_to = offset;
         self.fetched_to = offset;
+    }
+
+    /// Goes on from where the dataflow stands with the split.
+    pub(super) fn resume(&mut self, split: &Split) {
+        self.called_idle = split.idle;
+        self.ended = split.ended;
+        if split.ended {
+            self.end = LogEnd::Ended;
+        }
+    }
+
+    /// Whether its source gave all that there is, and nothing of it waits.
+    fn is_quiet(&self) -> bool {
+        self.buffer.is_empty() && self.end != LogEnd::More
+    }
+
+    /// Notes what an answer says of the split's end. Only the source can say that
+    /// the reader stands there; that nobody answers says nothing.
+    // spec: T-3
+    fn note_end(&mut self, end: LogEnd, brought: bool, now: Monotonic) {
+        self.end = end;
+        if end != LogEnd::AtEnd {
+            self.at_end_since = None;
+        } else if brought || self.at_end_since.is_none() {
+            self.at_end_since = Some(now);
+        }
+        self.quiet_ns = self.at_end_since.map_or(0, |since| now.0 - since.0);
     }
 
     /// Whether it may still have records that were not taken.
@@ -214,16 +249,21 @@ impl Ingest {
             && self.splits.iter().all(|split| split.ended)
     }
 
-    /// When a split that stands at its end becomes idle: the reader stands at the
-    /// end of the log, nothing fetched waits, and it is not we who paused it.
+    /// Whether a split becomes idle: its source said that the reader had stood at
+    /// the end of the log for long enough, and nothing fetched waits. A split that
+    /// we paused, or that cannot be read, has no such answer.
     // spec: T-3
-    pub(super) fn idle_at(&self, split: &SplitIngest) -> Option<Monotonic> {
-        let timeout = self.tables.get(&split.name.table)?.idle_timeout_ms?;
+    pub(super) fn is_idle(&self, split: &SplitIngest) -> bool {
+        let table = self.tables.get(&split.name.table);
+        let Some(timeout) = table.and_then(|table| table.idle_timeout_ms) else { return false };
         let at_end = split.end == LogEnd::AtEnd && split.buffer.is_empty();
-        if !at_end || split.called_idle || split.ended {
-            return None;
-        }
-        split.at_end_since.map(|since| Monotonic(since.0.saturating_add(timeout * 1_000_000)))
+        let long_enough = split.quiet_ns >= timeout.saturating_mul(1_000_000);
+        at_end && long_enough && !split.called_idle && !split.ended
+    }
+
+    /// Whether every source gave all that there is, and all of it was taken.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.is_discovered() && self.splits.iter().all(SplitIngest::is_quiet)
     }
 }
 
@@ -246,14 +286,13 @@ impl Pipeline {
         }
     }
 
-    /// When tables that grow are asked next.
-    pub(super) fn discovery_at(&self) -> Option<Monotonic> {
+    /// When each table that grows is asked next.
+    pub(super) fn discoveries_at(&self) -> impl Iterator<Item = Monotonic> {
         self.ingest
             .tables
             .iter()
             .filter(|(id, table)| !self.plan.table(**id).bounded && !table.asked)
             .map(|(_, table)| Monotonic(table.asked_at.0 + self.config.discover_ms * 1_000_000))
-            .min()
     }
 
     pub(super) fn splits_found(
@@ -261,6 +300,10 @@ impl Pipeline {
         table: TableId,
         mut found: Vec<FoundSplit>,
     ) -> Result<(), Failure> {
+        let asked = self.ingest.tables.get_mut(&table).map(|table| &mut table.asked);
+        if !asked.is_some_and(std::mem::take) {
+            return Ok(());
+        }
         // The order in which they are numbered shows nowhere, but a fixed one makes
         // traces equal.
         found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -291,7 +334,6 @@ impl Pipeline {
         let table =
             self.ingest.tables.get_mut(&table).expect("only tables that are read are asked");
         table.discovered = true;
-        table.asked = false;
         Ok(())
     }
 
@@ -334,8 +376,8 @@ impl Pipeline {
             return none;
         };
         let watermark = |index: usize| {
-            let known = self.dataflow.splits().iter().nth(index);
-            known.map_or(Watermark::NONE, |(_, split)| split.watermark)
+            let known = self.dataflow.splits().try_get(SplitId(index as u32));
+            known.map_or(Watermark::NONE, |split| split.watermark)
         };
         let keeps_time =
             |split: &SplitIngest| self.plan.table(split.name.table).watermark.is_some();
@@ -371,7 +413,7 @@ impl Pipeline {
         }
         let now = self.clock.now;
         let format = self.plan.table(self.ingest.split(split).name.table).format.clone();
-        let fetch_bytes = self.config.fetch_bytes;
+        let (fetch_bytes, retry_ns) = (self.config.fetch_bytes, self.config.retry_ms * 1_000_000);
         let state = self.ingest.split_mut(split);
         // An answer to a request that is not the newest says nothing.
         if state.in_flight != Some(request) {
@@ -379,31 +421,34 @@ impl Pipeline {
         }
         state.in_flight = None;
         state.attempts = 0;
+        let mut grew = false;
         let block = match data {
             FetchedData::Records(block) => block,
             FetchedData::Bytes(bytes) => {
                 let length = bytes.len();
                 let framed = frame(&format, bytes, state.fetched_to, end == LogEnd::Ended);
-                let stuck = framed.consumed == 0 && length > 0 && end == LogEnd::More;
+                let stuck = framed.consumed == 0 && length > 0;
                 // A record that does not fit is asked for again, with more.
-                state.fetch_bytes = match stuck {
+                state.fetch_bytes = match stuck && end == LogEnd::More {
                     true => (state.fetch_bytes * 2).min(RECORD_BYTES_MAX * 2),
                     false => fetch_bytes,
                 };
-                framed.block
+                if stuck && end == LogEnd::AtEnd {
+                    // Half a record: the source would give it again at once.
+                    state.retry_at = Some(Monotonic(now.0 + retry_ns));
+                }
+                let half = length - framed.consumed;
+                grew = half != std::mem::replace(&mut state.half_record, half);
+                let mut block = framed.block;
+                // What lies behind the last whole record is fetched again with what
+                // follows; it must not be counted twice.
+                block.data.truncate(framed.consumed);
+                block
             }
         };
         let new_data = block.end_offset > state.fetched_to.0;
         state.fetched_to = state.fetched_to.max(Offset(block.end_offset));
-        // What lies behind the last whole record is fetched again with what follows.
-        state.end = end;
-        match end {
-            LogEnd::AtEnd if new_data || state.at_end_since.is_none() => {
-                state.at_end_since = Some(now);
-            }
-            LogEnd::AtEnd => {}
-            LogEnd::More | LogEnd::Ended => state.at_end_since = None,
-        }
+        state.note_end(end, new_data || grew, now);
         if new_data {
             state.buffer_bytes += block.data.len();
             state.buffer.push_back(block);
@@ -442,8 +487,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// When the next failed fetch is tried again.
-    pub(super) fn retry_fetch_at(&self) -> Option<Monotonic> {
-        self.ingest.splits.iter().filter_map(|split| split.retry_at).min()
+    /// When each failed fetch is tried again.
+    pub(super) fn fetch_retries_at(&self) -> impl Iterator<Item = Monotonic> {
+        self.ingest.splits.iter().filter_map(|split| split.retry_at)
     }
 }

@@ -249,7 +249,8 @@ pub enum Output {
         until: Option<Offset>,
         /// About how many bytes to give at most.
         bytes_max: u32,
-        /// Whether to hold the answer back for a while if there is nothing new.
+        /// Whether to hold the answer back for a while, at most about a second, if there
+        /// is nothing new. It has to come then: only answers can make a split idle.
         wait: bool,
     },
     /// Append these bytes to the open segment and make them durable; answer with

@@ -14,6 +14,7 @@ mod epochs;
 mod ingest;
 mod invariants;
 mod io;
+mod rehearse;
 mod replay;
 mod sinks;
 mod snapshots;
@@ -23,6 +24,7 @@ mod wake;
 
 pub use config::PipelineConfig;
 pub use io::{Ending, Failure, FetchedData, FoundSplit, Input, LogEnd, Now, Output, Report};
+pub use rehearse::Rehearsal;
 pub use status::{SinkStatus, Status};
 pub use wake::{WakeReason, Wakeup};
 
@@ -74,6 +76,9 @@ pub struct Pipeline {
     totals: Totals,
     /// Whether the user asked for a stop.
     stopping: bool,
+    /// Whether this incarnation wrote an epoch into the journal.
+    // spec: F-6
+    has_written: bool,
 }
 
 /// Where in its life a pipeline is.
@@ -83,7 +88,7 @@ enum Phase {
     New,
     /// Looking at journal and sinks, and taking a generation.
     // spec: S-2
-    Opening(Opening),
+    Opening(Box<Opening>),
     /// Computing journaled epochs again.
     Replaying(Box<Recovery>),
     /// Taking new input.
@@ -140,6 +145,7 @@ impl Pipeline {
             requests: RequestId(0),
             totals: Totals::default(),
             stopping: false,
+            has_written: false,
             plan,
             config,
         })
@@ -202,12 +208,14 @@ impl Pipeline {
                 self.fetch_failed(request, split, transient, message, out)
             }
             Input::JournalAppended { epoch } => {
-                self.journal_appended(epoch);
+                self.journal_appended(epoch, out);
                 Ok(())
             }
             Input::JournalFailed { message } => Err(Failure::JournalFailed(message)),
             Input::FinishRecorded => {
-                self.end(Ending::Finished, out);
+                if matches!(self.phase, Phase::Finishing) {
+                    self.end(Ending::Finished, out);
+                }
                 Ok(())
             }
             Input::SinkApplied { request, sink, outcome, message } => {
@@ -231,8 +239,12 @@ impl Pipeline {
     /// Does everything that is possible now: closes epochs, gives sinks their
     /// chunks, asks for data, and ends if there is nothing left to do.
     fn go_on(&mut self, executor: &dyn Executor, out: &mut Vec<Output>) -> Result<(), Failure> {
-        if matches!(self.phase, Phase::Opening(_)) && self.stopping {
-            self.end(Ending::Stopped, out);
+        if matches!(self.phase, Phase::Opening(_)) {
+            if self.stopping {
+                self.end(Ending::Stopped, out);
+            }
+            // There is no chunk yet, but a sink that failed may be due to be opened.
+            self.apply_chunks(out);
         }
         if matches!(self.phase, Phase::Replaying(_)) {
             self.retry_replay_fetches(out);

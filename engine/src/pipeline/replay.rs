@@ -7,7 +7,7 @@ use super::io::{Failure, FetchedData, LogEnd, Output, Report};
 use super::{Phase, Pipeline};
 use crate::executor::Executor;
 use crate::format::{RecordBlock, frame};
-use crate::ids::{Epoch, RequestId, SplitId};
+use crate::ids::{Epoch, Offset, RequestId, SplitId};
 use crate::journal::{Control, EpochRecord, SliceRecord};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,18 +16,25 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) struct Recovery {
     /// The records that are left, the next one first.
     records: VecDeque<EpochRecord>,
-    /// The blocks of the first record, as they come.
-    blocks: Vec<Option<RecordBlock>>,
+    /// What was read of each slice of the first record.
+    slices: Vec<Reading>,
     /// Which slice each request in flight is for.
     in_flight: BTreeMap<RequestId, usize>,
     replayed: u64,
+}
+
+/// A slice that is read again, in one answer or in several.
+#[derive(Debug, Default)]
+struct Reading {
+    block: RecordBlock,
+    is_complete: bool,
 }
 
 impl Recovery {
     pub(super) fn new(records: Vec<EpochRecord>) -> Recovery {
         Recovery {
             records: records.into(),
-            blocks: Vec::new(),
+            slices: Vec::new(),
             in_flight: BTreeMap::new(),
             replayed: 0,
         }
@@ -50,7 +57,11 @@ impl Pipeline {
             return self.end_replay(replayed, snapshot, out);
         };
         self.learn_splits(&record);
-        self.recovery().blocks = vec![None; record.slices.len()];
+        let begin = |slice: &SliceRecord| Reading {
+            block: RecordBlock { end_offset: slice.start.0, ..RecordBlock::default() },
+            is_complete: false,
+        };
+        self.recovery().slices = record.slices.iter().map(begin).collect();
         if record.slices.is_empty() {
             // Nothing to wait for: the turn goes on with the step.
             return Ok(());
@@ -63,14 +74,18 @@ impl Pipeline {
 
     fn replay_fetch(&mut self, index: usize, slice: &SliceRecord, out: &mut Vec<Output>) {
         let request = self.request();
-        self.recovery().in_flight.insert(request, index);
+        let recovery = self.recovery();
+        recovery.in_flight.insert(request, index);
+        let from = Offset(recovery.slices[index].block.end_offset);
+        // Offsets of a log say nothing of bytes, so the usual amount is asked for then.
+        let range = u32::try_from(slice.end.0 - from.0).unwrap_or(u32::MAX);
         out.push(Output::Fetch {
             request,
             split: slice.split,
             name: self.ingest.split(slice.split).name.clone(),
-            from: slice.start,
+            from,
             until: Some(slice.end),
-            bytes_max: u32::try_from(slice.end.0 - slice.start.0).unwrap_or(u32::MAX),
+            bytes_max: range.max(self.config.fetch_bytes),
             wait: false,
         });
     }
@@ -88,7 +103,7 @@ impl Pipeline {
         recovery.in_flight.retain(|_, index| record.slices[*index].split != split);
         let missing: Vec<usize> = (0..record.slices.len())
             .filter(|index| {
-                record.slices[*index].split == split && recovery.blocks[*index].is_none()
+                record.slices[*index].split == split && !recovery.slices[*index].is_complete
             })
             .collect();
         for index in missing {
@@ -112,29 +127,53 @@ impl Pipeline {
         request: RequestId,
         split: SplitId,
         data: FetchedData,
-        _end: LogEnd,
+        end: LogEnd,
         executor: &dyn Executor,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
         let Some(index) = self.recovery().in_flight.remove(&request) else { return Ok(()) };
         let slice = self.recovery().records[0].slices[index];
         let name = self.ingest.split(split).name.clone();
-        let block = match data {
-            FetchedData::Records(block) => block,
+        let from = self.recovery().slices[index].block.end_offset;
+        let (block, reads_all) = match data {
+            FetchedData::Records(block) => {
+                // The last offsets of a range may hold no record.
+                let last = block.records.last().map(|record| Offset(record.offset));
+                let reads_all = slice.count == 0 || last.is_some_and(|last| last >= slice.last);
+                (block, reads_all)
+            }
             FetchedData::Bytes(bytes) => {
                 let format = &self.plan.table(name.table).format;
-                let wanted = (slice.end.0 - slice.start.0) as usize;
+                let wanted = (slice.end.0 - from) as usize;
+                let reads_all = bytes.len() >= wanted;
                 let bytes = bytes.slice(..bytes.len().min(wanted));
-                frame(format, bytes, slice.start, true).block
+                let framed = frame(format, bytes, Offset(from), reads_all);
+                let mut block = framed.block;
+                block.data.truncate(framed.consumed);
+                (block, reads_all)
             }
         };
+        if !reads_all && block.end_offset > from {
+            append(&mut self.recovery().slices[index].block, block);
+            self.ingest.split_mut(split).attempts = 0;
+            self.replay_fetch(index, &slice, out);
+            return Ok(());
+        }
+        if !reads_all && end == LogEnd::More {
+            let message = "it gives nothing, though it has more".to_owned();
+            return self.fetch_failed(request, split, true, message, out);
+        }
+        let reading = &mut self.recovery().slices[index];
+        append(&mut reading.block, block);
+        reading.block.end_offset = slice.end.0;
+        reading.is_complete = true;
         // spec: J-7
-        let found = slice_record(split, slice.start, &block);
+        let found = slice_record(split, slice.start, &reading.block);
         slice.verify(&found).map_err(|mismatch| Failure::SourceChanged {
             split: name.name,
             detail: mismatch.to_string(),
         })?;
-        self.recovery().blocks[index] = Some(block);
+        self.ingest.split_mut(split).attempts = 0;
         self.replay_ready_epochs(executor, out)
     }
 
@@ -145,12 +184,10 @@ impl Pipeline {
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
         while let Phase::Replaying(recovery) = &mut self.phase {
-            if recovery.records.is_empty() || recovery.blocks.iter().any(Option::is_none) {
-                break;
-            }
-            let record = recovery.records.pop_front().expect("checked above");
-            let blocks: VecDeque<RecordBlock> =
-                std::mem::take(&mut recovery.blocks).into_iter().flatten().collect();
+            let is_ready = recovery.slices.iter().all(|slice| slice.is_complete);
+            let Some(record) = recovery.records.pop_front_if(|_| is_ready) else { break };
+            let blocks = std::mem::take(&mut recovery.slices);
+            let blocks = blocks.into_iter().map(|reading| reading.block).collect();
             recovery.replayed += 1;
             self.replay_epoch(&record, blocks, executor)?;
             self.replay_next(out)?;
@@ -175,23 +212,12 @@ impl Pipeline {
         }
         let output = self.step(record, blocks, executor);
         self.totals.add(&output);
-        self.sinks.end_groups(&record.flush_ends, self.lineage);
+        self.sinks.end_groups(&record.flush_ends, record.epoch, self.lineage);
         self.sinks
             .drop_recovered()
             .map_err(|(sink, detail)| Failure::Diverged { sink: self.sink_name(sink), detail })?;
         for slice in &record.slices {
             self.ingest.split_mut(slice.split).replayed_to(slice.end);
-        }
-        for control in &record.controls {
-            let split = self.ingest.split_mut(control.split);
-            match control.control {
-                Control::Ended => {
-                    split.ended = true;
-                    split.end = LogEnd::Ended;
-                }
-                Control::IdleMark => split.called_idle = true,
-                Control::Added { .. } | Control::Advance(_) => {}
-            }
         }
         Ok(())
     }
@@ -209,6 +235,9 @@ impl Pipeline {
             });
         }
         self.phase = Phase::Running;
+        for (id, split) in self.dataflow.splits().iter() {
+            self.ingest.split_mut(id).resume(split);
+        }
         self.ingest.fix_bounded_tables(self.epoch, &self.plan);
         out.push(Output::Report(Report::Running {
             generation: self.generation,
@@ -218,4 +247,20 @@ impl Pipeline {
         }));
         Ok(())
     }
+}
+
+/// Puts a block behind another one of the same split.
+fn append(to: &mut RecordBlock, mut more: RecordBlock) {
+    if to.records.is_empty() && to.data.is_empty() {
+        *to = more;
+        return;
+    }
+    let shift = to.data.len() as u32;
+    for record in &mut more.records {
+        record.start += shift;
+        record.end += shift;
+    }
+    to.data = [&to.data[..], &more.data[..]].concat().into();
+    to.records.append(&mut more.records);
+    to.end_offset = more.end_offset;
 }

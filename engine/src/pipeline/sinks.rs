@@ -37,7 +37,12 @@ pub(super) struct SinkState {
     pub(super) queue: VecDeque<Chunk>,
     queue_bytes: usize,
     /// Whether `acked` moved since a journal record said it.
-    ack_moved: bool,
+    pub(super) ack_moved: bool,
+    /// The marker that a durable record of the journal says: what a sink without a
+    /// marker of its own is known by after a crash.
+    pub(super) recorded: Option<Marker>,
+    /// Markers that records say which are not durable yet, by the record's epoch.
+    recording: VecDeque<(Epoch, Marker)>,
     /// Whether the journal has to say that the sink is opened for the first time.
     // spec: K-5
     pub(super) first_opened: bool,
@@ -94,6 +99,8 @@ impl SinkState {
             queue: VecDeque::new(),
             queue_bytes: 0,
             ack_moved: false,
+            recorded: None,
+            recording: VecDeque::new(),
             first_opened: false,
             ever_opened: false,
             attempts: 0,
@@ -102,10 +109,13 @@ impl SinkState {
         }
     }
 
-    /// Ends the open group, if there is one: its rows become a chunk.
-    fn end_group(&mut self, sink: SinkId, lineage: Lineage) {
+    /// Ends the open group with this epoch, if there is one: its rows become a chunk.
+    /// The chunk bears the epoch whose record holds the decision, which may be later
+    /// than that of the last row: the chunk must wait until that record is durable.
+    // spec: J-1, J-5
+    fn end_group(&mut self, sink: SinkId, epoch: Epoch, lineage: Lineage) {
         let Some(group) = self.group.take() else { return };
-        let place = ChunkPlace { lineage, epoch: group.last_epoch, chunk: 0, last: true };
+        let place = ChunkPlace { lineage, epoch, chunk: 0, last: true };
         let payload = ChunkPayload::Bytes { data: group.data.into(), rows: group.rows };
         let chunk = Chunk::new(SinkShard { sink, shard: 0 }, self.made, place, payload);
         self.made = Some(chunk.marker);
@@ -178,13 +188,14 @@ impl Sinks {
 
     /// Whether a group is old enough to be ended.
     pub(super) fn flush_is_due(&self, now: Tick, config: &PipelineConfig) -> bool {
-        self.flush_at(config).is_some_and(|at| at <= now)
+        self.flushes_at(config).any(|at| at <= now)
     }
 
-    /// When the oldest open group is to be ended.
-    pub(super) fn flush_at(&self, config: &PipelineConfig) -> Option<Tick> {
+    /// When each open group is to be ended.
+    pub(super) fn flushes_at(&self, config: &PipelineConfig) -> impl Iterator<Item = Tick> {
+        let age_ns = config.flush_age_ms * 1_000_000;
         let groups = self.sinks.iter().filter_map(|sink| sink.group.as_ref());
-        groups.map(|group| Tick(group.first_tick.0 + config.flush_age_ms * 1_000_000)).min()
+        groups.map(move |group| Tick(group.first_tick.0 + age_ns))
     }
 
     /// Which groups end with this epoch. The journal keeps the decision, so that a
@@ -211,27 +222,44 @@ impl Sinks {
             .collect()
     }
 
-    /// Ends these groups, and those of sinks that take every epoch.
-    pub(super) fn end_groups(&mut self, ends: &[FlushEnd], lineage: Lineage) {
+    /// Ends these groups, and those of sinks that take every epoch, with the epoch
+    /// whose record says so.
+    pub(super) fn end_groups(&mut self, ends: &[FlushEnd], epoch: Epoch, lineage: Lineage) {
         for (index, sink) in self.sinks.iter_mut().enumerate() {
             let id = SinkId(index as u32);
             let named = ends.iter().any(|end| end.sink == id);
             if named || sink.policy == FlushPolicy::EachEpoch {
-                sink.end_group(id, lineage);
+                sink.end_group(id, epoch, lineage);
             }
         }
     }
 
-    /// Markers that moved since the journal last said so.
-    pub(super) fn take_acknowledged(&mut self) -> Vec<Acknowledged> {
+    /// Whether a marker moved that the journal has not told yet.
+    pub(super) fn has_news(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.ack_moved)
+    }
+
+    /// Markers that moved since the journal last said so; the record of this epoch
+    /// says them.
+    pub(super) fn take_acknowledged(&mut self, epoch: Epoch) -> Vec<Acknowledged> {
         let mut moved = Vec::new();
         for (index, sink) in self.sinks.iter_mut().enumerate() {
             if let (true, Some(marker)) = (std::mem::take(&mut sink.ack_moved), sink.acked) {
                 let target = SinkShard { sink: SinkId(index as u32), shard: 0 };
+                sink.recording.push_back((epoch, marker));
                 moved.push(Acknowledged { target, marker });
             }
         }
         moved
+    }
+
+    /// Notes up to which epoch the journal's records are durable.
+    pub(super) fn note_durable(&mut self, durable: Epoch) {
+        for sink in &mut self.sinks {
+            while let Some((_, marker)) = sink.recording.pop_front_if(|(at, _)| *at <= durable) {
+                sink.recorded = Some(marker);
+            }
+        }
     }
 
     /// Sinks whose first opening the journal has to record.
@@ -255,13 +283,16 @@ impl Sinks {
         self.sinks.iter().all(|sink| sink.queue.is_empty())
     }
 
-    /// Whether every sink holds all rows up to an epoch.
+    /// Whether every sink holds all rows up to an epoch, and recovery will know it.
     // spec: J-4
-    pub(super) fn have_applied(&self, epoch: Epoch) -> bool {
+    pub(super) fn have_applied(&self, epoch: Epoch, plan: &Plan) -> bool {
         self.sinks.iter().all(|sink| {
+            let is_known = sink.keeps_marker(plan)
+                || sink.recorded == sink.acked
+                || sink.recorded.is_some_and(|recorded| recorded.epoch >= epoch);
             let waits = sink.queue.front().is_some_and(|chunk| chunk.marker.epoch <= epoch);
             let open = sink.group.as_ref().is_some_and(|group| group.last_epoch <= epoch);
-            !waits && !open
+            is_known && !waits && !open
         })
     }
 
@@ -327,13 +358,12 @@ impl Sinks {
         self.iter().find_map(|(id, sink)| sink.recovered.map(|marker| (id, marker)))
     }
 
-    /// When the next failed sink is opened again.
-    pub(super) fn retry_at(&self) -> Option<Monotonic> {
-        let waiting = self.sinks.iter().filter_map(|sink| match sink.phase {
+    /// When each failed sink is opened again.
+    pub(super) fn retries_at(&self) -> impl Iterator<Item = Monotonic> {
+        self.sinks.iter().filter_map(|sink| match sink.phase {
             SinkPhase::Backoff(at) => Some(at),
             _ => None,
-        });
-        waiting.min()
+        })
     }
 }
 

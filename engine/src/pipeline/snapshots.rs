@@ -1,7 +1,7 @@
 //! Taking snapshots, off the path of every output, and loading the newest usable one.
 
 use super::ingest::SplitIngest;
-use super::io::{Failure, LogEnd, Output, Report};
+use super::io::{Failure, Output, Report};
 use super::{Pipeline, SEMANTICS_VERSION};
 use crate::dataflow::{DataflowState, OperatorState, Split};
 use crate::ids::{Epoch, KeyGroup, Offset, SplitId};
@@ -30,8 +30,13 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 pub(super) struct Snapshots {
     /// Bytes of records read since the last snapshot.
     pub(super) bytes_since: u64,
-    /// The one that is being stored.
+    /// The one that is being stored, or waits to be.
     storing: Option<Epoch>,
+    /// The request to store it, while its epoch's record is not durable: an epoch
+    /// that a crash undoes comes back with other content, and a snapshot of it would
+    /// be taken for one of the new content.
+    // spec: G-2, J-6
+    waiting: Option<Output>,
     /// The complete ones that are kept, oldest first, by name.
     complete: Vec<(Epoch, String)>,
     /// The newest one, if no journal record has said so yet.
@@ -104,8 +109,16 @@ impl Pipeline {
         };
         let name = snapshot_name(&manifest);
         let manifest = manifest.encode().into();
-        out.push(Output::StoreSnapshot { epoch: self.epoch, name, parts, manifest });
+        self.snapshots.waiting =
+            Some(Output::StoreSnapshot { epoch: self.epoch, name, parts, manifest });
         self.roll_segment_if_long(out);
+    }
+
+    /// Lets the snapshot that was taken be stored once its epoch is durable.
+    pub(super) fn store_snapshot_if_durable(&mut self, out: &mut Vec<Output>) {
+        if self.snapshots.storing.is_some_and(|epoch| epoch <= self.durable) {
+            out.extend(self.snapshots.waiting.take());
+        }
     }
 
     fn split_states(&self, state: &DataflowState) -> Vec<SplitState> {
@@ -195,7 +208,7 @@ impl Pipeline {
     fn trim(&mut self, out: &mut Vec<Output>) {
         let Some(keep) = self.snapshots.complete.len().checked_sub(2) else { return };
         let oldest_kept = self.snapshots.complete[keep].0;
-        if !self.sinks.have_applied(oldest_kept) {
+        if !self.sinks.have_applied(oldest_kept, &self.plan) {
             return;
         }
         let snapshots: Vec<String> =
@@ -217,9 +230,19 @@ impl Pipeline {
         manifests: Vec<(String, Bytes)>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
+        if !self.take_list_awaited() {
+            return Ok(());
+        }
         let mut candidates = Vec::new();
         for (name, bytes) in manifests {
             match Manifest::decode(&bytes) {
+                Ok(manifest) if self.is_ahead_of_journal(&manifest) => {
+                    return Err(Failure::Damaged(format!(
+                        "snapshot {name} was taken after epoch {}, which the journal does not \
+                         hold any more",
+                        manifest.epoch
+                    )));
+                }
                 Ok(manifest) => match self.usable(&manifest) {
                     Ok(()) => candidates.push((name, manifest)),
                     Err(reason) => {
@@ -239,6 +262,15 @@ impl Pipeline {
         self.load_next_snapshot(out)
     }
 
+    /// Whether a snapshot proves that the journal lost a record: it is stored only
+    /// when the record of its epoch is durable.
+    // spec: J-6
+    fn is_ahead_of_journal(&self, manifest: &Manifest) -> bool {
+        manifest.lineage == self.lineage
+            && manifest.plan == self.plan_hash
+            && manifest.epoch > self.journal_read_at_start().last_epoch()
+    }
+
     /// Whether recovery can begin with this snapshot.
     // spec: K-7
     fn usable(&self, manifest: &Manifest) -> Result<(), String> {
@@ -247,6 +279,12 @@ impl Pipeline {
         }
         if manifest.lineage != self.lineage {
             return Err("it belongs to another lineage".into());
+        }
+        // An incarnation that had been replaced may have gone on for a while.
+        // spec: J-3
+        let writer = self.writer_of(manifest.epoch);
+        if writer.is_some_and(|writer| writer != manifest.generation) {
+            return Err("another incarnation wrote the epoch that the journal holds".into());
         }
         for sink in &manifest.sinks {
             let name = self.sink_name(sink.target.sink);
@@ -282,6 +320,9 @@ impl Pipeline {
         reason: String,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
+        if !self.is_loading() || self.snapshots.candidates.last().is_none_or(|c| c.0 != name) {
+            return Ok(());
+        }
         out.push(Output::Report(Report::SnapshotSkipped { name: name.to_owned(), reason }));
         self.snapshots.candidates.pop();
         self.snapshots.complete.retain(|(_, complete)| complete != name);
@@ -297,37 +338,32 @@ impl Pipeline {
         let Some((expected, manifest)) = self.snapshots.candidates.last().cloned() else {
             return Ok(());
         };
-        if expected != name {
+        if expected != name || !self.is_loading() {
             return Ok(());
         }
         let state = match state_of(&manifest, parts) {
             Ok(state) => state,
             Err(reason) => return self.snapshot_unusable(name, reason, out),
         };
-        let fresh = crate::dataflow::Dataflow::compile(self.plan.clone())
+        // One that cannot be loaded must leave no trace.
+        let mut fresh = crate::dataflow::Dataflow::compile(self.plan.clone())
             .expect("the plan was compiled when the pipeline was made");
-        self.dataflow = fresh;
-        if let Err(error) = self.dataflow.load(&state) {
+        if let Err(error) = fresh.load(&state) {
             return self.snapshot_unusable(name, error.to_string(), out);
         }
+        self.dataflow = fresh;
         self.epoch = manifest.epoch;
         self.chain = manifest.chain;
         self.snapshots.loaded = Some(manifest.epoch);
         self.totals.load(&manifest.counters);
         self.sinks.recover_from(&manifest.sinks);
         for split in &manifest.splits {
-            let mut ingest = SplitIngest::new(
+            self.ingest.splits.push(SplitIngest::new(
                 split.name.clone(),
                 split.identity.clone(),
                 split.offset,
                 self.config.fetch_bytes,
-            );
-            ingest.ended = split.ended;
-            ingest.called_idle = split.idle;
-            if split.ended {
-                ingest.end = LogEnd::Ended;
-            }
-            self.ingest.splits.push(ingest);
+            ));
         }
         self.begin_replay(out)
     }
@@ -351,7 +387,7 @@ fn watermark_entry(watermark: Watermark) -> StateEntry {
 }
 
 /// The dataflow's state out of a manifest and its parts.
-fn state_of(manifest: &Manifest, parts: &[Bytes]) -> Result<DataflowState, String> {
+pub(super) fn state_of(manifest: &Manifest, parts: &[Bytes]) -> Result<DataflowState, String> {
     let lines: BTreeMap<&str, u64> =
         manifest.counters.iter().map(|c| (c.name.as_str(), c.value)).collect();
     let mut state = DataflowState { epoch: manifest.epoch, ..DataflowState::default() };

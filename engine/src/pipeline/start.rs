@@ -5,13 +5,13 @@
 use super::io::{Ending, Failure, Now, Output, Report};
 use super::replay::Recovery;
 use super::{Clock, Phase, Pipeline, SEMANTICS_VERSION};
-use crate::ids::{Epoch, Generation, Lineage, SinkId};
+use crate::ids::{Epoch, Generation, Lineage, RequestId, SinkId};
 use crate::journal::{
     Encoder, Journal, JournalEntry, SegmentBytes, SegmentHeader, SegmentName, scan,
 };
 use crate::sink::Marker;
 use crate::time::{Tick, WallClock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far the opening has come.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Opening {
     nonce: u64,
     wall: WallClock,
     segments: Option<Vec<SegmentBytes>>,
+    /// Sinks that did not answer when they were looked at.
+    unanswered: BTreeSet<SinkId>,
     /// What each sink said when it was looked at.
     inspected: BTreeMap<SinkId, (Option<Generation>, Option<Marker>)>,
     journal: Journal,
@@ -32,12 +34,43 @@ enum Stage {
     Inspecting,
     Fencing,
     OpeningSinks,
+    /// Asking which snapshots there are.
     Snapshots,
+    /// Loading one of them.
+    Loading,
 }
 
 impl Opening {
     pub(super) fn is_inspecting(&self) -> bool {
         self.stage == Stage::Inspecting
+    }
+}
+
+impl Opening {
+    /// The history that the segments tell, judged by what the sinks hold.
+    ///
+    /// # Errors
+    /// If the journal is damaged, or behind a sink.
+    // spec: J-6, K-5
+    fn read_journal(&self, segments: &[SegmentBytes]) -> Result<Journal, Failure> {
+        let damaged = |damage: crate::journal::Damage| Failure::Damaged(damage.to_string());
+        let markers = || self.inspected.values().filter_map(|(_, marker)| *marker);
+        let first_look = scan(segments, &[]).map_err(damaged)?;
+        let Some(newest) = first_look.segments.last() else {
+            return match markers().next() {
+                Some(marker) => Err(Failure::Damaged(format!(
+                    "a sink holds epoch {} of this job, but the journal is empty: the state \
+                     folder was lost or is another one",
+                    marker.epoch
+                ))),
+                None => Ok(first_look),
+            };
+        };
+        // Markers of other lineages say nothing about this one's epochs.
+        let lineage = newest.header.lineage;
+        let marked: Vec<Epoch> =
+            markers().filter(|marker| marker.lineage == lineage).map(|m| m.epoch).collect();
+        scan(segments, &marked).map_err(damaged)
     }
 }
 
@@ -50,15 +83,16 @@ impl Pipeline {
     ) -> Result<(), Failure> {
         assert!(matches!(self.phase, Phase::New), "a pipeline starts once");
         self.clock = Clock { since: now.monotonic, now: now.monotonic, ..Clock::default() };
-        self.phase = Phase::Opening(Opening {
+        self.phase = Phase::Opening(Box::new(Opening {
             nonce,
             wall: now.wall,
             segments: None,
+            unanswered: BTreeSet::new(),
             inspected: BTreeMap::new(),
             journal: Journal::default(),
             markers: BTreeMap::new(),
             stage: Stage::Inspecting,
-        });
+        }));
         out.push(Output::ReadJournal);
         let sinks: Vec<SinkId> = self.sinks.iter().map(|(id, _)| id).collect();
         for sink in sinks {
@@ -66,6 +100,42 @@ impl Pipeline {
             out.push(Output::InspectSink { request, sink });
         }
         Ok(())
+    }
+
+    /// Whether the opening stands at this stage. An answer that belongs to another
+    /// one came twice, and says nothing.
+    fn is_at(&self, stage: Stage) -> bool {
+        matches!(&self.phase, Phase::Opening(opening) if opening.stage == stage)
+    }
+
+    /// Whether the list of snapshots is awaited; from now on it is not.
+    pub(super) fn take_list_awaited(&mut self) -> bool {
+        let awaited = self.is_at(Stage::Snapshots);
+        if awaited {
+            self.opening().stage = Stage::Loading;
+        }
+        awaited
+    }
+
+    /// Whether a snapshot is being loaded.
+    pub(super) fn is_loading(&self) -> bool {
+        self.is_at(Stage::Loading)
+    }
+
+    /// The journal that the opening read.
+    pub(super) fn journal_read_at_start(&self) -> &Journal {
+        match &self.phase {
+            Phase::Opening(opening) => &opening.journal,
+            _ => panic!("only the opening has the journal that was read"),
+        }
+    }
+
+    /// Which generation wrote an epoch, if the journal still holds it.
+    pub(super) fn writer_of(&self, epoch: Epoch) -> Option<Generation> {
+        let journal = self.journal_read_at_start();
+        let holds = |entry: &JournalEntry| matches!(entry, JournalEntry::Epoch(record) if record.epoch == epoch);
+        let placed = journal.entries.iter().rev().find(|placed| holds(&placed.entry))?;
+        Some(journal.segments[placed.segment].header.name.generation)
     }
 
     fn opening(&mut self) -> &mut Opening {
@@ -80,6 +150,9 @@ impl Pipeline {
         segments: Vec<SegmentBytes>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
+        if !self.is_at(Stage::Inspecting) {
+            return Ok(());
+        }
         self.opening().segments = Some(segments);
         self.take_generation_if_ready(out)
     }
@@ -91,6 +164,9 @@ impl Pipeline {
         marker: Option<Marker>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
+        if !self.is_at(Stage::Inspecting) {
+            return Ok(());
+        }
         self.opening().inspected.insert(sink, (generation, marker));
         self.take_generation_if_ready(out)
     }
@@ -108,6 +184,7 @@ impl Pipeline {
             message: message.to_owned(),
             attempts: 1,
         }));
+        self.opening().unanswered.insert(sink);
         self.sink_inspected(sink, None, None, out)
     }
 
@@ -116,62 +193,80 @@ impl Pipeline {
     // spec: G-1, J-3
     fn take_generation_if_ready(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
         let sinks = self.sinks.iter().count();
-        let (ours, plan_hash) = (self.plan_hash, self.plan_hash.to_string());
-        let poison_starts = self.config.poison_starts;
-        let binary = self.config.binary.clone();
         let opening = self.opening();
         if opening.inspected.len() < sinks {
             return Ok(());
         }
         let Some(segments) = opening.segments.take() else { return Ok(()) };
-        let damaged = |damage: crate::journal::Damage| Failure::Damaged(damage.to_string());
-        let first_look = scan(&segments, &[]).map_err(damaged)?;
-        let known_lineage = first_look.segments.last().map(|segment| segment.header.lineage);
-        let marked: Vec<Epoch> = opening
-            .inspected
-            .values()
-            .filter_map(|(_, marker)| *marker)
-            .filter(|marker| Some(marker.lineage) == known_lineage)
-            .map(|marker| marker.epoch)
-            .collect();
-        let journal = scan(&segments, &marked).map_err(damaged)?;
-        if let Some(last) = journal.segments.last() {
-            if last.header.plan != ours || last.header.semantics != SEMANTICS_VERSION {
-                let found = last.header.plan.to_string();
-                return Err(Failure::PlanChanged { found, ours: plan_hash });
-            }
-            if let Some(JournalEntry::Finished(_)) = journal.entries.last().map(|e| &e.entry) {
-                self.end(Ending::AlreadyFinished, out);
-                return Ok(());
-            }
-            let starts = starts_without_progress(&journal);
-            if starts >= poison_starts {
-                return Err(Failure::Poisoned { epoch: journal.last_epoch().next(), starts });
-            }
-        } else if let Some(marker) = opening.inspected.values().find_map(|(_, marker)| *marker) {
-            // spec: K-5
-            return Err(Failure::Damaged(format!(
-                "a sink holds epoch {} of this job, but the journal is empty: the state folder \
-                 was lost or is another one",
-                marker.epoch
-            )));
+        let journal = opening.read_journal(&segments)?;
+        self.check_plan(&journal)?;
+        if let Some(JournalEntry::Finished(_)) = journal.entries.last().map(|e| &e.entry) {
+            self.check_finished_sinks(&journal)?;
+            self.end(Ending::AlreadyFinished, out);
+            return Ok(());
         }
-        if let Some(cut) = &journal.cut {
-            let detail = format!(
-                "{} bytes of {} from byte {} on: {}",
-                cut.bytes, cut.segment, cut.at, cut.what
-            );
-            out.push(Output::Report(Report::TailCut { detail }));
+        let starts = starts_without_progress(&journal);
+        if starts >= self.config.poison_starts {
+            return Err(Failure::Poisoned { epoch: journal.last_epoch().next(), starts });
         }
+        out.extend(tail_cut(&journal));
+        self.open_segment(journal, out);
+        Ok(())
+    }
+
+    /// Checks that the sinks of a finished job still hold what they held when it ended.
+    // spec: K-5
+    fn check_finished_sinks(&mut self, journal: &Journal) -> Result<(), Failure> {
+        for acknowledged in journal.carried().acknowledged {
+            let sink = acknowledged.target.sink;
+            let unanswered = self.opening().unanswered.contains(&sink);
+            if unanswered || !self.sinks.get(sink).keeps_marker(&self.plan) {
+                continue;
+            }
+            let inspected = self.opening().inspected.get(&sink);
+            let found = inspected.and_then(|(_, marker)| *marker);
+            if found != Some(acknowledged.marker) {
+                return Err(Failure::SinkLostData {
+                    sink: self.sink_name(sink),
+                    detail: format!(
+                        "at the end of the job it held {} and now it holds {}",
+                        acknowledged.marker,
+                        found.map_or("nothing".to_owned(), |marker| marker.to_string())
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a state that belongs to another plan or another meaning of the engine.
+    // spec: G-3
+    fn check_plan(&self, journal: &Journal) -> Result<(), Failure> {
+        let Some(last) = journal.segments.last() else { return Ok(()) };
+        if last.header.plan == self.plan_hash && last.header.semantics == SEMANTICS_VERSION {
+            return Ok(());
+        }
+        Err(Failure::PlanChanged {
+            found: last.header.plan.to_string(),
+            ours: self.plan_hash.to_string(),
+        })
+    }
+
+    /// Asks for the first segment of a new generation, which continues the journal.
+    fn open_segment(&mut self, journal: Journal, out: &mut Vec<Output>) {
+        let (plan, binary) = (self.plan_hash, self.config.binary.clone());
+        let opening = self.opening();
         let found = opening.inspected.values().filter_map(|(generation, _)| *generation);
         let largest = found.chain(journal.newest_generation).map(|g| g.number).max().unwrap_or(0);
         let generation = Generation { number: largest + 1, nonce: opening.nonce };
-        let lineage = known_lineage.unwrap_or(Lineage { number: 1, nonce: opening.nonce });
+        let newest = journal.segments.last().map(|segment| &segment.header);
+        let lineage =
+            newest.map_or(Lineage { number: 1, nonce: opening.nonce }, |header| header.lineage);
         let header = SegmentHeader {
             name: SegmentName { generation, part: 0 },
             lineage,
-            parent: journal.segments.last().and_then(|segment| segment.header.parent),
-            plan: ours,
+            parent: newest.and_then(|header| header.parent),
+            plan,
             semantics: SEMANTICS_VERSION,
             binary,
             predecessor: journal.predecessor(),
@@ -179,27 +274,24 @@ impl Pipeline {
             sources: Vec::new(),
             carried: journal.carried(),
         };
-        let mut segments: Vec<(SegmentName, Epoch)> = journal
-            .segments
-            .iter()
-            .map(|segment| (segment.header.name, segment.header.first_epoch))
-            .collect();
-        segments.push((header.name, header.first_epoch));
+        let segments = segments_with(&journal, &header);
         opening.journal = journal;
         opening.stage = Stage::Fencing;
         let mut bytes = Vec::new();
         self.encoder = Some(Encoder::open(&header, &mut bytes));
         self.remember_segments(segments);
         self.generation = generation;
+        // Request numbers of two generations differ, so that a late answer to a dead
+        // incarnation is recognised.
+        self.requests = RequestId(generation.number << 40);
         self.lineage = lineage;
         out.push(Output::OpenJournal { segment: header.name, bytes: bytes.into() });
-        Ok(())
     }
 
     /// The journal is ours: now the sinks.
     pub(super) fn journal_opened(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
         // A segment that follows another of ours needs nothing.
-        if !matches!(self.phase, Phase::Opening(_)) {
+        if !self.is_at(Stage::Fencing) {
             return Ok(());
         }
         let opening = self.opening();
@@ -219,6 +311,7 @@ impl Pipeline {
                 .iter()
                 .find(|acknowledged| acknowledged.target.sink == sink)
                 .map(|acknowledged| acknowledged.marker);
+            state.recorded = state.acked;
             self.open_sink(sink, out);
         }
         self.list_snapshots_if_ready(out)
@@ -235,6 +328,7 @@ impl Pipeline {
     ) -> Result<(), Failure> {
         let name = self.sink_name(sink);
         let state = self.sinks.get(sink);
+        let state_acked = state.acked;
         let lost = |detail: String| Failure::SinkLostData { sink: name.clone(), detail };
         match (marker, state.acked) {
             (None, Some(acked)) => {
@@ -254,6 +348,8 @@ impl Pipeline {
             let checked = self.opening().journal.check_marker(marker.epoch);
             checked.map_err(|damage| Failure::Damaged(damage.to_string()))?;
         }
+        // The journal learns what was found, so that a later loss is noticed.
+        self.sinks.get_mut(sink).ack_moved = marker != state_acked;
         self.sinks.get_mut(sink).acked = marker;
         self.opening().markers.insert(sink, marker);
         self.list_snapshots_if_ready(out)
@@ -272,27 +368,44 @@ impl Pipeline {
     /// Leaves the opening for the replay, with the journal that was read.
     pub(super) fn begin_replay(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
         let journal = std::mem::take(&mut self.opening().journal);
-        let records: Vec<_> = journal.records_after(self.epoch).cloned().collect();
-        if let Some(first) = records.first()
-            && first.epoch != self.epoch.next()
-        {
+        let reach = journal.reaches_back_to();
+        if self.epoch < reach {
             return Err(Failure::Damaged(format!(
-                "the journal begins with epoch {}, and no snapshot after epoch {} can be used",
-                first.epoch,
-                first.epoch.0 - 1
+                "the journal begins with epoch {}, and no snapshot after epoch {reach} or a later \
+                 one can be used",
+                reach.next()
             )));
         }
-        self.durable = journal.last_epoch().max(self.epoch);
+        let records: Vec<_> = journal.records_after(self.epoch).cloned().collect();
+        self.durable = journal.last_epoch();
         self.phase = Phase::Replaying(Box::new(Recovery::new(records)));
         self.replay_next(out)
     }
 }
 
+/// The report of a tail that was cut, if one was.
+// spec: J-6
+fn tail_cut(journal: &Journal) -> Option<Output> {
+    let cut = journal.cut.as_ref()?;
+    let detail =
+        format!("{} bytes of {} from byte {} on: {}", cut.bytes, cut.segment, cut.at, cut.what);
+    Some(Output::Report(Report::TailCut { detail }))
+}
+
+/// The segments of the journal and a new one, each with its first epoch.
+fn segments_with(journal: &Journal, new: &SegmentHeader) -> Vec<(SegmentName, Epoch)> {
+    let found = journal.segments.iter().map(|segment| &segment.header);
+    found.chain([new]).map(|header| (header.name, header.first_epoch)).collect()
+}
+
 /// How many incarnations in a row, up to the newest, wrote nothing but their
-/// segment's header.
+/// segment's header. One that opened a second segment had written to the first.
 // spec: F-6
 fn starts_without_progress(journal: &Journal) -> u32 {
-    let silent = |index: &usize| journal.entries.iter().all(|placed| placed.segment != *index);
+    let silent = |index: &usize| {
+        let is_first = journal.segments[*index].header.name.part == 0;
+        is_first && journal.entries.iter().all(|placed| placed.segment != *index)
+    };
     let count = (0..journal.segments.len()).rev().take_while(silent).count();
     count as u32
 }

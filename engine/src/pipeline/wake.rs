@@ -20,8 +20,6 @@ pub enum WakeReason {
     Discover,
     /// A flush group becomes old enough.
     Flush,
-    /// A split becomes idle.
-    Idle,
     /// A source is read again after a failure.
     RetryFetch,
     /// A sink is opened again after a failure.
@@ -49,23 +47,22 @@ impl super::Clock {
 impl Pipeline {
     /// The earliest time at which [`super::Input::Wake`] is needed if nothing else
     /// comes; `None` if only an answer can bring the pipeline on.
+    ///
+    /// A deadline that has passed is none: all that was possible was done in the last
+    /// turn, so what is due waits for an answer, and that brings the next turn.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Wakeup> {
         if !matches!(self.phase, Phase::Running | Phase::Replaying(_) | Phase::Opening(_)) {
             return None;
         }
         let wake = |reason| move |at| Wakeup { at, reason };
-        let idle = self.ingest.splits.iter().filter_map(|split| self.ingest.idle_at(split)).min();
-        let flush = self.sinks.flush_at(&self.config).map(|tick| self.clock.monotonic_of(tick));
-        [
-            self.discovery_at().map(wake(WakeReason::Discover)),
-            flush.map(wake(WakeReason::Flush)),
-            idle.map(wake(WakeReason::Idle)),
-            self.retry_fetch_at().map(wake(WakeReason::RetryFetch)),
-            self.sinks.retry_at().map(wake(WakeReason::RetrySink)),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let flush = self.sinks.flushes_at(&self.config).map(|tick| self.clock.monotonic_of(tick));
+        flush
+            .map(wake(WakeReason::Flush))
+            .chain(self.discoveries_at().map(wake(WakeReason::Discover)))
+            .chain(self.fetch_retries_at().map(wake(WakeReason::RetryFetch)))
+            .chain(self.sinks.retries_at().map(wake(WakeReason::RetrySink)))
+            .filter(|wakeup| wakeup.at > self.clock.now)
+            .min()
     }
 }

@@ -89,6 +89,15 @@ impl PlanBuilder {
     /// Reads these columns of a table, through a calc that passes them on. The
     /// rowtime column must be among them, if there is one.
     pub fn scan_columns(&mut self, table: TableId, columns: &[usize]) -> NodeId {
+        let scan = self.read(table, columns);
+        let passed: Vec<usize> = (0..columns.len()).collect();
+        self.project(scan, None, &passed)
+    }
+
+    /// Reads these columns of a table. A table is read once, and only calcs may read
+    /// the node that this gives; a row whose column is bad dies in the calcs that use
+    /// the column.
+    pub fn read(&mut self, table: TableId, columns: &[usize]) -> NodeId {
         let declared = self.plan.tables[table.0 as usize].clone();
         let all = declared.schema();
         let schema = Schema::new(columns.iter().map(|c| all.fields[*c].clone()).collect());
@@ -102,9 +111,7 @@ impl PlanBuilder {
             expression
         });
         let scan = NodeKind::Scan(Scan { table, columns: columns.to_vec(), watermark });
-        let scan = self.node(&declared.name, scan, vec![], schema.clone(), time);
-        let passed: Vec<usize> = (0..schema.len()).collect();
-        self.project(scan, None, &passed)
+        self.node(&declared.name, scan, vec![], schema, time)
     }
 
     /// Keeps the rows for which `filter` is TRUE, and these columns.
@@ -159,21 +166,37 @@ impl PlanBuilder {
         keys: &[usize],
         aggregates: &[(&str, Option<usize>, SqlType)],
     ) -> NodeId {
-        let from = self.plan.node(input).clone();
-        let rowtime = from.time_attribute.expect("a window needs a time attribute");
-        let mut fields: Vec<Field> =
-            keys.iter().map(|key| from.schema.fields[*key].clone()).collect();
-        let mut calls = Vec::new();
-        for (index, (function, argument, ty)) in aggregates.iter().enumerate() {
-            fields.push(Field::new(format!("a{index}"), ty.clone().nullable()));
-            calls.push(AggregateCall {
+        let calls = aggregates
+            .iter()
+            .map(|(function, argument, ty)| AggregateCall {
                 function: FunctionRef { name: (*function).to_owned(), version: 1 },
                 args: argument.iter().copied().collect(),
                 distinct: false,
                 filter: None,
                 ty: ty.clone().nullable(),
                 text: (*function).to_owned(),
-            });
+            })
+            .collect();
+        self.aggregate(name, input, window, keys, calls, 0)
+    }
+
+    /// As [`PlanBuilder::window`], with calls that may be DISTINCT or have a FILTER,
+    /// and with an allowed lateness in ms.
+    pub fn aggregate(
+        &mut self,
+        name: &str,
+        input: NodeId,
+        window: Window,
+        keys: &[usize],
+        calls: Vec<AggregateCall>,
+        allowed_lateness_ms: i64,
+    ) -> NodeId {
+        let from = self.plan.node(input).clone();
+        let rowtime = from.time_attribute.expect("a window needs a time attribute");
+        let mut fields: Vec<Field> =
+            keys.iter().map(|key| from.schema.fields[*key].clone()).collect();
+        for (index, call) in calls.iter().enumerate() {
+            fields.push(Field::new(format!("a{index}"), call.ty.clone()));
         }
         fields.push(Field::new("window_start", SqlType::Timestamp(3).not_null()));
         fields.push(Field::new("window_end", SqlType::Timestamp(3).not_null()));
@@ -184,7 +207,7 @@ impl PlanBuilder {
             rowtime,
             keys: keys.to_vec(),
             aggregates: calls,
-            allowed_lateness_ms: 0,
+            allowed_lateness_ms,
         });
         self.node(name, kind, vec![input], Schema::new(fields), Some(time))
     }
@@ -207,6 +230,24 @@ impl PlanBuilder {
         let table = self.table(name, connector, &columns, None, true);
         let kind = NodeKind::Sink(Sink { table });
         self.node(&format!("{name}.sink"), kind, vec![input], schema, None)
+    }
+
+    /// The table that a sink fills.
+    ///
+    /// # Panics
+    /// If the node is no sink.
+    #[must_use]
+    pub fn table_of_sink(&self, sink: NodeId) -> TableId {
+        match &self.plan.node(sink).kind {
+            NodeKind::Sink(sink) => sink.table,
+            other => panic!("no sink: {other:?}"),
+        }
+    }
+
+    /// The columns that a node gives.
+    #[must_use]
+    pub fn schema_of(&self, node: NodeId) -> &Schema {
+        &self.plan.node(node).schema
     }
 
     fn node(

@@ -137,14 +137,8 @@ pub const TABLE_OPTIONS: &[OptionSpec] = &[
     option(
         "scan.watermark.idle-timeout",
         OptionKind::Duration,
-        "",
-        "After how long without records a split counts as idle.",
-    ),
-    option(
-        "watermark.max-ahead",
-        OptionKind::Duration,
-        "",
-        "A row whose event time is further ahead of its record's own timestamp is a bad row.",
+        "5 s",
+        "How long a split must stand at its end before it counts as idle; 0 s means never.",
     ),
 ];
 

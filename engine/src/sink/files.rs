@@ -397,6 +397,18 @@ impl FileSink {
     }
 }
 
+/// What a manifest says to somebody who only looks: the generation that claimed the
+/// folder, and the marker.
+///
+/// # Errors
+/// If the bytes are damaged.
+pub fn inspect_manifest(
+    bytes: &[u8],
+) -> Result<(Option<Generation>, Option<Marker>), crate::codec::DecodeError> {
+    let manifest = FileManifest::decode(bytes)?;
+    Ok((manifest.claim, manifest.last.map(|intent| intent.marker)))
+}
+
 fn temporary_name(final_name: &str) -> String {
     format!(".{final_name}{TEMPORARY_END}")
 }

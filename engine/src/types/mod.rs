@@ -7,7 +7,6 @@ pub mod datetime;
 pub mod decimal;
 mod display;
 pub mod float;
-pub mod moment;
 mod value;
 
 pub use value::Value;

@@ -12,6 +12,7 @@
 )]
 
 mod exact;
+pub mod time;
 
 use exact::{nearest, units};
 use num_bigint::BigInt;
@@ -77,6 +78,20 @@ pub struct Expected {
     pub shared_sessions: usize,
 }
 
+/// What must come out, with when.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timed {
+    /// The smallest watermark at which each window fires, and its line; in order.
+    pub windows: Vec<(i64, String)>,
+    /// As in [`Expected`].
+    pub late: Vec<(usize, usize, usize, usize)>,
+    /// As in [`Expected`].
+    pub without_time: Vec<(usize, usize)>,
+    /// How many rows would not have been late, or not for one window more, had the
+    /// watermark stood one lower.
+    pub late_ties: usize,
+}
+
 /// A record with its place in the canonical order.
 #[derive(Clone, Debug)]
 struct Placed<'a> {
@@ -108,11 +123,55 @@ fn windows_of(windows: Windows, time: i64) -> Vec<(i64, i64)> {
 
 type Key = Option<String>;
 
+/// The rows of each window by (end, key, start).
+type Groups<'a> = BTreeMap<(i64, Key, i64), Vec<Placed<'a>>>;
+
 /// What must come out of a case.
 pub fn expect(case: &Case) -> Expected {
     let mut expected = Expected::default();
+    for ((end, key, start), rows) in groups(case, &mut expected, &mut 0) {
+        let name = key.clone().unwrap_or_else(|| "NULL".into());
+        match aggregates(rows) {
+            Some(values) => {
+                expected.lines.push(format!("{name} {} [{start}, {end})", values.join(" ")));
+            }
+            None => expected.dead.push((name, start, end)),
+        }
+    }
+    expected
+}
+
+/// What must come out of a case and when, with COUNT(*), SUM(i), MIN(i),
+/// FIRST_VALUE(i) and LAST_VALUE(i).
+// spec: T-5
+pub fn timed(case: &Case) -> Timed {
+    let (mut expected, mut late_ties) = (Expected::default(), 0);
+    let windows = groups(case, &mut expected, &mut late_ties)
+        .into_iter()
+        .map(|((end, key, start), mut rows)| {
+            rows.sort_by_key(|row| row.place);
+            let ints: Vec<i64> = rows.iter().filter_map(|row| row.record.int).collect();
+            let values = [
+                text((!ints.is_empty()).then(|| ints.iter().sum::<i64>())),
+                text(ints.iter().min()),
+                text(ints.first()),
+                text(ints.last()),
+            ];
+            let name = key.unwrap_or_else(|| "NULL".into());
+            let (count, values) = (rows.len(), values.join(" "));
+            let early = if let Windows::Session { .. } = case.windows { 0 } else { 1 };
+            let line = format!("{name} {count} {values} [{start}, {end})");
+            (end - early + case.lateness, line)
+        })
+        .collect();
+    let Expected { late, without_time, .. } = expected;
+    Timed { windows, late, without_time, late_ties }
+}
+
+/// The rows that count in each window; notes the rows that are late.
+fn groups<'a>(case: &'a Case, expected: &mut Expected, late_ties: &mut usize) -> Groups<'a> {
     // For aligned windows by (end, key, start), for sessions by key.
-    let mut aligned: BTreeMap<(i64, Key, i64), Vec<Placed<'_>>> = BTreeMap::new();
+    let mut aligned: Groups<'_> = BTreeMap::new();
     let mut accepted: BTreeMap<Key, Vec<Placed<'_>>> = BTreeMap::new();
     for (split, content) in case.splits.iter().enumerate() {
         let mut watermark = None;
@@ -129,15 +188,18 @@ pub fn expect(case: &Case) -> Expected {
                 continue;
             };
             let closed = |by: i64| watermark.is_some_and(|watermark| by <= watermark);
+            let mut tie = |by: i64| *late_ties += usize::from(watermark == Some(by));
             let placed = Placed { place: (time, &content.name, index), split, record };
             let (missed, total) = if let Windows::Session { .. } = case.windows {
                 let late = closed(time + case.lateness);
+                tie(time + case.lateness);
                 if !late {
                     accepted.entry(record.key.clone()).or_default().push(placed);
                 }
                 (usize::from(late), 1)
             } else {
                 let all = windows_of(case.windows, time);
+                all.iter().for_each(|(_, end)| tie(end - 1 + case.lateness));
                 let open = all.iter().filter(|(_, end)| !closed(end - 1 + case.lateness));
                 let mut count = 0;
                 for (start, end) in open {
@@ -154,25 +216,16 @@ pub fn expect(case: &Case) -> Expected {
         }
     }
     if let Windows::Session { gap } = case.windows {
-        sessions(accepted, gap, &mut aligned, &mut expected);
+        sessions(accepted, gap, &mut aligned, expected);
     }
-    for ((end, key, start), rows) in aligned {
-        let name = key.clone().unwrap_or_else(|| "NULL".into());
-        match aggregates(rows) {
-            Some(values) => {
-                expected.lines.push(format!("{name} {} [{start}, {end})", values.join(" ")));
-            }
-            None => expected.dead.push((name, start, end)),
-        }
-    }
-    expected
+    aligned
 }
 
 /// Cuts the rows of each key where they are more than a gap apart.
 fn sessions<'a>(
     accepted: BTreeMap<Key, Vec<Placed<'a>>>,
     gap: i64,
-    out: &mut BTreeMap<(i64, Key, i64), Vec<Placed<'a>>>,
+    out: &mut Groups<'a>,
     expected: &mut Expected,
 ) {
     for (key, mut rows) in accepted {
@@ -214,7 +267,7 @@ fn aggregates(mut rows: Vec<Placed<'_>>) -> Option<Vec<String>> {
     let mut distinct_doubles = doubles.clone();
     distinct_doubles.sort_by(|a, b| compare(&a, &b));
     distinct_doubles.dedup_by(|a, b| ordered(a) == ordered(b));
-    let canonical = |value: Option<&f64>| value.map(|value| ordered(value)).map(canonical_of);
+    let canonical = |value: Option<&f64>| value.map(ordered).map(canonical_of);
     Some(vec![
         rows.len().to_string(),
         ints.len().to_string(),

@@ -18,7 +18,7 @@ use anabranch_engine::rows::{Origin, Rows};
 use anabranch_engine::time::{Tick, Watermark};
 use anabranch_engine::types::{DataType, Field, Schema, SqlType};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, TimestampMillisecondType};
+use arrow_array::types::{Float32Type, Float64Type, TimestampMillisecondType};
 use arrow_array::{
     Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
@@ -198,6 +198,11 @@ impl Bench {
         self.run(|op, cx| op.on_rows(0, &[rows], cx));
     }
 
+    /// Rows as another operator gave them.
+    pub fn pass(&mut self, rows: &Rows) {
+        self.run(|op, cx| op.on_rows(0, std::slice::from_ref(rows), cx));
+    }
+
     pub fn watermark(&mut self, watermark: i64) {
         self.run(|op, cx| op.on_watermark(Watermark(watermark), cx));
     }
@@ -218,6 +223,8 @@ impl Bench {
                     .map(|column| {
                         if column.is_null(row) {
                             "NULL".into()
+                        } else if let Some(floats) = column.as_primitive_opt::<Float32Type>() {
+                            format!("{:?}", floats.value(row))
                         } else if let Some(doubles) = column.as_primitive_opt::<Float64Type>() {
                             format!("{:?}", doubles.value(row))
                         } else {
@@ -235,7 +242,7 @@ impl Bench {
                 let Origin::Timer { fire_times } = &rows.origin else {
                     panic!("results are made by timers");
                 };
-                assert!(fire_times[row] >= time(2));
+                assert!(fire_times[row] >= time(2) - 1);
                 lines.push(format!("{} [{}, {})", values.join(" "), time(3), time(2)));
             }
         }

@@ -1,40 +1,49 @@
 //! A world of memory for one pipeline: it carries out every output in order, keeps
 //! what is durable, and can kill the pipeline behind any output.
 
+mod fault;
 mod store;
+mod trace;
+mod world;
 
+pub use fault::{Event, Fault, FaultFn, Trigger};
 pub use store::{JournalStore, SinkStore, SnapshotStore};
+pub use trace::trace_line;
+pub use world::LabSplit;
 
 use anabranch_engine::executor::Sequential;
-use anabranch_engine::ids::{Offset, SinkId, SplitName, TableId};
+use anabranch_engine::ids::{Generation, Offset, SinkId, SplitName, TableId};
 use anabranch_engine::pipeline::{
-    Ending, FetchedData, FoundSplit, Input, LogEnd, Now, Output, Pipeline, PipelineConfig, Report,
+    Ending, FetchedData, Input, LogEnd, Now, Output, Pipeline, PipelineConfig, Report,
 };
-use anabranch_engine::plan::Plan;
+use anabranch_engine::plan::{NodeKind, Plan};
+use anabranch_engine::sink::ApplyOutcome;
 use anabranch_engine::time::{Monotonic, WallClock};
-use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A job must come to its end within this many turns.
 const TURNS_MAX: usize = 200_000;
 
-/// How much virtual time a turn takes, in ns.
-const TURN_NS: i64 = 1_000_000;
+/// A millisecond of virtual time, in ns.
+const MS: i64 = 1_000_000;
 
-/// A split of the world: a file that does not change.
-#[derive(Clone, Debug)]
-pub struct LabSplit {
-    /// Its name.
-    pub name: SplitName,
-    /// Its bytes.
-    pub data: Bytes,
-}
+/// How much virtual time a turn takes, in ns.
+const TURN_NS: i64 = MS;
+
+/// How long a fetch waits for new bytes, in ns.
+const HOLD_NS: i64 = 100 * MS;
+
+/// When the world began, in ns since 1970.
+const BEGIN_NS: i64 = 1_700_000_000_000 * MS;
 
 /// The world.
 pub struct Lab {
     plan: Arc<Plan>,
-    config: PipelineConfig,
+    /// The limits of the next incarnation.
+    pub config: PipelineConfig,
+    /// The parallelism that the executor of the next incarnation claims.
+    pub pieces: usize,
     splits: Vec<LabSplit>,
     /// The durable journal.
     pub journal: JournalStore,
@@ -42,12 +51,36 @@ pub struct Lab {
     pub snapshots: SnapshotStore,
     /// The sinks, by id.
     pub sinks: BTreeMap<SinkId, SinkStore>,
+    /// What goes wrong.
+    pub faults: Option<FaultFn>,
+    /// What happens by itself; each event once.
+    pub script: Vec<(Trigger, Event)>,
     clock_ns: i64,
     nonce: u64,
+    /// What is to come, by time and then in order.
+    agenda: BTreeMap<(i64, u64), Due>,
+    planned: u64,
     /// Every output that was carried out, as text, since the world began.
     pub trace: Vec<String>,
     /// What the pipelines reported.
     pub reports: Vec<Report>,
+    /// How many turns woke a pipeline.
+    pub wakes: usize,
+    /// Whether a fetch that waits, or is slow, is answered as soon as something
+    /// happens in the world.
+    pub wakes_waiting: bool,
+}
+
+/// Something that is to come.
+enum Due {
+    /// An input of the pipeline that runs.
+    Input(Input),
+    /// An output that takes effect late, of this generation.
+    Effect(Output, Generation),
+    /// An output of the pipeline that runs, which takes its time.
+    Own(Output),
+    /// An event of the script.
+    Event(Event),
 }
 
 /// How a run of one incarnation ended.
@@ -69,6 +102,10 @@ pub enum Crash {
     After(usize),
     /// At its output of this number: the output is lost as well.
     Before(usize),
+    /// Behind its first output with this line in the trace.
+    AfterLine(&'static str),
+    /// At its first output with this line in the trace.
+    BeforeLine(&'static str),
 }
 
 impl Lab {
@@ -78,14 +115,21 @@ impl Lab {
         Lab {
             plan: Arc::new(plan),
             config,
+            pieces: 1,
             splits,
             journal: JournalStore::default(),
             snapshots: SnapshotStore::default(),
             sinks: BTreeMap::new(),
-            clock_ns: 1_700_000_000_000_000_000,
+            faults: None,
+            script: Vec::new(),
+            clock_ns: BEGIN_NS,
             nonce: 0,
+            agenda: BTreeMap::new(),
+            planned: 0,
             trace: Vec::new(),
             reports: Vec::new(),
+            wakes: 0,
+            wakes_waiting: true,
         }
     }
 
@@ -98,41 +142,83 @@ impl Lab {
         self.nonce += 1;
         let mut pipeline = Pipeline::new(self.plan.clone(), self.config.clone())
             .expect("the plan of a test can run");
-        let mut answers: VecDeque<Input> = VecDeque::new();
-        answers.push_back(Input::Start { nonce: self.nonce });
+        // Only what is under way in the world outlives a process.
+        self.agenda.retain(|_, due| matches!(due, Due::Effect(..) | Due::Event(_)));
+        self.plan_script();
+        self.after(0, Due::Input(Input::Start { nonce: self.nonce }));
+        let executor = Sequential { pieces: self.pieces };
         let mut count = 0;
         for _ in 0..TURNS_MAX {
-            let input = match answers.pop_front() {
-                Some(input) => input,
-                None => match pipeline.next_wakeup() {
-                    Some(wakeup) => {
-                        self.clock_ns = self.clock_ns.max(wakeup.at.0);
-                        Input::Wake
-                    }
-                    None => panic!("the job waits for nothing: {:?}", pipeline.status()),
-                },
-            };
+            let Some(input) = self.next_input(&pipeline) else { continue };
             self.clock_ns += TURN_NS;
             let now = Now { wall: WallClock(self.clock_ns), monotonic: Monotonic(self.clock_ns) };
             let mut outputs = Vec::new();
-            pipeline.handle(now, input, &Sequential::default(), &mut outputs);
+            pipeline.handle(now, input, &executor, &mut outputs);
             pipeline.check_invariants();
             for output in outputs {
                 count += 1;
-                if crash == Crash::Before(count) {
+                let line = trace_line(&output);
+                if matches!(crash, Crash::BeforeLine(at) if at == line)
+                    || crash == Crash::Before(count)
+                {
                     return (RunEnd::Crashed, count);
                 }
-                self.trace.push(trace_line(&output));
+                self.trace.push(line.clone());
                 if let Output::End(ending) = output {
                     return (RunEnd::Ended(ending), count);
                 }
-                answers.extend(self.carry_out(output));
-                if crash == Crash::After(count) {
+                self.take_output(output, pipeline.generation());
+                self.happen_after(&line);
+                if matches!(crash, Crash::AfterLine(at) if at == line)
+                    || crash == Crash::After(count)
+                {
                     return (RunEnd::Crashed, count);
                 }
             }
         }
         panic!("the job did not end: {:?}", pipeline.status());
+    }
+
+    /// What the pipeline is given next; `None` if only the world moved on.
+    fn next_input(&mut self, pipeline: &Pipeline) -> Option<Input> {
+        let wakeup = pipeline.next_wakeup().map(|wakeup| wakeup.at.0);
+        let first = self.agenda.keys().next().copied();
+        match (first, wakeup) {
+            (None, None) => panic!(
+                "the job waits for nothing: {:?}\n{}",
+                pipeline.status(),
+                self.trace.join("\n")
+            ),
+            (Some((at, _)), Some(wakeup)) if at > wakeup && at > self.clock_ns => self.wake(wakeup),
+            (None, Some(wakeup)) => self.wake(wakeup),
+            (Some((at, _)), _) => {
+                self.clock_ns = self.clock_ns.max(at);
+                let (_, due) = self.agenda.pop_first()?;
+                match due {
+                    Due::Input(input) => Some(input),
+                    Due::Effect(output, generation) => {
+                        let answers = self.carry_out(output, generation);
+                        self.answer(0, answers);
+                        None
+                    }
+                    Due::Own(output) => {
+                        let answers = self.carry_out(output, pipeline.generation());
+                        self.answer(0, answers);
+                        None
+                    }
+                    Due::Event(event) => {
+                        self.happen(event);
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    fn wake(&mut self, at: i64) -> Option<Input> {
+        self.clock_ns = self.clock_ns.max(at);
+        self.wakes += 1;
+        Some(Input::Wake)
     }
 
     /// Runs incarnations until one ends by itself; the first ones are killed as told.
@@ -151,35 +237,152 @@ impl Lab {
     /// What each sink holds: all its rows, one after the other, by table name.
     #[must_use]
     pub fn results(&self) -> BTreeMap<String, String> {
-        let tables: Vec<String> = self
-            .plan
-            .nodes
-            .iter()
-            .filter_map(|node| match &node.kind {
-                anabranch_engine::plan::NodeKind::Sink(sink) => {
-                    Some(self.plan.table(sink.table).name.clone())
-                }
-                _ => None,
-            })
-            .collect();
-        tables
+        self.sink_tables()
             .into_iter()
             .enumerate()
-            .map(|(index, name)| {
+            .map(|(index, table)| {
                 let rows = self.sinks.get(&SinkId(index as u32)).map(SinkStore::text);
-                (name, rows.unwrap_or_default())
+                (self.plan.table(table).name.clone(), rows.unwrap_or_default())
             })
             .collect()
     }
 
+    /// How many ms ago the world began.
+    #[must_use]
+    pub fn elapsed_ms(&self) -> i64 {
+        (self.clock_ns - BEGIN_NS) / MS
+    }
+
+    /// The tables of the sinks, by their ids.
+    fn sink_tables(&self) -> Vec<TableId> {
+        let tables = self.plan.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Sink(sink) => Some(sink.table),
+            _ => None,
+        });
+        tables.collect()
+    }
+
+    /// A sink, to change.
+    pub fn sink(&mut self, sink: SinkId) -> &mut SinkStore {
+        let table = self.sink_tables()[sink.0 as usize];
+        let keeps_marker = self.plan.table(table).keeps_marker();
+        self.sinks.entry(sink).or_insert_with(|| SinkStore::new(keeps_marker))
+    }
+
+    /// Puts the events of the script that have a time on the agenda.
+    fn plan_script(&mut self) {
+        let script = std::mem::take(&mut self.script);
+        for (trigger, event) in script {
+            match trigger {
+                Trigger::At(ms) => {
+                    let at = BEGIN_NS + ms * MS;
+                    self.planned += 1;
+                    self.agenda.insert((at, self.planned), Due::Event(event));
+                }
+                Trigger::Line(_) => self.script.push((trigger, event)),
+            }
+        }
+    }
+
+    /// Lets the events happen that wait for this output.
+    fn happen_after(&mut self, line: &str) {
+        let is_due = |trigger: &Trigger| *trigger == Trigger::Line(line.to_owned());
+        let (due, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.script).into_iter().partition(|(trigger, _)| is_due(trigger));
+        self.script = rest;
+        due.into_iter().for_each(|(_, event)| self.happen(event));
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Stop => return self.after(0, Due::Input(Input::Stop)),
+            Event::Add(split) => self.splits.push(split),
+            Event::Grow(name, text) => self.split_mut(&name).grow(&text),
+            Event::End(name) => self.split_mut(&name).ended = true,
+        }
+        if !self.wakes_waiting {
+            return;
+        }
+        // Those who wait for bytes look again.
+        let waiting: Vec<(i64, u64)> = self
+            .agenda
+            .iter()
+            .filter(|(_, due)| matches!(due, Due::Own(Output::Fetch { .. })))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in waiting {
+            let due = self.agenda.remove(&key).expect("it was just found");
+            self.after(0, due);
+        }
+    }
+
+    fn split_mut(&mut self, name: &str) -> &mut LabSplit {
+        let found = self.splits.iter_mut().find(|split| split.name.name == name);
+        found.expect("the split exists")
+    }
+
+    /// Plans something so many ns from now.
+    fn after(&mut self, wait_ns: i64, due: Due) {
+        self.planned += 1;
+        self.agenda.insert((self.clock_ns + wait_ns, self.planned), due);
+    }
+
+    fn answer(&mut self, wait_ns: i64, answers: Vec<Input>) {
+        answers.into_iter().for_each(|input| self.after(wait_ns, Due::Input(input)));
+    }
+
+    /// Takes one output: carries it out, unless a fault forbids.
+    fn take_output(&mut self, output: Output, generation: Generation) {
+        let fault = self.faults.as_mut().map_or(Fault::None, |faults| faults(&output));
+        match fault {
+            Fault::None if self.has_to_wait(&output) => self.after(HOLD_NS, Due::Own(output)),
+            Fault::None => {
+                let answers = self.carry_out(output, generation);
+                self.answer(0, answers);
+            }
+            Fault::Instead(answers) => self.answer(0, answers),
+            Fault::Misreported(answers) => {
+                self.carry_out(output, generation);
+                self.answer(0, answers);
+            }
+            Fault::Late(ms) => {
+                let answers = self.carry_out(output, generation);
+                self.answer(ms * MS, answers);
+            }
+            Fault::Slow(ms) => self.after(ms * MS, Due::Own(output)),
+            Fault::Straggles(ms, answers) => {
+                self.answer(0, answers);
+                self.after(ms * MS, Due::Effect(output, generation));
+            }
+            Fault::Twice => {
+                let answers = self.carry_out(output, generation);
+                self.answer(0, answers.clone());
+                self.answer(0, answers);
+            }
+        }
+    }
+
+    /// Whether this is a fetch that waits for bytes, and there are none.
+    fn has_to_wait(&self, output: &Output) -> bool {
+        let Output::Fetch { name, from, until, bytes_max, wait: true, .. } = output else {
+            return false;
+        };
+        let (data, end) = self.fetch(name, *from, *until, *bytes_max);
+        let is_empty = match data {
+            FetchedData::Bytes(bytes) => bytes.is_empty(),
+            FetchedData::Records(block) => block.records.is_empty(),
+        };
+        is_empty && end == LogEnd::AtEnd
+    }
+
     /// Carries out one output and gives the answers.
-    fn carry_out(&mut self, output: Output) -> Vec<Input> {
+    fn carry_out(&mut self, output: Output, generation: Generation) -> Vec<Input> {
         match output {
             Output::ReadJournal => {
                 vec![Input::JournalRead { segments: self.journal.segments() }]
             }
             Output::InspectSink { sink, .. } => {
-                let store = self.sinks.entry(sink).or_default();
+                let store = self.sink(sink);
                 vec![Input::SinkInspected { sink, generation: store.owner, marker: store.marker() }]
             }
             Output::OpenJournal { segment, bytes } => match self.journal.create(segment, &bytes) {
@@ -194,11 +397,17 @@ impl Lab {
                 None => Input::SnapshotUnreadable { name, reason: "it is gone".into() },
             }],
             Output::OpenSink { request, sink, generation } => {
-                let marker = self.sinks.entry(sink).or_default().open(generation);
-                vec![Input::SinkOpened { request, sink, marker }]
+                vec![match self.sink(sink).open(generation) {
+                    Ok(marker) => Input::SinkOpened { request, sink, marker },
+                    Err(by) => {
+                        let outcome = ApplyOutcome::Fenced { by };
+                        Input::SinkOpenFailed { request, sink, outcome, message: String::new() }
+                    }
+                }]
             }
             Output::DiscoverSplits { table } => {
-                vec![Input::SplitsFound { table, splits: self.found(table) }]
+                let of_table = self.splits.iter().filter(|split| split.name.table == table);
+                vec![Input::SplitsFound { table, splits: of_table.map(LabSplit::found).collect() }]
             }
             Output::Fetch { request, split, name, from, until, bytes_max, .. } => {
                 let (data, end) = self.fetch(&name, from, until, bytes_max);
@@ -214,7 +423,7 @@ impl Lab {
             }
             Output::ApplyChunk { request, chunk } => {
                 let sink = chunk.sink;
-                let outcome = self.sinks.entry(sink).or_default().apply(chunk);
+                let outcome = self.sink(sink).apply(chunk, generation);
                 vec![Input::SinkApplied { request, sink, outcome, message: String::new() }]
             }
             Output::StoreSnapshot { epoch, name, parts, manifest } => {
@@ -234,18 +443,6 @@ impl Lab {
         }
     }
 
-    fn found(&self, table: TableId) -> Vec<FoundSplit> {
-        self.splits
-            .iter()
-            .filter(|split| split.name.table == table)
-            .map(|split| FoundSplit {
-                name: split.name.name.clone(),
-                start: Offset(0),
-                identity: format!("lab:{}", split.name.name),
-            })
-            .collect()
-    }
-
     fn fetch(
         &self,
         name: &SplitName,
@@ -254,59 +451,7 @@ impl Lab {
         bytes_max: u32,
     ) -> (FetchedData, LogEnd) {
         let split = self.splits.iter().find(|split| split.name == *name).expect("the split exists");
-        let length = split.data.len();
-        let start = (from.0 as usize).min(length);
-        let stop = until.map_or(length, |until| until.0 as usize).min(length);
-        let stop = stop.min(start + bytes_max as usize);
-        let bounded = self.plan.table(name.table).bounded;
-        let end = match (stop == length, bounded) {
-            (false, _) => LogEnd::More,
-            (true, true) => LogEnd::Ended,
-            (true, false) => LogEnd::AtEnd,
-        };
-        (FetchedData::Bytes(split.data.slice(start..stop)), end)
-    }
-}
-
-/// An output as one line, without its bytes.
-#[must_use]
-pub fn trace_line(output: &Output) -> String {
-    match output {
-        Output::ReadJournal => "read journal".into(),
-        Output::InspectSink { sink, .. } => format!("inspect sink {sink}"),
-        Output::OpenJournal { segment, .. } => {
-            format!(
-                "open journal of generation {} part {}",
-                segment.generation.number, segment.part
-            )
-        }
-        Output::ListSnapshots => "list snapshots".into(),
-        Output::LoadSnapshot { .. } => "load snapshot".into(),
-        Output::OpenSink { sink, generation, .. } => {
-            format!("open sink {sink} for generation {}", generation.number)
-        }
-        Output::DiscoverSplits { table } => format!("discover splits of table {table}"),
-        Output::Fetch { name, from, until, .. } => match until {
-            Some(until) => format!("fetch {} from {from} until {until}", name.name),
-            None => format!("fetch {} from {from}", name.name),
-        },
-        Output::AppendJournal { epoch, .. } => format!("append epoch {epoch}"),
-        Output::RecordFinish { .. } => "append finished".into(),
-        Output::ApplyChunk { chunk, .. } => format!(
-            "apply to sink {} chunk {}.{} after {} with {} rows",
-            chunk.sink,
-            chunk.marker.epoch,
-            chunk.marker.chunk,
-            chunk.predecessor.map_or("nothing".to_owned(), |m| format!("{}.{}", m.epoch, m.chunk)),
-            chunk.payload.rows(),
-        ),
-        Output::StoreSnapshot { epoch, parts, .. } => {
-            format!("store snapshot after epoch {epoch} in {} parts", parts.len())
-        }
-        Output::Trim { segments, snapshots } => {
-            format!("trim {} segments and {} snapshots", segments.len(), snapshots.len())
-        }
-        Output::Report(report) => format!("report {report:?}"),
-        Output::End(ending) => format!("end {ending:?}"),
+        let ends = self.plan.table(name.table).bounded || split.ended;
+        split.fetch(from, until, bytes_max, ends)
     }
 }

@@ -22,13 +22,16 @@ impl JournalStore {
             .collect()
     }
 
-    /// Creates a segment.
+    /// Creates a segment, as the newest one.
     ///
     /// # Errors
-    /// If it exists.
+    /// The segment that is as new, if there is one.
+    // spec: J-3
     pub fn create(&mut self, name: SegmentName, bytes: &[u8]) -> Result<(), String> {
-        if self.segments.contains_key(&name) {
-            return Err(name.to_string());
+        let newest = self.segments.keys().next_back();
+        let number = |name: &SegmentName| (name.generation.number, name.part);
+        if let Some(newest) = newest.filter(|newest| number(newest) >= number(&name)) {
+            return Err(newest.to_string());
         }
         self.segments.insert(name, bytes.to_vec());
         Ok(())
@@ -120,30 +123,51 @@ impl SnapshotStore {
     }
 }
 
-/// A sink that keeps its marker with its data.
+/// A sink.
 #[derive(Clone, Debug, Default)]
 pub struct SinkStore {
     /// The generation that opened it last.
     pub owner: Option<Generation>,
+    /// Whether it keeps a marker with its data, and so can judge chunks.
+    keeps_marker: bool,
     chunks: Vec<Chunk>,
 }
 
 impl SinkStore {
+    /// A sink without data.
+    #[must_use]
+    pub fn new(keeps_marker: bool) -> SinkStore {
+        SinkStore { keeps_marker, ..SinkStore::default() }
+    }
+
     /// The marker of the last chunk.
     #[must_use]
     pub fn marker(&self) -> Option<Marker> {
-        self.chunks.last().map(|chunk| chunk.marker)
+        self.chunks.last().map(|chunk| chunk.marker).filter(|_| self.keeps_marker)
     }
 
     /// Fences older generations and gives the marker.
-    pub fn open(&mut self, generation: Generation) -> Option<Marker> {
-        self.owner = self.owner.max(Some(generation));
-        self.marker()
+    ///
+    /// # Errors
+    /// The owner, if it is newer or another one of the same number.
+    // spec: G-1, K-3
+    pub fn open(&mut self, generation: Generation) -> Result<Option<Marker>, Generation> {
+        match self.owner {
+            Some(by) if by.number >= generation.number && by != generation => Err(by),
+            _ => {
+                self.owner = Some(generation);
+                Ok(self.marker())
+            }
+        }
     }
 
-    /// Applies a chunk.
-    pub fn apply(&mut self, chunk: Chunk) -> ApplyOutcome {
-        match judge(self.marker(), &chunk) {
+    /// Applies a chunk that a generation gives.
+    pub fn apply(&mut self, chunk: Chunk, by: Generation) -> ApplyOutcome {
+        if let Some(owner) = self.owner.filter(|owner| *owner != by && self.keeps_marker) {
+            return ApplyOutcome::Fenced { by: owner };
+        }
+        let verdict = if self.keeps_marker { judge(self.marker(), &chunk) } else { Verdict::Apply };
+        match verdict {
             Verdict::Apply => {
                 self.chunks.push(chunk);
                 ApplyOutcome::Applied

@@ -87,3 +87,17 @@ fn a_lost_journal_under_a_sink_that_holds_data_stops_the_job() {
     let end = lab.run(Crash::Never).0;
     assert!(matches!(end, RunEnd::Ended(Ending::Failed(Failure::Damaged(_)))), "{end:?}");
 }
+
+#[test]
+fn a_sink_that_lost_its_end_after_the_job_finished_is_noticed() {
+    // spec: K-5
+    let mut lab = lab(60);
+    assert_eq!(lab.run_through(&[]), Ending::Finished);
+    assert_eq!(lab.run_through(&[]), Ending::AlreadyFinished);
+    lab.sink(SinkId(1)).lose(1);
+    let end = lab.run(Crash::Never).0;
+    assert!(
+        matches!(&end, RunEnd::Ended(Ending::Failed(Failure::SinkLostData { sink, .. })) if sink == "large"),
+        "{end:?}"
+    );
+}

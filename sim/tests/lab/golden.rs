@@ -1,8 +1,56 @@
 //! Golden traces: everything that a pipeline asks of the world, in order.
 
-use crate::jobs::lab;
-use anabranch_sim::lab::Crash;
-use expect_test::expect;
+use crate::jobs::{lab, records, two_sinks};
+use anabranch_engine::ids::{Epoch, Generation, Lineage, SinkId};
+use anabranch_engine::journal::ChainHash;
+use anabranch_engine::pipeline::{Input, Output, PipelineConfig};
+use anabranch_engine::sink::{ApplyOutcome, FailKind, Marker};
+use anabranch_sim::lab::{Crash, Event, Fault, Lab, LabSplit, RunEnd, Trigger};
+use expect_test::{Expect, expect};
+
+/// Two sinks over a split of four records, which are taken one by one.
+fn small() -> Lab {
+    let config = PipelineConfig {
+        binary: "test".into(),
+        epoch_bytes_max: 30,
+        flush_age_ms: 0,
+        snapshot_bytes: 0,
+        retry_ms: 20,
+        ..PipelineConfig::default()
+    };
+    let splits = vec![LabSplit::file(0, "a", records([5, 105, 205, 305]))];
+    Lab::new(two_sinks(), config, splits)
+}
+
+/// What stands in the trace behind the last opening.
+fn assert_trace(lab: &Lab, expected: &Expect) {
+    let began = lab.trace.iter().rposition(|line| line.starts_with("discover"));
+    expected.assert_eq(&lab.trace[began.map_or(0, |at| at + 1)..].join("\n"));
+}
+
+/// What becomes of the nth chunk for sink 1.
+fn at_chunk(nth: usize, mut fault: impl FnMut(&Output) -> Fault + 'static, lab: &mut Lab) {
+    let mut chunks = 0;
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::ApplyChunk { chunk, .. } if chunk.sink == SinkId(1) => {
+            chunks += 1;
+            if chunks == nth { fault(output) } else { Fault::None }
+        }
+        _ => Fault::None,
+    }));
+}
+
+/// The answer to an apply.
+fn answer(output: &Output, outcome: ApplyOutcome) -> Vec<Input> {
+    let Output::ApplyChunk { request, chunk } = output else { unreachable!("an apply") };
+    let (request, sink, message) = (*request, chunk.sink, String::new());
+    vec![Input::SinkApplied { request, sink, outcome, message }]
+}
+
+fn marker(epoch: u64) -> Marker {
+    let lineage = Lineage { number: 1, nonce: 1 };
+    Marker { lineage, epoch: Epoch(epoch), chunk: 0, last: true, hash: ChainHash([7; 16]) }
+}
 
 #[test]
 fn start_steady_state_and_end() {
@@ -30,6 +78,370 @@ fn start_steady_state_and_end() {
         append epoch 4
         append epoch 5
         apply to sink 0 chunk 5.0 after nothing with 3 rows
+        append epoch 6
         append finished
         end Finished"#]].assert_eq(&lab.trace.join("\n"));
+}
+
+#[test]
+fn several_epochs_in_flight() {
+    // spec: E-4, J-1
+    let mut lab = small();
+    // The journal answers after 20 ms; four epochs may wait for it.
+    lab.faults = Some(Box::new(|output| match output {
+        Output::AppendJournal { .. } => Fault::Slow(20),
+        _ => Fault::None,
+    }));
+    lab.run(Crash::Never);
+    assert_trace(
+        &lab,
+        &expect![[r#"
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            append epoch 3
+            append epoch 4
+            append epoch 5
+            apply to sink 1 chunk 2.0 after nothing with 1 rows
+            apply to sink 0 chunk 3.0 after nothing with 1 rows
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+            apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+            append epoch 6
+            append finished
+            end Finished"#]],
+    );
+}
+
+#[test]
+fn a_slow_sink() {
+    // spec: K-1, K-8
+    let mut lab = small();
+    // Its chunks wait in a queue, one is under way, and the other sink goes on.
+    lab.faults = Some(Box::new(|output| match output {
+        Output::ApplyChunk { chunk, .. } if chunk.sink == SinkId(1) => Fault::Late(20),
+        _ => Fault::None,
+    }));
+    lab.run(Crash::Never);
+    assert_trace(
+        &lab,
+        &expect![[r#"
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            append epoch 3
+            append epoch 4
+            append epoch 5
+            apply to sink 1 chunk 2.0 after nothing with 1 rows
+            apply to sink 0 chunk 3.0 after nothing with 1 rows
+            apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+            append epoch 6
+            append finished
+            end Finished"#]],
+    );
+}
+
+#[test]
+fn one_dead_sink_of_two() {
+    // spec: F-2, K-8
+    let mut lab = small();
+    // It is tried again with growing waits, and the other sink has all its rows.
+    lab.config.attempts_max = 3;
+    lab.faults = Some(Box::new(|output| match output {
+        Output::ApplyChunk { chunk, .. } if chunk.sink == SinkId(1) => {
+            Fault::Instead(answer(output, ApplyOutcome::Failed(FailKind::Transient)))
+        }
+        _ => Fault::None,
+    }));
+    lab.run(Crash::Never);
+    assert_trace(
+        &lab,
+        &expect![[r#"
+        append epoch 1
+        fetch a from 0
+        append epoch 2
+        append epoch 3
+        append epoch 4
+        append epoch 5
+        apply to sink 1 chunk 2.0 after nothing with 1 rows
+        apply to sink 0 chunk 3.0 after nothing with 1 rows
+        report Retrying { what: "sink records (transient failure)", message: "", attempts: 1 }
+        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+        apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+        open sink 1 for generation 1
+        apply to sink 1 chunk 2.0 after nothing with 1 rows
+        report Retrying { what: "sink records (transient failure)", message: "", attempts: 2 }
+        open sink 1 for generation 1
+        apply to sink 1 chunk 2.0 after nothing with 1 rows
+        end Failed(SinkRejected { sink: "records", message: " (3 attempts)" })"#]],
+    );
+}
+
+#[test]
+fn an_unknown_outcome_that_took_effect() {
+    // spec: K-4
+    let mut lab = small();
+    // The marker tells, and the chunk is not sent again.
+    let unknown = |output: &Output| {
+        Fault::Misreported(answer(output, ApplyOutcome::Failed(FailKind::Unknown)))
+    };
+    at_chunk(2, unknown, &mut lab);
+    lab.run(Crash::Never);
+    assert_trace(
+        &lab,
+        &expect![[r#"
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            append epoch 3
+            append epoch 4
+            append epoch 5
+            apply to sink 1 chunk 2.0 after nothing with 1 rows
+            apply to sink 0 chunk 3.0 after nothing with 1 rows
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+            report Retrying { what: "sink records (unknown outcome)", message: "", attempts: 1 }
+            apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+            open sink 1 for generation 1
+            apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+            append epoch 6
+            append finished
+            end Finished"#]],
+    );
+}
+
+#[test]
+fn an_unknown_outcome_without_effect() {
+    // spec: K-4
+    let mut lab = small();
+    // The marker tells, and the chunk is sent again.
+    let unknown =
+        |output: &Output| Fault::Instead(answer(output, ApplyOutcome::Failed(FailKind::Unknown)));
+    at_chunk(2, unknown, &mut lab);
+    lab.run(Crash::Never);
+    assert_trace(
+        &lab,
+        &expect![[r#"
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            append epoch 3
+            append epoch 4
+            append epoch 5
+            apply to sink 1 chunk 2.0 after nothing with 1 rows
+            apply to sink 0 chunk 3.0 after nothing with 1 rows
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+            report Retrying { what: "sink records (unknown outcome)", message: "", attempts: 1 }
+            apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+            open sink 1 for generation 1
+            apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+            apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+            apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+            append epoch 6
+            append finished
+            end Finished"#]],
+    );
+}
+
+#[test]
+fn fenced() {
+    // spec: G-1, K-3
+    let mut lab = small();
+    let by = Generation { number: 2, nonce: 9 };
+    at_chunk(2, move |o| Fault::Instead(answer(o, ApplyOutcome::Fenced { by })), &mut lab);
+    lab.run(Crash::Never);
+    assert_trace(
+        &lab,
+        &expect![[r#"
+        append epoch 1
+        fetch a from 0
+        append epoch 2
+        append epoch 3
+        append epoch 4
+        append epoch 5
+        apply to sink 1 chunk 2.0 after nothing with 1 rows
+        apply to sink 0 chunk 3.0 after nothing with 1 rows
+        apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+        end Failed(Fenced { what: "sink records", by: "2#00000009" })"#]],
+    );
+}
+
+#[test]
+fn a_gap() {
+    // spec: K-5, K-7
+    let mut lab = small();
+    at_chunk(2, |o| Fault::Instead(answer(o, ApplyOutcome::Gap { found: None })), &mut lab);
+    lab.run(Crash::Never);
+    assert_trace(
+        &lab,
+        &expect![[r#"
+        append epoch 1
+        fetch a from 0
+        append epoch 2
+        append epoch 3
+        append epoch 4
+        append epoch 5
+        apply to sink 1 chunk 2.0 after nothing with 1 rows
+        apply to sink 0 chunk 3.0 after nothing with 1 rows
+        apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+        end Failed(SinkLostData { sink: "records", detail: "it holds nothing where the chunk's predecessor was acknowledged" })"#]],
+    );
+}
+
+#[test]
+fn diverged() {
+    // spec: K-7
+    let mut lab = small();
+    let found = marker(3);
+    at_chunk(2, move |o| Fault::Instead(answer(o, ApplyOutcome::Diverged { found })), &mut lab);
+    lab.run(Crash::Never);
+    assert_trace(
+        &lab,
+        &expect![[r#"
+        append epoch 1
+        fetch a from 0
+        append epoch 2
+        append epoch 3
+        append epoch 4
+        append epoch 5
+        apply to sink 1 chunk 2.0 after nothing with 1 rows
+        apply to sink 0 chunk 3.0 after nothing with 1 rows
+        apply to sink 1 chunk 3.0 after 2.0 with 1 rows
+        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+        end Failed(Diverged { sink: "records", detail: "at 1#00000001:3.0 it has hash 07070707070707070707070707070707" })"#]],
+    );
+}
+
+#[test]
+fn recovery() {
+    // spec: S-2
+    let mut lab = small();
+    // Killed when five epochs are durable; sink 0 is at epoch 4 and sink 1 at 3.
+    let end = lab.run(Crash::AfterLine("apply to sink 0 chunk 4.0 after 3.0 with 1 rows")).0;
+    assert_eq!(end, RunEnd::Crashed);
+    let killed = lab.trace.len();
+    lab.run(Crash::Never);
+    expect![[r#"
+        read journal
+        inspect sink 0
+        inspect sink 1
+        open journal of generation 2 part 0
+        open sink 0 for generation 2
+        open sink 1 for generation 2
+        list snapshots
+        fetch a from 0 until 39
+        fetch a from 39 until 80
+        fetch a from 80 until 121
+        fetch a from 121 until 162
+        apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+        report Running { generation: Generation { number: 2, nonce: 2 }, after: Epoch(5), replayed: 5, snapshot: None }
+        discover splits of table 0
+        apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+        apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+        append epoch 6
+        append finished
+        end Finished"#]].assert_eq(&lab.trace[killed..].join("\n"));
+}
+
+#[test]
+fn a_damaged_snapshot() {
+    // spec: S-1
+    let mut lab = small();
+    lab.config.snapshot_bytes = 30;
+    // Killed with snapshots after epochs 2 and 3, of which the newer one rots.
+    lab.config.fetch_bytes = 40;
+    let stored = "report SnapshotStored { epoch: Epoch(3) }";
+    assert_eq!(lab.run(Crash::AfterLine(stored)).0, RunEnd::Crashed);
+    assert_eq!(lab.snapshots.count(), 2);
+    assert!(lab.snapshots.rot_newest());
+    let killed = lab.trace.len();
+    lab.run(Crash::Never);
+    expect![[r#"
+        read journal
+        inspect sink 0
+        inspect sink 1
+        open journal of generation 2 part 0
+        open sink 0 for generation 2
+        open sink 1 for generation 2
+        list snapshots
+        load snapshot
+        report SnapshotSkipped { name: "000000000003-000000000001-0000000000000001", reason: "the 000000000003-000000000001-0000000000000001-000000.part is damaged: its checksum is not the one that the manifest names" }
+        load snapshot
+        fetch a from 39 until 80
+        report Running { generation: Generation { number: 2, nonce: 2 }, after: Epoch(3), replayed: 1, snapshot: Some(Epoch(2)) }
+        discover splits of table 0
+        fetch a from 80
+        fetch a from 80
+        append epoch 4
+        fetch a from 121
+        store snapshot after epoch 4 in 1 parts
+        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
+        apply to sink 1 chunk 4.0 after 3.0 with 1 rows
+        fetch a from 121
+        report SnapshotStored { epoch: Epoch(4) }
+        append epoch 5
+        store snapshot after epoch 5 in 1 parts
+        apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+        apply to sink 1 chunk 5.0 after 4.0 with 1 rows
+        report SnapshotStored { epoch: Epoch(5) }
+        trim 1 segments and 1 snapshots
+        append epoch 6
+        append finished
+        end Finished"#]].assert_eq(&lab.trace[killed..].join("\n"));
+}
+
+#[test]
+fn drain_and_stop() {
+    // spec: E-4
+    let mut lab = small();
+    // The group that is open at the stop is flushed, and nothing more is read.
+    lab.config.flush_age_ms = 10_000;
+    lab.config.fetch_bytes = 40;
+    lab.config.split_buffer_bytes_max = 40;
+    lab.script = vec![(Trigger::Line("append epoch 3".into()), Event::Stop)];
+    lab.run(Crash::Never);
+    assert_trace(
+        &lab,
+        &expect![[r#"
+        append epoch 1
+        fetch a from 0
+        append epoch 2
+        fetch a from 39
+        fetch a from 39
+        append epoch 3
+        fetch a from 80
+        append epoch 4
+        apply to sink 0 chunk 4.0 after nothing with 1 rows
+        apply to sink 1 chunk 4.0 after nothing with 2 rows
+        end Stopped"#]],
+    );
+}
+
+#[test]
+fn poison() {
+    // spec: F-6
+    let mut lab = small();
+    // Killed again and again when the first record is there, as by a panic. The
+    // first start counts for nothing, because it wrote epoch 1.
+    for _ in 0..4 {
+        assert_eq!(lab.run(Crash::BeforeLine("append epoch 2")).0, RunEnd::Crashed);
+    }
+    let killed = lab.trace.len();
+    lab.run(Crash::Never);
+    expect![[r#"
+        read journal
+        inspect sink 0
+        inspect sink 1
+        end Failed(Poisoned { epoch: Epoch(2), starts: 3 })"#]]
+    .assert_eq(&lab.trace[killed..].join("\n"));
 }

@@ -1,7 +1,6 @@
 //! The jobs and inputs of the laboratory's tests.
 
 use anabranch_engine::expr::Expr;
-use anabranch_engine::ids::{SplitName, TableId};
 use anabranch_engine::pipeline::PipelineConfig;
 use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::plan::{Plan, SideKind, Window};
@@ -78,10 +77,7 @@ pub(crate) fn two_files(records: u64) -> Vec<LabSplit> {
                 )
                 .expect("a string takes all");
             }
-            LabSplit {
-                name: SplitName { table: TableId(0), name: format!("{name}.jsonl") },
-                data: text.into(),
-            }
+            LabSplit::file(0, &format!("{name}.jsonl"), text)
         })
         .collect()
 }
@@ -94,11 +90,16 @@ pub(crate) fn lab(records: u64) -> Lab {
 /// What each sink holds, in the order that rule E-3 promises: rows that time drives
 /// as they are, rows that records drive split by split.
 pub(crate) fn comparable(lab: &Lab) -> BTreeMap<String, Vec<String>> {
+    comparable_but(lab, &["large", "late"])
+}
+
+/// As [`comparable`], where records drive the rows of these sinks.
+pub(crate) fn comparable_but(lab: &Lab, by_record: &[&str]) -> BTreeMap<String, Vec<String>> {
     lab.results()
         .into_iter()
         .map(|(table, text)| {
             let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            if table != "totals" {
+            if by_record.contains(&table.as_str()) {
                 // A stable sort keeps the order within a split.
                 lines.sort_by_key(|line| {
                     let at = line.find("\"_split\":").expect("the row tells its split");
@@ -108,4 +109,66 @@ pub(crate) fn comparable(lab: &Lab) -> BTreeMap<String, Vec<String>> {
             (table, lines)
         })
         .collect()
+}
+
+/// Limits under which a job of few records still makes several epochs, and keeps its
+/// rows back until a flush is due.
+pub(crate) fn slow_flush() -> PipelineConfig {
+    PipelineConfig {
+        binary: "test".into(),
+        flush_age_ms: 10_000,
+        snapshot_bytes: 0,
+        ..PipelineConfig::default()
+    }
+}
+
+/// Counts in windows of 100 ms over a table that grows, and keeps the late rows.
+pub(crate) fn growing(idle_timeout: &str, max_drift_ms: Option<i64>) -> Plan {
+    let mut plan = PlanBuilder::default();
+    plan.options().max_drift_ms = max_drift_ms;
+    let columns = [("v", SqlType::BigInt), ("ts", SqlType::Timestamp(3))];
+    let events = plan.table("events", "filesystem", &columns, Some((1, 0)), false);
+    let timeout = ("scan.watermark.idle-timeout".to_owned(), idle_timeout.to_owned());
+    plan.table_mut(events).options.extend([timeout]);
+    let scan = plan.scan(events);
+    let window = Window::Tumble { size_ms: 100, offset_ms: 0 };
+    let counts = plan.window("counts", scan, window, &[], &[("COUNT", None, SqlType::BigInt)]);
+    let counts = plan.project(counts, None, &[0, 1]);
+    plan.sink("counts", "filesystem", counts);
+    let late = plan.side(events, SideKind::Late);
+    let late = plan.project(late, None, &[0]);
+    plan.sink("late", "filesystem", late);
+    plan.build()
+}
+
+/// Records at these times, one line each.
+pub(crate) fn records(millis: impl IntoIterator<Item = u64>) -> String {
+    let line = |ms: u64| {
+        format!("{{\"v\":{ms},\"ts\":\"1970-01-01 00:00:{:02}.{:03}\"}}\n", ms / 1000, ms % 1000)
+    };
+    millis.into_iter().map(line).collect()
+}
+
+/// The counts that a sink of [`growing`] holds, each with the start of its window.
+pub(crate) fn counts(lab: &Lab) -> Vec<String> {
+    lab.results()["counts"]
+        .lines()
+        .map(|line| {
+            line.replace("{\"a0\":", "").replace(",\"window_start\":\"1970-01-01 00:00:", " @")
+        })
+        .map(|line| line.trim_end_matches("\"}").to_owned())
+        .collect()
+}
+
+/// Counts in windows of 100 ms and keeps all records: two sinks.
+pub(crate) fn two_sinks() -> Plan {
+    let mut plan = PlanBuilder::default();
+    let columns = [("v", SqlType::BigInt), ("ts", SqlType::Timestamp(3))];
+    let events = plan.table("events", "filesystem", &columns, Some((1, 0)), true);
+    let scan = plan.scan(events);
+    let window = Window::Tumble { size_ms: 100, offset_ms: 0 };
+    let counts = plan.window("counts", scan, window, &[], &[("COUNT", None, SqlType::BigInt)]);
+    plan.sink("counts", "filesystem", counts);
+    plan.sink("records", "filesystem", scan);
+    plan.build()
 }

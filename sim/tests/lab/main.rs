@@ -2,5 +2,11 @@
 
 mod crash;
 mod damage;
+mod drift;
 mod golden;
+mod idle;
 mod jobs;
+mod random;
+mod recovery;
+mod replay;
+mod wake;

@@ -1,6 +1,6 @@
 //! FROM: tables, views, sub-queries and window functions.
 
-use super::{Binder, Bound, Named, Relation};
+use super::{Binder, Bound, Named, Relation, Reported};
 use crate::codes;
 use crate::options::given;
 use crate::parse::parse_options;
@@ -37,49 +37,7 @@ impl Binder<'_> {
         let place = self.index.span(factor.span());
         let span = if place.is_somewhere() { place } else { span };
         match factor {
-            TableFactor::Table {
-                name,
-                alias,
-                args,
-                with_hints,
-                version,
-                with_ordinality,
-                partitions,
-                json_path,
-                sample,
-                index_hints,
-            } => {
-                let ident = self.single(name)?.clone();
-                let extras = [
-                    (
-                        version.is_some(),
-                        "FOR SYSTEM_TIME AS OF is not supported: it joins with a version of a table",
-                    ),
-                    (
-                        !with_hints.is_empty() || !index_hints.is_empty(),
-                        "a hint in WITH is not supported",
-                    ),
-                    (*with_ordinality, "WITH ORDINALITY is not supported"),
-                    (!partitions.is_empty(), "PARTITION is not supported here"),
-                    (json_path.is_some(), "a path behind a table's name is not supported"),
-                    (sample.is_some(), "TABLESAMPLE is not supported"),
-                ];
-                if let Some((_, message)) = extras.into_iter().find(|(present, _)| *present) {
-                    return Err(self.error_help(codes::UNSUPPORTED, span, message, "leave it out"));
-                }
-                let relation = match args {
-                    Some(TableFunctionArgs { args, settings: None }) => {
-                        let name = ident.value.to_ascii_uppercase();
-                        self.table_function(&name, self.ident_span(&ident), args)?
-                    }
-                    Some(TableFunctionArgs { args: _, settings: Some(_) }) => {
-                        let message = "SETTINGS is not supported";
-                        return Err(self.error(codes::UNSUPPORTED, span, message));
-                    }
-                    None => self.table_by_name(&ident)?,
-                };
-                self.alias(relation, alias.as_ref())
-            }
+            TableFactor::Table { .. } => self.named_factor(factor, span),
             TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
                 let relation = self.query(subquery)?;
                 self.alias(relation, alias.as_ref())
@@ -111,6 +69,53 @@ impl Binder<'_> {
                 Err(self.error_help(codes::UNSUPPORTED, span, message, help))
             }
         }
+    }
+
+    /// A table, view or window function by its name; every field is looked at.
+    fn named_factor(&mut self, factor: &TableFactor, span: Span) -> Bound<Relation> {
+        let TableFactor::Table {
+            name,
+            alias,
+            args,
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+        } = factor
+        else {
+            return Err(Reported);
+        };
+
+        let ident = self.single(name)?.clone();
+        let extras = [
+            (
+                version.is_some(),
+                "FOR SYSTEM_TIME AS OF is not supported: it joins with a version of a table",
+            ),
+            (!with_hints.is_empty() || !index_hints.is_empty(), "a hint in WITH is not supported"),
+            (*with_ordinality, "WITH ORDINALITY is not supported"),
+            (!partitions.is_empty(), "PARTITION is not supported here"),
+            (json_path.is_some(), "a path behind a table's name is not supported"),
+            (sample.is_some(), "TABLESAMPLE is not supported"),
+        ];
+        if let Some((_, message)) = extras.into_iter().find(|(present, _)| *present) {
+            return Err(self.error_help(codes::UNSUPPORTED, span, message, "leave it out"));
+        }
+        let relation = match args {
+            Some(TableFunctionArgs { args, settings: None }) => {
+                let name = ident.value.to_ascii_uppercase();
+                self.table_function(&name, self.ident_span(&ident), args)?
+            }
+            Some(TableFunctionArgs { args: _, settings: Some(_) }) => {
+                let message = "SETTINGS is not supported";
+                return Err(self.error(codes::UNSUPPORTED, span, message));
+            }
+            None => self.table_by_name(&ident)?,
+        };
+        self.alias(relation, alias.as_ref())
     }
 
     /// `TABLE(name(arguments))`.

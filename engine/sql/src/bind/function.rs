@@ -211,18 +211,21 @@ impl Binder<'_> {
     ) -> Bound<Option<Expr>> {
         let instant = SqlType::TimestampLtz(3);
         let target = match (name, args.len()) {
-            ("NOW" | "CURRENT_TIMESTAMP" | "PROCTIME" | "CURRENT_ROW_TIMESTAMP", 0) => {
-                instant.clone()
-            }
+            ("NOW" | "CURRENT_TIMESTAMP" | "PROCTIME" | "CURRENT_ROW_TIMESTAMP", 0) => instant,
             ("LOCALTIMESTAMP", 0) => SqlType::Timestamp(3),
             ("CURRENT_DATE", 0) => SqlType::Date,
             ("CURRENT_TIME" | "LOCALTIME", 0) => SqlType::Time(0),
+            ("UNIX_TIMESTAMP", 0) => return self.now_in_seconds(span).map(Some),
             ("CURRENT_WATERMARK", 1) => return self.current_watermark(scope, args, span).map(Some),
             _ => return Ok(None),
         };
-        let tick =
-            Expr { kind: ExprKind::Context(ContextValue::Tick), ty: instant.not_null(), span };
-        Ok(Some(coerce(tick, &target)))
+        Ok(Some(coerce(tick(span), &target)))
+    }
+
+    /// `UNIX_TIMESTAMP()`: the local time as a text, read back as seconds.
+    fn now_in_seconds(&mut self, span: Span) -> Bound<Expr> {
+        let local = coerce(tick(span), &SqlType::Timestamp(0));
+        self.call("UNIX_TIMESTAMP", vec![coerce(local, &SqlType::STRING)], span)
     }
 
     fn current_watermark(&mut self, scope: &mut Scope, args: &[&Ast], span: Span) -> Bound<Expr> {
@@ -281,7 +284,11 @@ impl Binder<'_> {
             ("IF" | "IIF", (Some(test), Some(yes), Some(no), None)) => {
                 let place = test.span;
                 let test = self.boolean(test, place, "IF")?;
-                self.case_of(vec![(test, yes)], Some(no), span)
+                // Unlike that of CASE, the result can be NULL where the condition can.
+                let nullable = test.ty.nullable;
+                let mut chosen = self.case_of(vec![(test, yes)], Some(no), span)?;
+                chosen.ty.nullable |= nullable;
+                Ok(chosen)
             }
             ("NULLIF", (Some(value), Some(other), None, None)) => {
                 self.check_copies(&value, 2, span)?;
@@ -403,6 +410,12 @@ impl Binder<'_> {
             }
         }
     }
+}
+
+/// The epoch's clock reading.
+fn tick(span: Span) -> Expr {
+    let ty = SqlType::TimestampLtz(3).not_null();
+    Expr { kind: ExprKind::Context(ContextValue::Tick), ty, span }
 }
 
 /// A text constant.

@@ -1,6 +1,6 @@
 //! Queries with GROUP BY over windows.
 
-use super::query::Selection;
+use super::select::Selection;
 use super::{Binder, Bound, Relation, Reported, Scope};
 use crate::codes;
 use crate::plan::{Column, DraftId, Windowed, all_of, columns_of, replace_columns};
@@ -271,27 +271,7 @@ impl Binder<'_> {
     ) -> Bound<(DraftId, Vec<Expr>)> {
         let base_len = self.graph.node(windowed.base).schema.len();
         let mut inner = Inner { columns: Vec::new() };
-        let below = |expr: &Expr| below_window(expr, windowed);
-        let mut moved = Vec::new();
-        for (number, key) in group.keys.iter().enumerate() {
-            let name = match key.kind {
-                ExprKind::Column(index) => scope.columns[index].name.clone(),
-                _ => format!("key{}", number + 1),
-            };
-            moved.push((below(key), name, key.span, "a key of GROUP BY"));
-        }
-        for (number, call) in group.aggregates.iter().enumerate() {
-            for arg in &call.args {
-                let name = match arg.kind {
-                    ExprKind::Column(index) => scope.columns[index].name.clone(),
-                    _ => format!("arg{}", number + 1),
-                };
-                moved.push((below(arg), name, arg.span, "an aggregate"));
-            }
-            if let Some(filter) = &call.filter {
-                moved.push((below(filter), format!("filter{}", number + 1), filter.span, "FILTER"));
-            }
-        }
+        let moved = moved_below(group, windowed, scope);
         let (filters, above) = self.split_filters(windowed, base_len)?;
         for (expr, _, span, what) in &moved {
             if strict && columns_of(expr).iter().any(|column| *column >= base_len) {
@@ -419,10 +399,10 @@ impl Binder<'_> {
 impl Group {
     /// The column of the groups that an expression over the rows is.
     fn key_of(&self, expr: &Expr) -> Option<Expr> {
-        if let ExprKind::Column(index) = expr.kind {
-            if let Some(which) = self.window_columns.get(&index) {
-                return self.grouped.contains(which).then(|| self.window_column(*which));
-            }
+        if let ExprKind::Column(index) = expr.kind
+            && let Some(which) = self.window_columns.get(&index)
+        {
+            return self.grouped.contains(which).then(|| self.window_column(*which));
         }
         let index = self.keys.iter().position(|key| key == expr)?;
         Some(Expr::column(index, self.keys[index].ty.clone()))
@@ -449,6 +429,37 @@ fn below_window(expr: &Expr, windowed: &Windowed) -> Expr {
     replace_columns(expr, &mut |index, column| {
         windowed.columns.get(index).unwrap_or(column).clone()
     })
+}
+
+/// Keys, arguments and filters over the rows below the window, each with its name,
+/// its place and what it is.
+fn moved_below(
+    group: &Group,
+    windowed: &Windowed,
+    scope: &Scope,
+) -> Vec<(Expr, String, Span, &'static str)> {
+    let below = |expr: &Expr| below_window(expr, windowed);
+    let mut moved = Vec::new();
+    for (number, key) in group.keys.iter().enumerate() {
+        let name = match key.kind {
+            ExprKind::Column(index) => scope.columns[index].name.clone(),
+            _ => format!("key{}", number + 1),
+        };
+        moved.push((below(key), name, key.span, "a key of GROUP BY"));
+    }
+    for (number, call) in group.aggregates.iter().enumerate() {
+        for arg in &call.args {
+            let name = match arg.kind {
+                ExprKind::Column(index) => scope.columns[index].name.clone(),
+                _ => format!("arg{}", number + 1),
+            };
+            moved.push((below(arg), name, arg.span, "an aggregate"));
+        }
+        if let Some(filter) = &call.filter {
+            moved.push((below(filter), format!("filter{}", number + 1), filter.span, "FILTER"));
+        }
+    }
+    moved
 }
 
 /// Where a column of the groups lies once the number of aggregates is known.

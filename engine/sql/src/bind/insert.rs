@@ -1,6 +1,6 @@
 //! INSERT INTO and the top-level SELECT: queries into sinks.
 
-use super::query::Selection;
+use super::select::Selection;
 use super::{Binder, Bound, Named, Relation, Reported};
 use crate::codes;
 use crate::nearest::nearest;

@@ -9,6 +9,18 @@ use sqlparser::ast::{self, DateTimeField, Expr as Ast, Interval, TypedString, Un
 
 const MS_PER_DAY: i64 = 86_400_000;
 
+/// The bytes of `X'01ff'`: two hexadecimal digits each.
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => {
+            let digit = |byte: &u8| char::from(*byte).to_digit(16);
+            u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+        }
+        _ => None,
+    };
+    digits.as_bytes().chunks(2).map(byte).collect()
+}
+
 impl Binder<'_> {
     /// A constant.
     pub(super) fn value(&mut self, value: &ast::Value, span: Span) -> Bound<Expr> {
@@ -24,6 +36,17 @@ impl Binder<'_> {
                 let ty = SqlType::Char(length).not_null();
                 Ok(Expr::literal(Value::Text(text.clone()), ty).at(span))
             }
+            ast::Value::HexStringLiteral(digits) => match bytes(digits) {
+                Some(bytes) => {
+                    let ty = SqlType::Binary(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                    Ok(Expr::literal(Value::Bytes(bytes), ty.not_null()).at(span))
+                }
+                None => {
+                    let message = format!("X'{digits}' is no row of bytes");
+                    let help = "write two hexadecimal digits for each byte";
+                    Err(self.error_help(codes::BAD_LITERAL, span, message, help))
+                }
+            },
             ast::Value::Boolean(value) => {
                 Ok(Expr::literal(Value::Boolean(*value), SqlType::Boolean.not_null()).at(span))
             }

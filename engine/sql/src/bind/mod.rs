@@ -11,6 +11,7 @@ mod literal;
 mod operator;
 mod query;
 mod scope;
+mod select;
 mod window;
 
 pub(crate) use aggregate::AGGREGATES;

@@ -33,10 +33,10 @@ impl Binder<'_> {
                 Err(self.error(codes::WRONG_ARGUMENTS, span, message))
             }
             UnaryOperator::Minus => {
-                if let Ast::Value(value) = inner {
-                    if let Some(expr) = self.negative_number(&value.value, span)? {
-                        return Ok(expr);
-                    }
+                if let Ast::Value(value) = inner
+                    && let Some(expr) = self.negative_number(&value.value, span)?
+                {
+                    return Ok(expr);
                 }
                 let expr = self.expr(scope, inner)?;
                 self.call("NEGATE", vec![expr], span)
@@ -60,10 +60,10 @@ impl Binder<'_> {
         let mut leftmost = ast;
         while let Ast::BinaryOp { left, op, right } = leftmost {
             // A part of the chain may itself be a key of the groups.
-            if !chain.is_empty() {
-                if let Some(key) = self.group_key(scope, leftmost) {
-                    return self.fold_chain(scope, Ok(key), chain, span);
-                }
+            if !chain.is_empty()
+                && let Some(key) = self.group_key(scope, leftmost)
+            {
+                return self.fold_chain(scope, Ok(key), chain, span);
             }
             chain.push((op, right.as_ref()));
             leftmost = left;
@@ -342,10 +342,10 @@ pub(super) fn join(and: bool, parts: Vec<Expr>) -> Expr {
             kind => flat.push(Expr { kind, ty: part.ty, span: part.span }),
         }
     }
-    if flat.len() == 1 {
-        if let Some(only) = flat.pop() {
-            return only;
-        }
+    if flat.len() == 1
+        && let Some(only) = flat.pop()
+    {
+        return only;
     }
     let ty = DataType { sql: SqlType::Boolean, nullable };
     let kind = if and { ExprKind::And(flat) } else { ExprKind::Or(flat) };

@@ -33,7 +33,7 @@ pub(crate) struct ColumnSyntax {
 #[derive(Clone, Debug)]
 pub(crate) enum ColumnSource {
     /// `name AS expression`.
-    Computed(Expr),
+    Computed(Box<Expr>),
     /// `name TYPE METADATA [FROM 'key'] [VIRTUAL]`.
     Metadata { ty: DataType, key: Option<(String, Span)> },
     /// `name TYPE`.
@@ -210,7 +210,7 @@ fn not_enforced(parser: &mut Parser<'_>, span: Span) -> Result<(), ParserError> 
 fn column(parser: &mut Parser<'_>, table: &mut CreateTable) -> Result<(), ParserError> {
     let name = parser.parse_identifier()?;
     if parser.parse_keyword(Keyword::AS) {
-        let source = ColumnSource::Computed(parser.parse_expr()?);
+        let source = ColumnSource::Computed(Box::new(parser.parse_expr()?));
         comment(parser)?;
         table.columns.push(ColumnSyntax { name, source });
         return Ok(());

@@ -27,12 +27,13 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     match &next.token {
         Token::Word(word) if word.quote_style.is_none() => keyword(parser, word, next.span),
         Token::Word(word) => name(parser, word, next.span),
-        Token::Number(..) | Token::SingleQuotedString(_) => Ok(Expr::Value(parser.parse_value()?)),
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::HexStringLiteral(_) => {
+            Ok(Expr::Value(parser.parse_value()?))
+        }
         Token::Minus => sign(parser, UnaryOperator::Minus),
         Token::Plus => sign(parser, UnaryOperator::Plus),
         Token::LParen => parenthesis(parser),
-        Token::HexStringLiteral(_)
-        | Token::NationalStringLiteral(_)
+        Token::NationalStringLiteral(_)
         | Token::EscapedStringLiteral(_)
         | Token::UnicodeStringLiteral(_) => Err(raise(
             codes::UNSUPPORTED,
@@ -62,13 +63,9 @@ fn keyword(parser: &mut Parser<'_>, word: &Word, span: Span) -> Result<Expr, Par
         }
         Keyword::CAST if call => cast(parser, CastKind::Cast),
         Keyword::TRY_CAST if call => cast(parser, CastKind::TryCast),
-        Keyword::CEIL if call => {
+        rounding @ (Keyword::CEIL | Keyword::FLOOR) if call => {
             parser.next_token();
-            parser.parse_ceil_floor_expr(true)
-        }
-        Keyword::FLOOR if call => {
-            parser.next_token();
-            parser.parse_ceil_floor_expr(false)
+            parser.parse_ceil_floor_expr(rounding == Keyword::CEIL)
         }
         Keyword::CURRENT_DATE
         | Keyword::CURRENT_TIME

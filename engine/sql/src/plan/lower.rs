@@ -93,6 +93,16 @@ impl Graph {
             }
             required.insert(*id, own);
         }
+        // Window columns stand behind all columns of the input, whoever needs those.
+        for id in order {
+            let draft = self.node(*id);
+            if let (NodeKind::WindowAssign(_), [input]) = (&draft.kind, &draft.inputs[..]) {
+                let passed = self.node(*input).schema.len();
+                let mut own = required.get(input).cloned().unwrap_or_default();
+                own.extend(passed..draft.schema.len());
+                required.insert(*id, own);
+            }
+        }
         required
     }
 }

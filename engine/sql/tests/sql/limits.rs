@@ -84,67 +84,69 @@ fn deep_types_and_sub_queries_are_refused() {
     }
 }
 
+/// Pieces that texts are put together from.
+const SCRAPS: &[&str] = &[
+    "SELECT",
+    "FROM",
+    "bids",
+    "(",
+    ")",
+    ",",
+    ";",
+    "1",
+    "'x'",
+    "`a`",
+    "*",
+    ".",
+    "GROUP BY",
+    "TABLE",
+    "TUMBLE",
+    "DESCRIPTOR",
+    "INTERVAL",
+    "'1' HOUR",
+    "AS",
+    "WITH",
+    "=",
+    "CREATE TABLE",
+    "INSERT INTO",
+    "VALUES",
+    "CASE",
+    "WHEN",
+    "END",
+    "EXECUTE STATEMENT SET BEGIN",
+    "WATERMARK FOR",
+    "ROW<",
+    ">",
+    "\"q\"",
+    "/*+ x */",
+    "--\n",
+    "NULL",
+    "CAST(",
+    "COUNT(",
+    "[",
+    "]",
+    "$",
+    "ä",
+    "@",
+    ":",
+    "PARTITION BY",
+    "UNION ALL",
+    "EXPLAIN",
+    "1.5e",
+    "IS NOT NULL",
+    "BETWEEN",
+    "AND",
+    "LIKE",
+    "ESCAPE",
+    "-",
+    "||",
+    "=>",
+    "METADATA FROM",
+    "PRIMARY KEY",
+];
+
 #[test]
 fn scraps_of_sql_in_any_order() {
-    let scraps = [
-        "SELECT",
-        "FROM",
-        "bids",
-        "(",
-        ")",
-        ",",
-        ";",
-        "1",
-        "'x'",
-        "`a`",
-        "*",
-        ".",
-        "GROUP BY",
-        "TABLE",
-        "TUMBLE",
-        "DESCRIPTOR",
-        "INTERVAL",
-        "'1' HOUR",
-        "AS",
-        "WITH",
-        "=",
-        "CREATE TABLE",
-        "INSERT INTO",
-        "VALUES",
-        "CASE",
-        "WHEN",
-        "END",
-        "EXECUTE STATEMENT SET BEGIN",
-        "WATERMARK FOR",
-        "ROW<",
-        ">",
-        "\"q\"",
-        "/*+ x */",
-        "--\n",
-        "NULL",
-        "CAST(",
-        "COUNT(",
-        "[",
-        "]",
-        "$",
-        "ä",
-        "@",
-        ":",
-        "PARTITION BY",
-        "UNION ALL",
-        "EXPLAIN",
-        "1.5e",
-        "IS NOT NULL",
-        "BETWEEN",
-        "AND",
-        "LIKE",
-        "ESCAPE",
-        "-",
-        "||",
-        "=>",
-        "METADATA FROM",
-        "PRIMARY KEY",
-    ];
     // A small linear congruence: the same texts in every run.
     let mut state = 12_345_u64;
     for _ in 0..3_000 {
@@ -153,12 +155,49 @@ fn scraps_of_sql_in_any_order() {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            text.push_str(scraps[(state >> 33) as usize % scraps.len()]);
+            text.push_str(SCRAPS[(state >> 33) as usize % SCRAPS.len()]);
             text.push(' ');
         }
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         survives(&text);
         survives(&format!("{}{text}", crate::support::TABLES));
+    }
+}
+
+/// A linear congruence: the same numbers in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit.max(1)
+    }
+}
+
+#[test]
+fn good_texts_with_pieces_moved() {
+    let flights = include_str!("../../../../examples/flights/flights.sql");
+    let broken = include_str!("../broken/jobs.sql");
+    let mut numbers = Numbers(77);
+    for source in [flights, broken, crate::support::TABLES] {
+        let pieces: Vec<&str> = source.split_inclusive([' ', '(', ')', ',', '\n', '\'']).collect();
+        for _ in 0..300 {
+            let mut pieces = pieces.clone();
+            for _ in 0..1 + numbers.below(12) {
+                if pieces.is_empty() {
+                    break;
+                }
+                let (from, to) = (numbers.below(pieces.len()), numbers.below(pieces.len()));
+                match numbers.below(4) {
+                    0 => drop(pieces.remove(from)),
+                    1 => pieces.swap(from, to),
+                    2 => pieces.insert(to, pieces[from]),
+                    _ => pieces.truncate(1 + from),
+                }
+            }
+            survives(&pieces.concat());
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Whole texts through the compiler; expected plans and errors stand beside them.
 
 mod broken;
+#[path = "../flink_rows/mod.rs"]
+mod flink_rows;
 mod lexical;
 mod limits;
 mod plans;

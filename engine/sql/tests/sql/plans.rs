@@ -1,7 +1,7 @@
 //! Plans of representative jobs.
 
 use crate::support::{plan, whole};
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 
 #[test]
 fn a_filter_over_a_table_ends_in_the_calc_above_its_scan() {
@@ -39,6 +39,7 @@ fn a_table_read_by_several_statements_is_scanned_once() {
     ));
 }
 
+// spec: T-1
 #[test]
 fn computed_and_metadata_columns_and_a_watermark_over_a_computed_column() {
     expect![[r#"
@@ -93,6 +94,7 @@ fn union_all_casts_to_common_types_and_keeps_the_time() {
     ));
 }
 
+// spec: T-5
 #[test]
 fn union_all_with_rows_without_time_loses_it() {
     expect![[r#"
@@ -159,6 +161,7 @@ fn values_and_an_insert_list() {
     ));
 }
 
+// spec: T-4
 #[test]
 fn late_and_dead_rows_are_tables() {
     expect![[r#"
@@ -182,6 +185,8 @@ fn late_and_dead_rows_are_tables() {
     ));
 }
 
+// spec: E-2
+// spec: T-6
 #[test]
 fn the_clock_makes_a_statement_depend_on_the_journal() {
     expect![[r#"
@@ -212,6 +217,12 @@ fn a_hint_with_options_changes_the_table() {
     let compiled = crate::support::compiled(text);
     let plan = compiled.plan.expect("the text is in order");
     assert_eq!(plan.tables[0].options.get("scan.rate").map(String::as_str), Some("10"));
+}
+
+#[test]
+fn the_flights_example() {
+    let text = include_str!("../../../../examples/flights/flights.sql");
+    expect_file!["../flights.txt"].assert_eq(&whole(text));
 }
 
 #[test]

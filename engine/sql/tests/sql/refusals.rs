@@ -49,7 +49,7 @@ const REFUSED: &[&str] = &[
     "SELECT ARRAY[1, 2] FROM bids",
     "SELECT item.tags[1:2] FROM bids",
     "SELECT :price FROM bids",
-    "SELECT X'00' FROM bids",
+    "SELECT N'00' FROM bids",
     "SELECT LISTAGG(bidder) FROM bids GROUP BY TUMBLE(ts, INTERVAL '1' HOUR)",
     "SELECT SUM(DISTINCT price) FROM bids GROUP BY TUMBLE(ts, INTERVAL '1' HOUR)",
     "SELECT FIRST_VALUE(price ORDER BY ts) FROM bids GROUP BY TUMBLE(ts, INTERVAL '1' HOUR)",

@@ -75,7 +75,7 @@ fn a_bare_window_gives_rows_with_its_columns() {
         #1 $select.calc <- #0: Calc where (price > 3) [ts, auction]
             => (ts* TIMESTAMP(3), auction BIGINT)
         #2 $select.window <- #1: WindowAssign TUMBLE(size 10 s) on ts
-            => (auction BIGINT, window_start TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
+            => (ts TIMESTAMP(3), auction BIGINT, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
         #3 $select.calc2 <- #2: Calc [auction, window_start, window_time]
             => (auction BIGINT, window_start TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
         #4 $select.sink <- #3: Sink $select
@@ -94,7 +94,7 @@ fn a_bare_session_keeps_filters_above_it() {
         #1 $select.calc <- #0: Calc [ts, bidder, price]
             => (ts* TIMESTAMP(3), bidder STRING, price INT)
         #2 $select.window <- #1: WindowAssign SESSION(gap 1 min) on ts by bidder
-            => (bidder STRING, price INT, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL)
+            => (ts TIMESTAMP(3), bidder STRING, price INT, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
         #3 $select.calc2 <- #2: Calc where (price > 3) [bidder, window_start, window_end]
             => (bidder STRING, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL)
         #4 $select.sink <- #3: Sink $select
@@ -127,6 +127,7 @@ fn groups_over_a_sub_query_or_view_are_the_same_node() {
     ));
 }
 
+// spec: T-5
 #[test]
 fn a_window_over_a_window_goes_by_window_time() {
     expect![[r#"
@@ -155,6 +156,7 @@ fn a_window_over_a_window_goes_by_window_time() {
     ));
 }
 
+// spec: S-3
 #[test]
 fn two_windows_of_one_statement_are_numbered_from_the_innermost() {
     expect![[r#"
@@ -261,4 +263,42 @@ fn a_constant_key_stays_a_key() {
          FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(ts), INTERVAL '10' SECOND))
          GROUP BY window_start, window_end, 'all'",
     ));
+}
+
+#[test]
+fn a_session_with_several_keys_and_named_arguments() {
+    expect![[r#"
+        #0 bids: Scan bids watermark (ts - INTERVAL 5 s)
+            => (ts* TIMESTAMP(3), auction BIGINT, bidder STRING)
+        #1 $select.calc <- #0: Calc [auction, bidder, ts]
+            => (auction BIGINT, bidder STRING, ts* TIMESTAMP(3))
+        #2 $select <- #1: WindowAggregate SESSION(gap 1 min) on ts by [auction, bidder]: COUNT(*)
+            => (auction BIGINT, bidder STRING, n BIGINT NOT NULL, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
+        #3 $select.calc2 <- #2: Calc [bidder, auction, n]
+            => (bidder STRING, auction BIGINT, n BIGINT NOT NULL)
+        #4 $select.sink <- #3: Sink $select
+            => (bidder STRING, auction BIGINT, n BIGINT NOT NULL)
+        #5 $select2.calc <- #0: Calc [bidder, ts]
+            => (bidder STRING, ts* TIMESTAMP(3))
+        #6 $select2 <- #5: WindowAggregate SESSION(gap 1 min) on ts by [bidder]: COUNT(*)
+            => (bidder STRING, n BIGINT NOT NULL, window_start TIMESTAMP(3) NOT NULL, window_end TIMESTAMP(3) NOT NULL, window_time* TIMESTAMP(3) NOT NULL)
+        #7 $select2.calc2 <- #6: Calc [n]
+            => (n BIGINT NOT NULL)
+        #8 $select2.sink <- #7: Sink $select2
+            => (n BIGINT NOT NULL)
+    "#]].assert_eq(&plan(
+        "SELECT w.bidder, w.auction, COUNT(*) AS n
+         FROM TABLE(SESSION(TABLE bids PARTITION BY bidder, auction, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) AS w
+         GROUP BY w.window_start, w.window_end, w.auction, w.bidder;
+         SELECT COUNT(*) AS n FROM TABLE(SESSION(DATA => TABLE bids PARTITION BY bidder,
+           TIMECOL => DESCRIPTOR(ts), GAP => INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, bidder",
+    ));
+}
+
+#[test]
+fn a_window_function_without_table_around_it() {
+    let wrapped =
+        plan("SELECT window_end FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(ts), INTERVAL '1' HOUR))");
+    let short = plan("SELECT window_end FROM TUMBLE(bids, DESCRIPTOR(ts), INTERVAL '1' HOUR)");
+    assert_eq!(wrapped, short);
 }

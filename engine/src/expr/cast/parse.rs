@@ -4,7 +4,8 @@ use super::{Cast, time};
 use crate::expr::Evaluated;
 use crate::function::RowResult;
 use crate::function::kernel::{boolean_rows, primitive_rows};
-use crate::types::moment::{Moment, parse_date, parse_time, parse_timestamp};
+use crate::types::datetime::DateTime;
+use crate::types::datetime::sql::{parse_date, parse_time, parse_timestamp};
 use crate::types::{SqlType, TimeUnit, decimal};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -72,11 +73,11 @@ fn parsed<T>(
     }
 }
 
-fn parse_moment(text: &str, to: &SqlType) -> Option<Moment> {
+fn parse_moment(text: &str, to: &SqlType) -> Option<DateTime> {
     match to {
-        SqlType::Date => parse_date(text).map(|days| Moment::of_day(days.into())),
+        SqlType::Date => parse_date(text).map(|days| DateTime::midnight(days.into())),
         SqlType::Time(_) => {
-            parse_time(text).map(|millis| Moment::from_unit(millis.into(), TimeUnit::Millisecond))
+            parse_time(text).map(|millis| DateTime::from_unit(millis.into(), TimeUnit::Millisecond))
         }
         // A CHAR's padding is no part of the text.
         _ => parse_timestamp(text),

@@ -3,7 +3,7 @@
 use super::Cast;
 use crate::expr::{ErrorKind, Evaluated, RowErrors};
 use crate::function::kernel::{TEXT_LIMIT, text_rows, too_long};
-use crate::types::moment::{self, Moment};
+use crate::types::datetime::{DateTime, sql};
 use crate::types::{LENGTH_MAX, SqlType, TimeUnit, Value, decimal, float};
 use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;
@@ -115,11 +115,11 @@ pub(super) fn write_value(value: &Value, ty: &SqlType, zone: Tz, out: &mut Strin
         (Value::Decimal(value), _) => out.push_str(&decimal::format(*value, 0)),
         (Value::Text(value), _) => out.push_str(value),
         (Value::Bytes(value), _) => out.push_str(&String::from_utf8_lossy(value)),
-        (Value::Date(days), _) => moment::write_date((*days).into(), out),
+        (Value::Date(days), _) => sql::write_date((*days).into(), out),
         (Value::Time(millis), ty) => {
             let precision = if let SqlType::Time(precision) = ty { *precision } else { 3 };
-            let moment = Moment::from_unit((*millis).into(), TimeUnit::Millisecond);
-            moment::write_time(moment.second_of_day(), moment.nanos, precision, out);
+            let moment = DateTime::from_unit((*millis).into(), TimeUnit::Millisecond);
+            sql::write_time(moment.second_of_day(), moment.nanos, precision, out);
         }
         (Value::Timestamp(value), ty) => {
             let (precision, instant) = match ty {
@@ -127,9 +127,9 @@ pub(super) fn write_value(value: &Value, ty: &SqlType, zone: Tz, out: &mut Strin
                 SqlType::TimestampLtz(precision) => (*precision, true),
                 _ => (3, false),
             };
-            let moment = Moment::from_unit(*value, TimeUnit::of_precision(precision));
+            let moment = DateTime::from_unit(*value, TimeUnit::of_precision(precision));
             let moment = if instant { moment.to_local(zone) } else { moment };
-            moment::write_timestamp(moment, precision, out);
+            sql::write_timestamp(moment, precision, out);
         }
         (Value::Months(months), _) => write_months(*months, out),
         (Value::Millis(millis), _) => write_millis(*millis, out),
@@ -175,5 +175,5 @@ fn write_millis(millis: i64, out: &mut String) {
     let (days, rest) = (millis / 86_400_000, millis % 86_400_000);
     let _ = write!(out, "{sign}{days} ");
     let nanos = (rest % 1000 * 1_000_000) as u32;
-    moment::write_time((rest / 1000) as i64, nanos, 3, out);
+    sql::write_time((rest / 1000) as i64, nanos, 3, out);
 }

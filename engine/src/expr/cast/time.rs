@@ -7,7 +7,7 @@ use super::Cast;
 use crate::expr::Evaluated;
 use crate::function::RowResult;
 use crate::function::kernel::primitive_rows;
-use crate::types::moment::{DAY_MILLIS, Moment};
+use crate::types::datetime::{DateTime, MILLIS_PER_DAY};
 use crate::types::{SqlType, TimeUnit};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -32,7 +32,7 @@ pub(super) fn castable(from: &SqlType, to: &SqlType) -> bool {
 pub(super) fn convert(cast: &Cast, array: &ArrayRef, zone: Tz) -> Evaluated {
     let instant = |ty: &SqlType| matches!(ty, SqlType::TimestampLtz(_));
     let (to_local, to_instant) = (instant(&cast.from), instant(&cast.to));
-    let moved = move |moment: Moment| match (to_local, to_instant) {
+    let moved = move |moment: DateTime| match (to_local, to_instant) {
         (true, false) => moment.to_local(zone),
         (false, true) => moment.to_instant(zone),
         _ => moment,
@@ -45,17 +45,19 @@ pub(super) fn convert(cast: &Cast, array: &ArrayRef, zone: Tz) -> Evaluated {
 pub(crate) fn reader<'a>(
     array: &'a ArrayRef,
     ty: &SqlType,
-) -> Box<dyn Fn(usize) -> Option<Moment> + 'a> {
+) -> Box<dyn Fn(usize) -> Option<DateTime> + 'a> {
     match ty {
         SqlType::Date => {
             let days = array.as_primitive::<Date32Type>();
-            Box::new(move |row| days.is_valid(row).then(|| Moment::of_day(days.value(row).into())))
+            Box::new(move |row| {
+                days.is_valid(row).then(|| DateTime::midnight(days.value(row).into()))
+            })
         }
         SqlType::Time(_) => {
             let times = array.as_primitive::<Time32MillisecondType>();
             Box::new(move |row| {
                 let millis = || i64::from(times.value(row));
-                times.is_valid(row).then(|| Moment::from_unit(millis(), TimeUnit::Millisecond))
+                times.is_valid(row).then(|| DateTime::from_unit(millis(), TimeUnit::Millisecond))
             })
         }
         SqlType::Timestamp(p) | SqlType::TimestampLtz(p) => match TimeUnit::of_precision(*p) {
@@ -70,17 +72,17 @@ pub(crate) fn reader<'a>(
 fn stamps<'a, T: ArrowPrimitiveType<Native = i64>>(
     array: &'a ArrayRef,
     precision: u8,
-) -> Box<dyn Fn(usize) -> Option<Moment> + 'a> {
+) -> Box<dyn Fn(usize) -> Option<DateTime> + 'a> {
     let values = array.as_primitive::<T>();
     let unit = TimeUnit::of_precision(precision);
-    Box::new(move |row| values.is_valid(row).then(|| Moment::from_unit(values.value(row), unit)))
+    Box::new(move |row| values.is_valid(row).then(|| DateTime::from_unit(values.value(row), unit)))
 }
 
 /// Moments, in the zone's wall clock where the type has none, as the cast's type.
 pub(super) fn write_moments(
     cast: &Cast,
     rows: usize,
-    moment: impl Fn(usize) -> Option<Moment>,
+    moment: impl Fn(usize) -> Option<DateTime>,
 ) -> Evaluated {
     moment_rows(rows, &cast.to, |row| match moment(row) {
         None => Ok(None),
@@ -88,7 +90,7 @@ pub(super) fn write_moments(
             Some(value) => Ok(Some(value)),
             None => {
                 let mut text = String::new();
-                crate::types::moment::write_timestamp(found, 9, &mut text);
+                crate::types::datetime::sql::write_timestamp(found, 9, &mut text);
                 cast.refuse(text)
             }
         },
@@ -96,12 +98,12 @@ pub(super) fn write_moments(
 }
 
 /// The moment as the type stores it; `None` if it is out of range.
-pub(crate) fn stored(moment: Moment, ty: &SqlType) -> Option<i64> {
+pub(crate) fn stored(moment: DateTime, ty: &SqlType) -> Option<i64> {
     match ty {
-        SqlType::Date => Some(moment.day()).filter(|day| i32::try_from(*day).is_ok()),
+        SqlType::Date => Some(moment.days()).filter(|day| i32::try_from(*day).is_ok()),
         SqlType::Time(p) => {
             let millis = moment.truncated(*p).milli_of_day();
-            Some(millis % DAY_MILLIS)
+            Some(millis % MILLIS_PER_DAY)
         }
         SqlType::Timestamp(p) | SqlType::TimestampLtz(p) => {
             moment.truncated(*p).to_unit(TimeUnit::of_precision(*p))

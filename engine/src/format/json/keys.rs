@@ -40,47 +40,60 @@ impl Fields {
     }
 }
 
-/// What stood between two values.
+/// The number of a gap or a column that does not exist; no list is that long.
+const NONE: usize = usize::MAX;
+
+/// What stood between two values: as much as one line of the cache holds.
+#[repr(align(64))]
 struct Gap {
     /// Its first sixteen bytes, zeros behind its end.
     head: [u64; 2],
     mask: [u64; 2],
-    /// The bytes behind the first sixteen.
-    tail: Box<[u8]>,
-    len: usize,
+    len: u32,
     /// Whether it opens the object: such a gap must not pass for one between values.
     opens: bool,
-    column: Option<usize>,
-    /// The gap that came next, last time.
-    next: Option<usize>,
+    /// The column of the key in it, or [`NONE`].
+    column: usize,
+    /// The gap that came next, last time, or [`NONE`].
+    next: usize,
 }
 
 impl Gap {
     #[inline(always)]
-    fn is_at(&self, scanner: Scanner<'_>, at: usize) -> bool {
+    fn is_at(&self, scanner: Scanner<'_>, at: usize, tails: &[Box<[u8]>], index: usize) -> bool {
         let [low, high] = scanner.two_words(at);
         let wrong = (low ^ self.head[0]) & self.mask[0] | (high ^ self.head[1]) & self.mask[1];
-        wrong == 0 && (self.len <= 16 || self.has_tail(scanner, at))
-    }
-
-    #[inline(never)]
-    fn has_tail(&self, scanner: Scanner<'_>, at: usize) -> bool {
-        scanner.data.get(at + 16..at + self.len) == Some(&*self.tail)
+        wrong == 0 && (self.len <= 16 || has_tail(scanner, at, &tails[index]))
     }
 }
 
+/// Whether these bytes stand sixteen bytes behind `at`.
+#[inline(never)]
+fn has_tail(scanner: Scanner<'_>, at: usize, tail: &[u8]) -> bool {
+    scanner.data.get(at + 16..at + 16 + tail.len()) == Some(tail)
+}
+
 /// The gaps seen so far in objects of one type.
-#[derive(Default)]
 pub(super) struct Guess {
     gaps: Vec<Gap>,
-    first: Option<usize>,
+    /// For each gap its bytes behind the first sixteen.
+    tails: Vec<Box<[u8]>>,
+    /// The gap that opens the next object, or [`NONE`].
+    first: usize,
     name: Vec<u8>,
+}
+
+impl Default for Guess {
+    fn default() -> Guess {
+        Guess { gaps: Vec::new(), tails: Vec::new(), first: NONE, name: Vec::new() }
+    }
 }
 
 /// Where the object goes on behind a gap.
 enum Step {
-    /// A value is due, at this place, for this column.
-    Value { at: usize, column: Option<usize>, gap: Option<usize> },
+    /// A value is due, at this place, for this column, behind this gap ([`NONE`] if it
+    /// is not remembered).
+    Value { at: usize, column: usize, gap: usize },
     /// The object has ended before this place.
     End(usize),
 }
@@ -100,34 +113,31 @@ impl Guess {
         mut found: impl FnMut(usize, Span),
     ) -> Result<usize, Fault> {
         let mut place = at;
-        let mut last: Option<usize> = None;
+        let mut last = NONE;
         let mut guess = self.first;
-        let mut is_first = true;
         loop {
-            let known = guess.map(|index| &self.gaps[index]);
-            let column = match known {
-                Some(gap) if gap.is_at(scanner, place) => {
-                    place += gap.len;
+            let column = match self.gaps.get(guess) {
+                Some(gap) if gap.is_at(scanner, place, &self.tails, guess) => {
+                    place += gap.len as usize;
                     last = guess;
                     guess = gap.next;
                     gap.column
                 }
-                _ => match self.unexpected(scanner, fields, place, is_first, last)? {
+                _ => match self.unexpected(scanner, fields, place, place == at, last)? {
                     Step::End(place) => return Ok(place),
                     Step::Value { at, column, gap } => {
                         place = at;
                         last = gap;
-                        guess = gap.and_then(|index| self.gaps[index].next);
+                        guess = self.gaps.get(gap).map_or(NONE, |gap| gap.next);
                         column
                     }
                 },
             };
-            is_first = false;
             let (span, next) = scanner.value(place)?;
             if next > end {
                 return Err(Fault { at: end, expected: "the end of the object" });
             }
-            if let Some(column) = column {
+            if column != NONE {
                 found(column, span);
             }
             place = next;
@@ -145,25 +155,26 @@ impl Guess {
         scanner: Scanner<'_>,
         fields: &Fields,
         start: usize,
-        is_first: bool,
-        last: Option<usize>,
+        opens: bool,
+        last: usize,
     ) -> Result<Step, Fault> {
-        let here = |gap: &Gap| gap.opens == is_first && gap.is_at(scanner, start);
-        if let Some(index) = self.gaps.iter().position(here) {
-            self.expect_next(last, index);
-            let Gap { len, column, .. } = self.gaps[index];
-            return Ok(Step::Value { at: start + len, column, gap: Some(index) });
+        for (index, gap) in self.gaps.iter().enumerate() {
+            if gap.opens == opens && gap.is_at(scanner, start, &self.tails, index) {
+                let (len, column) = (gap.len as usize, gap.column);
+                self.expect_next(last, index);
+                return Ok(Step::Value { at: start + len, column, gap: index });
+            }
         }
-        self.unknown(scanner, fields, start, is_first, last)
+        self.unknown(scanner, fields, start, opens, last)
     }
 
     /// From now on `index` is the guess behind `last`, or the guess for the start of an
     /// object if it opens one. A gap behind one that is not remembered is no guess.
-    fn expect_next(&mut self, last: Option<usize>, index: usize) {
-        match last {
-            Some(last) => self.gaps[last].next = Some(index),
-            None if self.gaps[index].opens => self.first = Some(index),
-            None => {}
+    fn expect_next(&mut self, last: usize, index: usize) {
+        if let Some(last) = self.gaps.get_mut(last) {
+            last.next = index;
+        } else if self.gaps[index].opens {
+            self.first = index;
         }
     }
 
@@ -174,12 +185,12 @@ impl Guess {
         scanner: Scanner<'_>,
         fields: &Fields,
         start: usize,
-        is_first: bool,
-        last: Option<usize>,
+        opens: bool,
+        last: usize,
     ) -> Result<Step, Fault> {
         let at = scanner.skip_space(start);
         let mut key_at = scanner.skip_space(at + 1);
-        match (scanner.byte(at), is_first) {
+        match (scanner.byte(at), opens) {
             (b'{', true) if scanner.byte(key_at) == b'}' => return Ok(Step::End(key_at + 1)),
             (b'{', true) | (b',', false) => {}
             (b'}', false) => return Ok(Step::End(at + 1)),
@@ -202,38 +213,38 @@ impl Guess {
             unescape(raw, &mut self.name);
             fields.find(&self.name)
         };
-        let gap = self.remember(scanner, start, value_at, column, is_first);
-        if let Some(index) = gap {
-            // If all older gaps have just been forgotten, the last one is among them.
-            self.expect_next(last.filter(|last| *last < index), index);
+        let column = column.unwrap_or(NONE);
+        if value_at - start > GAP_LEN_MAX {
+            return Ok(Step::Value { at: value_at, column, gap: NONE });
         }
+        let gap = self.remember(scanner, start, value_at, column, opens);
+        // If all older gaps have just been forgotten, the last one is among them.
+        self.expect_next(if last < gap { last } else { NONE }, gap);
         Ok(Step::Value { at: value_at, column, gap })
     }
 
-    /// Remembers a new gap and gives its place, unless it is too long. If there are too
-    /// many, all older ones are forgotten first.
+    /// Remembers a new gap and gives its place. If there are too many, all older ones
+    /// are forgotten first.
     fn remember(
         &mut self,
         scanner: Scanner<'_>,
         start: usize,
         end: usize,
-        column: Option<usize>,
+        column: usize,
         opens: bool,
-    ) -> Option<usize> {
-        let len = end - start;
-        if len > GAP_LEN_MAX {
-            return None;
-        }
+    ) -> usize {
         if self.gaps.len() == GAPS_MAX {
             self.gaps.clear();
-            self.first = None;
+            self.tails.clear();
+            self.first = NONE;
         }
+        let len = end - start;
         let mask = [low_bytes(len), low_bytes(len.saturating_sub(8))];
         let [low, high] = scanner.two_words(start);
         let head = [low & mask[0], high & mask[1]];
-        let tail = scanner.data[start + len.min(16)..end].into();
-        self.gaps.push(Gap { head, mask, tail, len, opens, column, next: None });
-        Some(self.gaps.len() - 1)
+        self.tails.push(scanner.data[start + len.min(16)..end].into());
+        self.gaps.push(Gap { head, mask, len: len as u32, opens, column, next: NONE });
+        self.gaps.len() - 1
     }
 }
 

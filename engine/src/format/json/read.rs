@@ -9,6 +9,7 @@ use crate::format::column::{
 };
 use crate::format::number;
 use crate::plan::JsonOptions;
+use crate::types::datetime;
 use crate::types::{DataType, SqlType};
 
 /// What to do instead of putting a number into a timestamp.
@@ -226,6 +227,13 @@ fn append_usual(column: &mut Column, spans: &[Span], data: &[u8]) -> usize {
             extend(values, spans, |span| i32::try_from(integer(span)?).ok())
         }
         Store::Int64(values) if *sql == SqlType::BigInt => extend(values, spans, integer),
+        Store::Int64(values) if matches!(sql, SqlType::Timestamp(3) | SqlType::TimestampLtz(3)) => {
+            let utc = matches!(sql, SqlType::TimestampLtz(_));
+            extend(values, spans, |span| {
+                let text = span.is(Kind::Text).then(|| &data[span.start()..span.end()])?;
+                datetime::parse_usual_millis(text, utc)
+            })
+        }
         Store::Int64(values) if sql.is_timestamp() => extend(values, spans, |span| {
             let text = span.is(Kind::Text).then(|| &data[span.start()..span.end()])?;
             timestamp(text, sql).ok()
@@ -241,14 +249,29 @@ fn append_usual(column: &mut Column, spans: &[Span], data: &[u8]) -> usize {
     done
 }
 
+/// Appends what `read` gives for each span up to the first that it gives nothing for.
 #[inline(always)]
-fn extend<T>(values: &mut Vec<T>, spans: &[Span], read: impl Fn(Span) -> Option<T>) -> usize {
+fn extend<T: Copy + Default>(
+    values: &mut Vec<T>,
+    spans: &[Span],
+    read: impl Fn(Span) -> Option<T>,
+) -> usize {
+    // Filling places that are there already is quicker than pushing one by one; only a
+    // few at a time, so that a column full of NULLs does not make many for nothing.
+    const PLACES: usize = 32;
     let before = values.len();
-    values.reserve(spans.len());
-    for span in spans {
-        match read(*span) {
-            Some(value) => values.push(value),
-            None => break,
+    for spans in spans.chunks(PLACES) {
+        let start = values.len();
+        values.resize(start + spans.len(), T::default());
+        let mut done = 0;
+        for (place, span) in values[start..].iter_mut().zip(spans) {
+            let Some(value) = read(*span) else { break };
+            *place = value;
+            done += 1;
+        }
+        if done < spans.len() {
+            values.truncate(start + done);
+            break;
         }
     }
     values.len() - before

@@ -122,13 +122,14 @@ impl<'a> Scanner<'a> {
     /// The same as two words, the first byte lowest.
     #[inline(always)]
     pub(super) fn two_words(self, at: usize) -> [u64; 2] {
-        let bytes: &[u8; 16] = match self.data.get(at..).and_then(|rest| rest.first_chunk()) {
-            Some(bytes) => bytes,
-            None => &self.last_sixteen(at),
-        };
-        let (low, high) = bytes.split_at(8);
         let word = |half: &[u8]| u64::from_le_bytes(*half.first_chunk().expect("eight bytes"));
-        [word(low), word(high)]
+        match self.data.get(at..at + 16) {
+            Some(bytes) => [word(&bytes[..8]), word(&bytes[8..])],
+            None => {
+                let bytes = self.last_sixteen(at);
+                [word(&bytes[..8]), word(&bytes[8..])]
+            }
+        }
     }
 
     #[cold]
@@ -142,9 +143,10 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn eight(self, at: usize) -> u64 {
-        match self.data.get(at..).and_then(|rest| rest.first_chunk()) {
-            Some(bytes) => u64::from_le_bytes(*bytes),
-            None => u64::from_le_bytes(*self.last_sixteen(at).first_chunk().expect("16 bytes")),
+        let word = |half: &[u8]| u64::from_le_bytes(*half.first_chunk().expect("eight bytes"));
+        match self.data.get(at..at + 8) {
+            Some(bytes) => word(bytes),
+            None => word(&self.last_sixteen(at)),
         }
     }
 

@@ -343,3 +343,13 @@ fn the_timestamp_format_does_not_limit_reading() {
     let decoded = decode_with(&iso, SqlType::Timestamp(0), &values);
     assert!(decoded.column_errors[0].is_empty());
 }
+
+#[test]
+fn records_that_do_not_close_are_not_read_to_the_end_of_the_block() {
+    // Each would be read through all that follow: 160 MB.
+    let mut records = vec!["{\"a\":[0,"; 200];
+    records.resize(200_000, "{},");
+    let decoded = JsonDecoder::new(&[], &JsonOptions::default()).decode(&block(&records, b"\n"));
+    assert_eq!(decoded.dead.len(), records.len());
+    assert_eq!(decoded.dead[0].detail, "no valid JSON at byte 8: expected a value");
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::moment::{parse_timestamp, write_timestamp};
+use crate::types::datetime::sql::{parse_timestamp, write_timestamp};
 use proptest::prelude::*;
 
 fn shown(pattern: &str, dialect: Dialect, time: &str) -> String {
@@ -42,7 +42,7 @@ fn letters_without_meaning_are_refused() {
 
 #[test]
 fn weeks_are_american() {
-    let day = |text: &str| parse_timestamp(text).unwrap().day();
+    let day = |text: &str| parse_timestamp(text).unwrap().days();
     assert_eq!(local_week(day("2024-12-30")), (2025, 1));
     assert_eq!(local_week(day("2024-12-29")), (2025, 1));
     assert_eq!(shown("YYYY-ww", Dialect::Formatter, "2024-02-29 00:00:00"), "2024-09");
@@ -51,7 +51,7 @@ fn weeks_are_american() {
 proptest! {
     #[test]
     fn what_is_printed_reads_back(seconds in -62_135_596_800i64..253_402_300_800, millis in 0u32..1000) {
-        let moment = Moment { seconds, nanos: millis * 1_000_000 };
+        let moment = DateTime { seconds, nanos: millis * 1_000_000 };
         for dialect in [Dialect::Formatter, Dialect::Simple] {
             let pattern = TimePattern::parse("yyyy-MM-dd'T'HH:mm:ss.SSS", dialect).unwrap();
             let mut text = String::new();
@@ -65,7 +65,7 @@ proptest! {
         for dialect in [Dialect::Formatter, Dialect::Simple] {
             if let Ok(pattern) = TimePattern::parse(&pattern, dialect) {
                 let _ = pattern.read(&text);
-                pattern.write(Moment { seconds: -1, nanos: 1 }, &mut String::new());
+                pattern.write(DateTime { seconds: -1, nanos: 1 }, &mut String::new());
             }
         }
     }

@@ -6,7 +6,7 @@
 //! to a cell of its own, so that it counts only where it may.
 // spec: T-2
 
-use super::geometry::{Geometry, closed_up_to};
+use crate::op::geometry::{Geometry, closed_up_to};
 use crate::time::Watermark;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,15 +1,11 @@
 //! Which rows of a batch count, and in which cell.
 
 use super::cells::{CellId, CellKey, Cells, NO_CELL};
-use super::geometry::{Geometry, TIME_LIMIT_MS};
 use super::spec::{Spec, Windows};
-use crate::expr::ErrorKind;
-use crate::op::{DeadRow, LateRow, OperatorCx};
+use crate::op::geometry::{Geometry, closed_up_to};
+use crate::op::{LateRow, OperatorCx};
 use crate::rows::{Origin, Rows};
 use crate::time::{EventTime, Watermark};
-use arrow_array::Array;
-use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampMillisecondType;
 
 /// The cells of the rows of a batch.
 pub(super) struct Classified {
@@ -17,11 +13,6 @@ pub(super) struct Classified {
     pub(super) cells: Vec<CellId>,
     /// Whether some row is skipped.
     pub(super) skips: bool,
-}
-
-/// The event times of a batch, in ms; without meaning where the column is NULL.
-pub(super) fn times<'a>(spec: &Spec, rows: &'a Rows) -> &'a [i64] {
-    rows.batch.column(spec.rowtime).as_primitive::<TimestampMillisecondType>().values()
 }
 
 /// Finds the cell of every row; rows that count nowhere become late or dead rows.
@@ -33,9 +24,8 @@ pub(super) fn classify(
     rows: &Rows,
     cx: &mut OperatorCx<'_>,
 ) -> Classified {
-    let times = times(spec, rows);
-    let column = rows.batch.column(spec.rowtime);
-    let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
+    let times = spec.time.of(rows);
+    let nulls = rows.batch.column(spec.time.index).nulls();
     let watermarks = match &rows.origin {
         Origin::Records { watermarks_before, .. } => Some(watermarks_before.as_ref()),
         Origin::Timer { .. } | Origin::Other => None,
@@ -49,8 +39,8 @@ pub(super) fn classify(
             found.cells.push(known.cell);
             continue;
         }
-        let cell = if is_null || time.unsigned_abs() > TIME_LIMIT_MS as u64 {
-            cx.dead.push(dead_row(spec, rows, row, (!is_null).then_some(*time)));
+        let cell = if !spec.time.is_usable(rows, row, *time) {
+            cx.dead.push(spec.time.dead_row(spec.node, rows, row));
             NO_CELL
         } else {
             let (missed, total, cell) = match spec.windows {
@@ -58,6 +48,10 @@ pub(super) fn classify(
                     let open = geometry.open(*time, before, spec.lateness);
                     let mut cell = NO_CELL;
                     if open.missed < open.total {
+                        // No split's watermark lies below the operator's, and derived
+                        // rows lie above the watermark that came with them.
+                        let fired = closed_up_to(watermark, spec.lateness);
+                        assert!(open.first_open > fired, "a row counts in a window that fired");
                         let key = CellKey { base: open.base, first_open: open.first_open };
                         cell = cells.open(key, &geometry, watermark, spec.lateness);
                     }
@@ -68,8 +62,13 @@ pub(super) fn classify(
                 }
                 // A session's end is not known yet, so the row itself is judged.
                 Windows::Session(_) => {
-                    let late = before.is_past(EventTime(*time + spec.lateness));
-                    if late { (1, 1, NO_CELL) } else { (0, 1, 0) }
+                    let open_until = EventTime(*time + spec.lateness);
+                    if before.is_past(open_until) {
+                        (1, 1, NO_CELL)
+                    } else {
+                        assert!(!watermark.is_past(open_until), "a row of a session that fired");
+                        (0, 1, 0)
+                    }
                 }
             };
             if missed > 0 {
@@ -128,28 +127,4 @@ fn late_row(
         windows_missed: count(missed),
         windows_total: count(total),
     })
-}
-
-/// The dead row of a row without an event time, or with one out of range.
-// spec: F-1
-fn dead_row(spec: &Spec, rows: &Rows, row: usize, time: Option<i64>) -> DeadRow {
-    let record = match &rows.origin {
-        Origin::Records { split, offsets, .. } => Some((*split, offsets[row])),
-        Origin::Timer { .. } | Origin::Other => None,
-    };
-    let (kind, detail) = match time {
-        None => (ErrorKind::RowtimeNull, format!("{} is NULL", spec.rowtime_name)),
-        Some(time) => (
-            ErrorKind::InvalidArgument,
-            format!("{} is out of range: {time} ms", spec.rowtime_name),
-        ),
-    };
-    DeadRow {
-        node: spec.node,
-        record,
-        kind,
-        detail,
-        expression: spec.rowtime_name.clone(),
-        context: String::new(),
-    }
 }

@@ -4,10 +4,9 @@ use super::keys::{KeyId, Keys};
 use super::slots::{Slot, Slots};
 use super::spec::Spec;
 use crate::expr::RowErrors;
-use crate::key::widen;
 use crate::op::DeadRow;
-use crate::types::SqlType;
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use crate::op::event_time::window_columns;
+use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_select::filter::filter_record_batch;
 
@@ -54,7 +53,7 @@ pub(super) fn emit(
     let options = RecordBatchOptions::new().with_row_count(Some(due.len()));
     let mut batch = RecordBatch::try_new_with_options(spec.output.clone(), columns, &options)
         .expect("the node's schema was checked against what its columns give");
-    let mut fire_times: Vec<i64> = due.iter().map(|due| due.end + spec.lateness).collect();
+    let mut fire_times: Vec<i64> = due.iter().map(|due| spec.fire_time(due.end)).collect();
     let encoded = |due: &Due| {
         let mut encoded = Vec::new();
         keys.encode(due.key, &mut encoded);
@@ -79,7 +78,7 @@ pub(super) fn emit(
                         expression: spec.aggregates[*index].text.clone(),
                         context: context(spec, &batch, row, due),
                     };
-                    dead.push((due.end + spec.lateness, encoded(due), dead_row));
+                    dead.push((spec.fire_time(due.end), encoded(due), dead_row));
                 }
             }
         }
@@ -95,19 +94,6 @@ pub(super) fn emit(
 fn keep<T>(items: &mut Vec<T>, alive: &[bool]) {
     let mut alive = alive.iter();
     items.retain(|_| *alive.next().expect("as many items as flags"));
-}
-
-/// The columns `window_start`, `window_end` and `window_time` of these windows.
-pub(super) fn window_columns(
-    types: &[SqlType; 3],
-    windows: impl Iterator<Item = (i64, i64)> + Clone,
-) -> [ArrayRef; 3] {
-    let [start, end, time] = types;
-    [
-        widen(start, windows.clone().map(|(start, _)| start).collect(), None),
-        widen(end, windows.clone().map(|(_, end)| end).collect(), None),
-        widen(time, windows.map(|(_, end)| end - 1).collect(), None),
-    ]
 }
 
 /// The key and the window of a result, for a person.

@@ -278,16 +278,32 @@ impl Keys {
     }
 }
 
-/// The key group of a row's key, from its encoding in `scratch`.
-pub(super) fn group_of_row(
+/// Calls `each` with the key group of the key of each of these rows.
+pub(super) fn groups_of(
     types: &[SqlType],
     columns: &[&ArrayRef],
-    row: usize,
-    scratch: &mut Vec<u8>,
-) -> KeyGroup {
-    scratch.clear();
-    encode_row(types, columns, row, scratch);
-    key_group(scratch)
+    rows: impl Iterator<Item = usize>,
+    mut each: impl FnMut(usize, KeyGroup),
+) {
+    let mut scratch = Vec::new();
+    let mut group = |row, encode: &mut dyn FnMut(&mut Vec<u8>)| {
+        scratch.clear();
+        encode(&mut scratch);
+        each(row, key_group(&scratch));
+    };
+    if let ([ty], [column]) = (types, columns)
+        && is_narrow(ty)
+    {
+        let values = narrow(ty, column.as_ref());
+        for row in rows {
+            let value = column.is_valid(row).then(|| values[row]);
+            group(row, &mut |out| encode_narrow_key(ty, value, out));
+        }
+        return;
+    }
+    for row in rows {
+        group(row, &mut |out| encode_row(types, columns, row, out));
+    }
 }
 
 /// Some rows of a batch.

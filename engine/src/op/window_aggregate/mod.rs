@@ -6,10 +6,10 @@
 //! When the watermark rises, the operator plans which windows fire, and every piece
 //! carries the plan out for its own keys.
 
+mod cell;
 mod cells;
 mod classify;
 mod emit;
-mod geometry;
 mod gone;
 mod keys;
 mod merge;
@@ -30,7 +30,7 @@ use crate::state::{Since, StateEntry};
 use crate::time::Watermark;
 use crate::types::Schema;
 use cells::Cells;
-use classify::{Classified, classify, times};
+use classify::{Classified, classify};
 use merge::merge;
 use order::CanonicalOrder;
 use piece::{Piece, Taken};
@@ -48,8 +48,9 @@ const PARALLEL_ROWS: usize = 4096;
 /// the allowed lateness. A row counts in the windows that are open at its own split's
 /// watermark before the row, so what is given depends on the splits' contents alone.
 ///
-/// Order: by (fire time, encoded key), where the fire time is the window's end plus
-/// the allowed lateness.
+/// Order: by (fire time, encoded key), where the fire time is the smallest watermark at
+/// which the window fires: its end plus the allowed lateness, for aligned windows less
+/// one millisecond.
 ///
 /// Determinism: the results do not depend on the cuts into batches and epochs, on
 /// how splits are interleaved, or on the executor's parallelism.
@@ -109,7 +110,7 @@ impl Operator for WindowAggregateOp {
         let orders: Vec<CanonicalOrder<'_>> = rows
             .iter()
             .map(|rows| CanonicalOrder {
-                times: times(spec, rows),
+                times: spec.time.of(rows),
                 rows,
                 split_names: cx.split_names,
                 types: &spec.input_types,
@@ -214,11 +215,11 @@ impl Operator for WindowAggregateOp {
     fn next_timer(&self) -> Option<Watermark> {
         match self.spec.windows {
             Windows::Aligned(_) => {
-                self.cells.next_end().map(|end| Watermark(end - 1 + self.spec.lateness))
+                self.cells.next_end().map(|end| Watermark(self.spec.fire_time(end)))
             }
             Windows::Session(_) => {
                 let ends = self.pieces.iter().filter_map(|piece| piece.sessions.next_end());
-                ends.min().map(|end| Watermark(end + self.spec.lateness))
+                ends.min().map(|end| Watermark(self.spec.fire_time(end)))
             }
         }
     }
@@ -226,15 +227,14 @@ impl Operator for WindowAggregateOp {
 
 /// The rows of one batch that each of `pieces` pieces takes.
 fn route(spec: &Spec, pieces: usize, rows: &Rows, classified: &Classified) -> Vec<Vec<u32>> {
-    let mut routed = vec![Vec::new(); pieces];
+    let expected = rows.len() / pieces + 16;
+    let mut routed: Vec<Vec<u32>> =
+        (0..pieces).map(|_| Vec::with_capacity(expected + expected / 8)).collect();
     let columns: Vec<_> = spec.keys.iter().map(|key| rows.batch.column(*key)).collect();
-    let mut scratch = Vec::new();
-    for (row, cell) in classified.cells.iter().enumerate() {
-        if *cell != cells::NO_CELL {
-            let group = keys::group_of_row(&spec.key_types, &columns, row, &mut scratch);
-            routed[usize::from(group.0) % pieces].push(row as u32);
-        }
-    }
+    let kept = classified.cells.iter().enumerate().filter(|(_, cell)| **cell != cells::NO_CELL);
+    keys::groups_of(&spec.key_types, &columns, kept.map(|(row, _)| row), |row, group| {
+        routed[usize::from(group.0) % pieces].push(row as u32);
+    });
     routed
 }
 

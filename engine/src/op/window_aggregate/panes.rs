@@ -1,29 +1,10 @@
 //! The groups of the cells of aligned windows, and their running combination.
 
+use super::cell::Cell;
 use super::cells::CellId;
 use super::keys::{KeyId, Keys};
 use super::slots::{NO_SLOT, Slot, Slots, Which};
 use crate::ids::Epoch;
-
-/// The groups of one cell.
-#[derive(Default)]
-struct Cell {
-    /// The slot of each key, by the key's number; as long as needed.
-    slots: Vec<Slot>,
-    /// How many of them are groups.
-    groups: usize,
-}
-
-impl Cell {
-    fn get(&self, key: KeyId) -> Slot {
-        self.slots.get(key as usize).copied().unwrap_or(NO_SLOT)
-    }
-
-    /// Its groups, by the number of the key.
-    fn iter(&self) -> impl Iterator<Item = (KeyId, Slot)> {
-        (0..).zip(&self.slots).filter(|(_, slot)| **slot != NO_SLOT).map(|(key, slot)| (key, *slot))
-    }
-}
 
 /// The cells of a piece, and the running combination of those that the next windows
 /// share.
@@ -63,13 +44,7 @@ impl Panes {
         if self.cells.len() <= index {
             self.cells.resize_with(index + 1, Cell::default);
         }
-        let cell = &mut self.cells[index];
-        if cell.slots.len() <= key as usize {
-            cell.slots.resize(key as usize + 1, NO_SLOT);
-        }
-        debug_assert_eq!(cell.slots[key as usize], NO_SLOT, "one group a key and cell");
-        cell.slots[key as usize] = slot;
-        cell.groups += 1;
+        self.cells[index].put(key, slot);
         keys.hold(key);
     }
 
@@ -127,7 +102,7 @@ impl Panes {
 
     /// About how many bytes of memory this takes.
     pub(super) fn memory_bytes(&self) -> usize {
-        let cells: usize = self.cells.iter().map(|cell| 4 * cell.slots.capacity() + 32).sum();
+        let cells: usize = self.cells.iter().map(Cell::memory_bytes).sum();
         cells + 9 * self.running.slots.capacity()
     }
 }
@@ -162,9 +137,10 @@ impl Running {
         if !self.members.insert(cell) {
             return;
         }
-        if self.slots.len() < groups.slots.len() {
-            self.slots.resize(groups.slots.len(), NO_SLOT);
-            self.holders.resize(groups.slots.len(), 0);
+        let span = groups.span();
+        if self.slots.len() < span {
+            self.slots.resize(span, NO_SLOT);
+            self.holders.resize(span, 0);
         }
         for (key, slot) in groups.iter() {
             let key = key as usize;

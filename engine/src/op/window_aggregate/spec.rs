@@ -1,7 +1,8 @@
 //! What a window aggregation computes, checked once when it is made.
 
-use super::geometry::{Geometry, SPAN_LIMIT_MS};
 use crate::ids::NodeId;
+use crate::op::event_time::{EventTimeColumn, window_types};
+use crate::op::geometry::{Geometry, SPAN_LIMIT_MS};
 use crate::plan::{AggregateCall, JobOptions, Node, NodeKind, Window, WindowAggregate};
 use crate::types::{Schema, SqlType};
 use arrow_schema::SchemaRef;
@@ -19,9 +20,7 @@ pub(super) enum Windows {
 pub(super) struct Spec {
     pub(super) node: NodeId,
     pub(super) windows: Windows,
-    /// The column that is the event time; its values are milliseconds.
-    pub(super) rowtime: usize,
-    pub(super) rowtime_name: String,
+    pub(super) time: EventTimeColumn,
     pub(super) keys: Vec<usize>,
     pub(super) key_types: Vec<SqlType>,
     /// The types of all columns of the input.
@@ -42,17 +41,7 @@ impl Spec {
             return Err(format!("node {} is no window aggregation", node.name));
         };
         check_columns(spec, input)?;
-        let rowtime = &input.fields[spec.rowtime];
-        if !rowtime.ty.sql.can_be_rowtime() {
-            return Err(format!("{} {} cannot be an event time", rowtime.name, rowtime.ty));
-        }
-        let instant = matches!(rowtime.ty.sql, SqlType::TimestampLtz(_));
-        if instant && options.local_time_zone != "UTC" {
-            let zone = &options.local_time_zone;
-            return Err(format!(
-                "windows over a TIMESTAMP_LTZ need table.local-time-zone UTC, not {zone}"
-            ));
-        }
+        let time = EventTimeColumn::new(spec.rowtime, input, options)?;
         if !(0..=SPAN_LIMIT_MS).contains(&spec.allowed_lateness_ms) {
             return Err(format!("an allowed lateness of {} ms", spec.allowed_lateness_ms));
         }
@@ -63,17 +52,11 @@ impl Spec {
             }
             (None, window) => return Err(format!("no such window: {window:?}")),
         };
-        let columns = spec.keys.len() + spec.aggregates.len();
-        if node.schema.len() != columns + 3 {
-            return Err(format!("node {} gives {} columns", node.name, node.schema.len()));
-        }
-        let window_types =
-            [0, 1, 2].map(|index| node.schema.fields[columns + index].ty.sql.clone());
+        let window_types = window_types(&node.schema, spec.keys.len() + spec.aggregates.len())?;
         Ok(Spec {
             node: node.id,
             windows,
-            rowtime: spec.rowtime,
-            rowtime_name: rowtime.name.clone(),
+            time,
             keys: spec.keys.clone(),
             key_types: spec.keys.iter().map(|key| input.fields[*key].ty.sql.clone()).collect(),
             input_types: input.fields.iter().map(|field| field.ty.sql.clone()).collect(),
@@ -87,10 +70,22 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// The smallest watermark at which the window with this end fires. Operators over
+    /// the same splits agree in what has fired by it, so it orders their rows.
+    // spec: T-1, E-3
+    pub(super) fn fire_time(&self, end: i64) -> i64 {
+        match self.windows {
+            Windows::Aligned(_) => end - 1 + self.lateness,
+            Windows::Session(_) => end + self.lateness,
+        }
+    }
+}
+
 /// Whether every column that the aggregation names exists.
 fn check_columns(spec: &WindowAggregate, input: &Schema) -> Result<(), String> {
     let of_calls = spec.aggregates.iter().flat_map(|call| call.args.iter().chain(&call.filter));
-    let mut named = spec.keys.iter().chain([&spec.rowtime]).chain(of_calls);
+    let mut named = spec.keys.iter().chain(of_calls);
     match named.find(|column| **column >= input.len()) {
         Some(column) => Err(format!("no column {column} in an input of {}", input.len())),
         None => Ok(()),

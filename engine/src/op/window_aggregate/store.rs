@@ -11,7 +11,6 @@
 
 use super::WindowAggregateOp;
 use super::cells::{CellId, CellKey, Cells};
-use super::geometry::TIME_LIMIT_MS;
 use super::gone::Gone;
 use super::keys::{KeyId, Keys};
 use super::piece::Piece;
@@ -20,6 +19,7 @@ use super::slots::Slot;
 use super::spec::Windows;
 use crate::ids::{Epoch, KeyGroup};
 use crate::key::{KEY_GROUPS, key_group};
+use crate::op::geometry::{TIME_LIMIT_MS, closed_up_to};
 use crate::state::codec::{Reader, put_i64};
 use crate::state::{Since, StateEntry};
 use crate::time::Watermark;
@@ -178,7 +178,8 @@ impl WindowAggregateOp {
             match self.spec.windows {
                 Windows::Aligned(geometry) => {
                     let (_, base) = split_time(rest).ok_or("a key without times")?;
-                    if !geometry.is_cell(base, time) {
+                    let fired = closed_up_to(self.watermark, self.spec.lateness);
+                    if !geometry.is_cell(base, time) || geometry.last_end(base) <= fired {
                         return Err(format!("no window has the base {base} and the end {time}"));
                     }
                     let cell = CellKey { base, first_open: time };

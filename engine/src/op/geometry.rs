@@ -9,14 +9,14 @@ use crate::time::Watermark;
 
 /// Event times beyond this many ms from 1970 (some 36 million years) are refused, so
 /// that no arithmetic on windows can overflow.
-pub(crate) const TIME_LIMIT_MS: i64 = 1 << 60;
+pub(super) const TIME_LIMIT_MS: i64 = 1 << 60;
 
 /// The largest window size, gap, offset or lateness, in ms.
-pub(crate) const SPAN_LIMIT_MS: i64 = 1 << 52;
+pub(super) const SPAN_LIMIT_MS: i64 = 1 << 52;
 
 /// TUMBLE, HOP or CUMULATE.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Geometry {
+pub(super) struct Geometry {
     /// The largest size of a window.
     size: i64,
     /// The distance between the ends of windows.
@@ -31,15 +31,15 @@ pub(crate) struct Geometry {
 
 /// The windows of one row that are still open for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Open {
+pub(super) struct Open {
     /// The row's base.
-    pub(crate) base: i64,
+    pub(super) base: i64,
     /// The end of the first open window; beyond the last end if all are closed.
-    pub(crate) first_open: i64,
+    pub(super) first_open: i64,
     /// How many of the row's windows are closed.
-    pub(crate) missed: i64,
+    pub(super) missed: i64,
     /// How many windows the row belongs to.
-    pub(crate) total: i64,
+    pub(super) total: i64,
 }
 
 fn floor(time: i64, step: i64, offset: i64) -> i64 {
@@ -51,7 +51,7 @@ impl Geometry {
     ///
     /// # Errors
     /// If a size is not positive, is too large, or does not divide as it must.
-    pub(crate) fn new(window: Window) -> Result<Option<Geometry>, String> {
+    pub(super) fn new(window: Window) -> Result<Option<Geometry>, String> {
         let (size, step, base_step, offset, cumulate) = match window {
             Window::Tumble { size_ms, offset_ms } => (size_ms, size_ms, size_ms, offset_ms, false),
             Window::Hop { size_ms, slide_ms, offset_ms } => {
@@ -72,27 +72,27 @@ impl Geometry {
     }
 
     /// The end of the first window that holds this time.
-    pub(crate) fn first_end(&self, time: i64) -> i64 {
+    pub(super) fn first_end(&self, time: i64) -> i64 {
         floor(time, self.step, self.offset) + self.step
     }
 
     /// The base of this time.
-    pub(crate) fn base(&self, time: i64) -> i64 {
+    pub(super) fn base(&self, time: i64) -> i64 {
         floor(time, self.base_step, self.offset)
     }
 
     /// The end of the last window that holds the times of this base.
-    pub(crate) fn last_end(&self, base: i64) -> i64 {
+    pub(super) fn last_end(&self, base: i64) -> i64 {
         base + self.size
     }
 
     /// The start of the window with this end.
-    pub(crate) fn start(&self, end: i64) -> i64 {
+    pub(super) fn start(&self, end: i64) -> i64 {
         if self.cumulate { floor(end - 1, self.size, self.offset) } else { end - self.size }
     }
 
     /// Whether this is a base and the end of one of its windows.
-    pub(crate) fn is_cell(&self, base: i64, end: i64) -> bool {
+    pub(super) fn is_cell(&self, base: i64, end: i64) -> bool {
         base.unsigned_abs() <= 2 * TIME_LIMIT_MS as u64
             && self.base(base) == base
             && base < end
@@ -101,12 +101,12 @@ impl Geometry {
     }
 
     /// The distance between the ends of windows.
-    pub(crate) fn step(&self) -> i64 {
+    pub(super) fn step(&self) -> i64 {
         self.step
     }
 
     /// The first end at or after `end`, which is one, that is larger than `after`.
-    pub(crate) fn end_after(&self, end: i64, after: i64) -> i64 {
+    pub(super) fn end_after(&self, end: i64, after: i64) -> i64 {
         if end > after {
             return end;
         }
@@ -119,7 +119,7 @@ impl Geometry {
     /// Which windows of a row are open for it: those whose end minus 1 plus the
     /// lateness lies above the watermark of the row's own split before the row.
     // spec: T-2
-    pub(crate) fn open(&self, time: i64, watermark: Watermark, lateness: i64) -> Open {
+    pub(super) fn open(&self, time: i64, watermark: Watermark, lateness: i64) -> Open {
         let base = self.base(time);
         let first = self.first_end(time);
         let last = self.last_end(base);
@@ -132,7 +132,7 @@ impl Geometry {
 
 /// The largest end of an aligned window that is closed at this watermark.
 // spec: T-1, T-2
-pub(crate) fn closed_up_to(watermark: Watermark, lateness: i64) -> i64 {
+pub(super) fn closed_up_to(watermark: Watermark, lateness: i64) -> i64 {
     watermark.0.saturating_sub(lateness).saturating_add(1)
 }
 

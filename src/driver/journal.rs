@@ -1,0 +1,169 @@
+//! The journal's thread: reads, opens, and appends with group commit.
+
+use super::{Answers, Event, phase, phase_end};
+use crate::errors::{self, JobError};
+use anabranch_connectors::store::{LocalJournalStore, StoreError};
+use anabranch_engine::ids::Epoch;
+use anabranch_engine::journal::{SegmentBytes, SegmentName};
+use anabranch_engine::pipeline::Input;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// How many commands may wait: more than epochs may be in flight.
+const COMMANDS_MAX: usize = 1_024;
+
+/// Where the journal is kept.
+#[derive(Debug)]
+pub(crate) enum JournalStore {
+    /// In a folder.
+    Local(LocalJournalStore),
+    /// Nowhere: the job keeps no state.
+    Memory,
+}
+
+/// What the journal's thread is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    Read,
+    Open { segment: SegmentName, bytes: Bytes },
+    Append { epoch: Epoch, bytes: Bytes },
+    Finish { bytes: Bytes },
+    Remove { segments: Vec<SegmentName> },
+}
+
+struct Journal {
+    store: JournalStore,
+    answers: Answers,
+    /// The open segment and its length.
+    open: Option<(SegmentName, u64)>,
+}
+
+/// Starts the thread.
+pub(super) fn start(store: JournalStore, answers: Answers) -> std::io::Result<SyncSender<Command>> {
+    let (sender, receiver) = sync_channel(COMMANDS_MAX);
+    let journal = Journal { store, answers, open: None };
+    std::thread::Builder::new().name("journal".into()).spawn(move || journal.run(&receiver))?;
+    Ok(sender)
+}
+
+impl Journal {
+    fn run(mut self, commands: &Receiver<Command>) {
+        let mut waiting: VecDeque<Command> = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                match commands.recv() {
+                    Ok(command) => waiting.push_back(command),
+                    Err(_) => return,
+                }
+            }
+            waiting.extend(commands.try_iter());
+            let Some(command) = waiting.pop_front() else { continue };
+            if let Err(event) = self.carry_out(command, &mut waiting) {
+                let fatal = matches!(event, Event::Input(Input::JournalFailed { .. }));
+                self.answers.send(event);
+                if fatal {
+                    // Nothing may be written behind what is not known to be durable.
+                    // spec: J-6
+                    return;
+                }
+            }
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        command: Command,
+        waiting: &mut VecDeque<Command>,
+    ) -> Result<(), Event> {
+        match command {
+            Command::Read => {
+                let segments = self.read()?;
+                self.answer(Input::JournalRead { segments });
+            }
+            Command::Open { segment, bytes } => self.open(segment, &bytes)?,
+            Command::Append { epoch, bytes } => {
+                // Group commit: what waits behind it becomes durable with it.
+                let (mut last, mut group) = (epoch, bytes);
+                while let Some(Command::Append { .. }) = waiting.front() {
+                    if let Some(Command::Append { epoch, bytes }) = waiting.pop_front() {
+                        last = epoch;
+                        group = [group, bytes].concat().into();
+                    }
+                }
+                self.append(&group)?;
+                self.answer(Input::JournalAppended { epoch: last });
+            }
+            Command::Finish { bytes } => {
+                self.append(&bytes)?;
+                self.answer(Input::FinishRecorded);
+            }
+            Command::Remove { segments } => {
+                if let JournalStore::Local(store) = &mut self.store
+                    && let Err(error) = store.remove(&segments)
+                {
+                    tracing::warn!("old segments of the journal stay: {}", text(&error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, input: Input) {
+        self.answers.send(Event::Input(input));
+    }
+
+    fn read(&self) -> Result<Vec<SegmentBytes>, Event> {
+        match &self.store {
+            JournalStore::Memory => Ok(Vec::new()),
+            JournalStore::Local(store) => store.read_all().map_err(|error| {
+                let message = format!("the journal cannot be read: {}", text(&error));
+                Event::Failed(JobError::new(&errors::JOURNAL, message))
+            }),
+        }
+    }
+
+    fn open(&mut self, segment: SegmentName, bytes: &[u8]) -> Result<(), Event> {
+        if let JournalStore::Local(store) = &mut self.store {
+            match store.create(segment, bytes) {
+                Ok(()) => {}
+                Err(StoreError::Exists { .. }) => {
+                    let by = format!("another process made {segment} first");
+                    self.answers.send(Event::Input(Input::JournalFenced { by }));
+                    return Ok(());
+                }
+                Err(error) => return Err(failed(&error)),
+            }
+            // Only a help for whoever finds the lock held.
+            let _ = store.describe_holder(&format!("generation {}", segment.generation));
+        }
+        self.open = Some((segment, bytes.len() as u64));
+        self.answer(Input::JournalOpened);
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Event> {
+        let Some((segment, at)) = &mut self.open else {
+            panic!("the journal is opened before it is written to");
+        };
+        if let JournalStore::Local(store) = &mut self.store {
+            phase("append");
+            store.append(*segment, *at, bytes).map_err(|error| failed(&error))?;
+            phase_end("append");
+        }
+        *at += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+fn failed(error: &StoreError) -> Event {
+    Event::Input(Input::JournalFailed { message: text(error) })
+}
+
+/// An error with its cause.
+pub(super) fn text(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

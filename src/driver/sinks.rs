@@ -1,0 +1,119 @@
+//! A thread for each sink.
+
+use super::{Answers, Event, phase, phase_end};
+use crate::errors::{self, JobError};
+use anabranch_connectors::sink::Sink;
+use anabranch_engine::ids::{Generation, RequestId, SinkId};
+use anabranch_engine::pipeline::Input;
+use anabranch_engine::sink::{ApplyOutcome, Chunk, FailKind, OpenOutcome};
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// The pipeline gives a sink one thing at a time.
+const COMMANDS_MAX: usize = 8;
+
+/// What a sink's thread is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    Inspect {
+        request: RequestId,
+    },
+    Open {
+        request: RequestId,
+        generation: Generation,
+    },
+    Apply {
+        request: RequestId,
+        chunk: Chunk,
+    },
+    /// The job has ended: write out what was held back, and go.
+    Finish,
+}
+
+/// A sink's thread.
+pub(super) struct SinkThread {
+    pub(super) commands: SyncSender<Command>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl SinkThread {
+    /// Starts the thread of a sink; `table` is its table's name.
+    pub(super) fn start(
+        id: SinkId,
+        table: String,
+        sink: Box<dyn Sink>,
+        answers: Answers,
+    ) -> io::Result<SinkThread> {
+        let (sender, receiver) = sync_channel(COMMANDS_MAX);
+        let worker = Worker { id, table, sink, answers };
+        let thread = std::thread::Builder::new().name(format!("sink-{id}"));
+        let thread = thread.spawn(move || worker.run(&receiver))?;
+        Ok(SinkThread { commands: sender, thread })
+    }
+
+    /// Lets the sink write out what it held back.
+    pub(super) fn finish(self) -> io::Result<()> {
+        let _ = self.commands.send(Command::Finish);
+        self.thread.join().unwrap_or(Ok(()))
+    }
+}
+
+struct Worker {
+    id: SinkId,
+    table: String,
+    sink: Box<dyn Sink>,
+    answers: Answers,
+}
+
+impl Worker {
+    fn run(mut self, commands: &Receiver<Command>) -> io::Result<()> {
+        for command in commands {
+            let event = match command {
+                Command::Inspect { request } => self.inspect(request),
+                Command::Open { request, generation } => self.open(request, generation),
+                Command::Apply { request, chunk } => {
+                    phase("apply");
+                    let (outcome, message) = self.sink.apply(chunk);
+                    phase_end("apply");
+                    Event::Input(Input::SinkApplied { request, sink: self.id, outcome, message })
+                }
+                Command::Finish => return self.sink.finish(),
+            };
+            self.answers.send(event);
+        }
+        Ok(())
+    }
+
+    fn inspect(&mut self, request: RequestId) -> Event {
+        let sink = self.id;
+        Event::Input(match self.sink.inspect() {
+            Ok(found) => {
+                Input::SinkInspected { sink, generation: found.generation, marker: found.marker }
+            }
+            Err(message) => {
+                let outcome = ApplyOutcome::Failed(FailKind::Transient);
+                Input::SinkOpenFailed { request, sink, outcome, message }
+            }
+        })
+    }
+
+    fn open(&mut self, request: RequestId, generation: Generation) -> Event {
+        let sink = self.id;
+        let (outcome, message) = self.sink.open(generation);
+        let failed = |outcome| Input::SinkOpenFailed { request, sink, outcome, message };
+        Event::Input(match outcome {
+            OpenOutcome::Opened { marker } => Input::SinkOpened { request, sink, marker },
+            OpenOutcome::Fenced { by } => failed(ApplyOutcome::Fenced { by }),
+            OpenOutcome::Failed(kind) => failed(ApplyOutcome::Failed(kind)),
+            OpenOutcome::Locked { by } => {
+                let message = format!("the folder of sink {} is in use by {by}", self.table);
+                return Event::Failed(JobError::new(&errors::LOCKED, message));
+            }
+            OpenOutcome::Damaged { what } => {
+                let message = format!("sink {}: {what}", self.table);
+                return Event::Failed(JobError::new(&errors::DAMAGED, message));
+            }
+        })
+    }
+}

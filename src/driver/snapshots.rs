@@ -1,0 +1,145 @@
+//! The snapshots' thread.
+
+use super::journal::text;
+use super::{Answers, Event, phase, phase_end};
+use anabranch_connectors::store::{LocalSnapshotStore, StoreError};
+use anabranch_engine::ids::Epoch;
+use anabranch_engine::pipeline::Input;
+use anabranch_engine::snapshot::{Manifest, ManifestName, PartName};
+use bytes::Bytes;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// One is stored at a time; the other commands come at the start.
+const COMMANDS_MAX: usize = 64;
+/// What a file of the store ends in, beyond the name that the pipeline uses.
+const MANIFEST_END: &str = ".manifest";
+
+/// Where snapshots are kept.
+#[derive(Debug)]
+pub(crate) enum SnapshotStore {
+    /// In a folder.
+    Local(LocalSnapshotStore),
+    /// Nowhere.
+    None,
+}
+
+/// What the snapshots' thread is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    List,
+    Load { name: String },
+    Store { epoch: Epoch, parts: Vec<(String, Bytes)>, manifest: Bytes },
+    Remove { names: Vec<String> },
+}
+
+/// Starts the thread.
+pub(super) fn start(store: SnapshotStore, answers: Answers) -> io::Result<SyncSender<Command>> {
+    let (sender, receiver) = sync_channel(COMMANDS_MAX);
+    let thread = std::thread::Builder::new().name("snapshots".into());
+    thread.spawn(move || serve(&store, &answers, &receiver))?;
+    Ok(sender)
+}
+
+fn serve(store: &SnapshotStore, answers: &Answers, commands: &Receiver<Command>) {
+    for command in commands {
+        let input = match (store, command) {
+            (SnapshotStore::Local(store), command) => carry_out(store, command),
+            (SnapshotStore::None, Command::List) => {
+                Some(Input::SnapshotsListed { manifests: Vec::new() })
+            }
+            (SnapshotStore::None, Command::Load { name }) => {
+                let reason = "there is no store".to_owned();
+                Some(Input::SnapshotUnreadable { name, reason })
+            }
+            (SnapshotStore::None, Command::Store { epoch, .. }) => {
+                let message = "there is no store".to_owned();
+                Some(Input::SnapshotFailed { epoch, message })
+            }
+            (SnapshotStore::None, Command::Remove { .. }) => None,
+        };
+        if let Some(input) = input {
+            answers.send(Event::Input(input));
+        }
+    }
+}
+
+fn carry_out(store: &LocalSnapshotStore, command: Command) -> Option<Input> {
+    match command {
+        Command::List => {
+            // A store that cannot be read is one without snapshots: the journal
+            // decides whether the job can do without.
+            let manifests = list(store).unwrap_or_else(|error| {
+                tracing::warn!("the snapshots cannot be listed: {}", text(&error));
+                Vec::new()
+            });
+            Some(Input::SnapshotsListed { manifests })
+        }
+        Command::Load { name } => Some(match load(store, &name) {
+            Ok(parts) => Input::SnapshotLoaded { name, parts },
+            Err(reason) => Input::SnapshotUnreadable { name, reason },
+        }),
+        Command::Store { epoch, parts, manifest } => {
+            phase("snapshot");
+            let stored = put(store, &parts, &manifest);
+            phase_end("snapshot");
+            Some(match stored {
+                Ok(()) => Input::SnapshotStored { epoch },
+                Err(message) => Input::SnapshotFailed { epoch, message },
+            })
+        }
+        Command::Remove { names } => {
+            if let Err(message) = remove(store, &names) {
+                tracing::warn!("old snapshots stay: {message}");
+            }
+            None
+        }
+    }
+}
+
+/// Every snapshot, by the name that the pipeline uses, with its manifest. One that
+/// cannot be read comes without bytes, so that the pipeline says that it is skipped.
+pub(crate) fn list(store: &LocalSnapshotStore) -> Result<Vec<(String, Bytes)>, StoreError> {
+    let names = store.list()?;
+    let manifest = |name: ManifestName| {
+        let bytes = store.read_manifest(name).unwrap_or_default();
+        (name.to_string().trim_end_matches(MANIFEST_END).to_owned(), Bytes::from(bytes))
+    };
+    Ok(names.into_iter().map(manifest).collect())
+}
+
+fn manifest_of(store: &LocalSnapshotStore, name: &str) -> Result<Manifest, String> {
+    let file = ManifestName::parse(&format!("{name}{MANIFEST_END}"))
+        .ok_or_else(|| format!("{name} names no snapshot"))?;
+    let bytes = store.read_manifest(file).map_err(|error| text(&error))?;
+    Manifest::decode(&bytes).map_err(|error| error.to_string())
+}
+
+/// The parts of a snapshot, in the order of its manifest.
+pub(crate) fn load(store: &LocalSnapshotStore, name: &str) -> Result<Vec<Bytes>, String> {
+    let manifest = manifest_of(store, name)?;
+    let part = |name: PartName| store.read_part(name).map(Bytes::from);
+    manifest.parts().map(|reference| part(reference.name).map_err(|e| text(&e))).collect()
+}
+
+// spec: S-1
+fn put(
+    store: &LocalSnapshotStore,
+    parts: &[(String, Bytes)],
+    manifest: &[u8],
+) -> Result<(), String> {
+    for (name, bytes) in parts {
+        let part = PartName::parse(name).ok_or_else(|| format!("{name} names no part"))?;
+        store.put_part(part, bytes).map_err(|error| text(&error))?;
+    }
+    let manifest = Manifest::decode(manifest).map_err(|error| error.to_string())?;
+    store.put_manifest(&manifest).map_err(|error| text(&error))
+}
+
+/// Removes these; what is kept and can be read says which parts stay.
+fn remove(store: &LocalSnapshotStore, names: &[String]) -> Result<(), String> {
+    let all = list(store).map_err(|error| text(&error))?;
+    let kept = all.iter().filter(|(name, _)| !names.contains(name));
+    let keep: Vec<Manifest> = kept.filter_map(|(_, bytes)| Manifest::decode(bytes).ok()).collect();
+    store.remove_all_but(&keep).map_err(|error| text(&error))
+}

@@ -1,0 +1,294 @@
+//! The thread that takes the turns: one input in, its outputs carried out in order.
+
+use super::fetch::Fetch;
+use super::sinks::SinkThread;
+use super::{Answers, Event, JournalStore, SnapshotStore, Sources, journal, sinks, snapshots};
+use crate::errors::{self, JobError};
+use anabranch_connectors::sink::Sink;
+use anabranch_engine::executor::Executor;
+use anabranch_engine::ids::SinkId;
+use anabranch_engine::pipeline::{Ending, Input, Now, Output, Pipeline, Report, Status};
+use anabranch_engine::time::{Monotonic, WallClock};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::Receiver;
+
+/// The generation and the epoch at which the process is, for the message of a panic.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+static EPOCH: AtomicU64 = AtomicU64::new(0);
+
+/// Everything that a pipeline runs with.
+pub(crate) struct Driver {
+    /// Where the journal is kept.
+    pub journal: JournalStore,
+    /// Where snapshots are kept.
+    pub snapshots: SnapshotStore,
+    /// The sources.
+    pub sources: Sources,
+    /// The sinks in plan order, with the names of their tables.
+    pub sinks: Vec<(String, Box<dyn Sink>)>,
+    /// What computes.
+    pub executor: Box<dyn Executor>,
+    /// What is told to a person.
+    pub observer: Box<dyn Observer>,
+}
+
+/// What is told to a person while a job runs.
+pub(crate) trait Observer {
+    /// Something happened.
+    fn report(&mut self, report: &Report);
+    /// The user asked for the end.
+    fn stopping(&mut self);
+    /// Where the job is, from time to time.
+    fn progress(&mut self, status: &Status);
+    /// How often that is wanted.
+    fn interval(&self) -> Option<Duration>;
+}
+
+/// Says what a panic means, and ends the process at once: whatever is in memory is
+/// not to be trusted any more, and a restart goes on from what is durable.
+// spec: F-3
+pub(crate) fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let (generation, epoch) =
+            (GENERATION.load(Ordering::Relaxed), EPOCH.load(Ordering::Relaxed));
+        let code = errors::BUG.code;
+        eprintln!(
+            "error[{code}]: internal error in generation {generation} at epoch {epoch}: {panic}"
+        );
+        eprintln!("  help: start the job again; please report this message");
+        std::process::exit(errors::BUG.exit.into());
+    }));
+}
+
+/// Runs a pipeline to its end and gives the last status with the ending.
+///
+/// # Errors
+/// If something failed that is no ending of the pipeline itself.
+pub(crate) fn run(
+    pipeline: Pipeline,
+    driver: Driver,
+    runtime: &Runtime,
+) -> Result<(Ending, Status), JobError> {
+    let failed = |error: io::Error| JobError::new(&errors::BUG, format!("no thread: {error}"));
+    let (answers, mut events) = Answers::channel();
+    let journal = journal::start(driver.journal, answers.clone()).map_err(failed)?;
+    let snapshots = snapshots::start(driver.snapshots, answers.clone()).map_err(failed)?;
+    let mut threads = Vec::new();
+    for (index, (table, sink)) in driver.sinks.into_iter().enumerate() {
+        let id = SinkId(index as u32);
+        threads.push(SinkThread::start(id, table, sink, answers.clone()).map_err(failed)?);
+    }
+    listen_for_signals(runtime, &answers);
+    let mut turn = Turn {
+        pipeline,
+        world: World {
+            journal,
+            snapshots,
+            sinks: threads,
+            sources: driver.sources,
+            answers,
+            runtime,
+        },
+        executor: driver.executor,
+        observer: driver.observer,
+        start: Instant::now(),
+        stop_asked: false,
+        outputs: Vec::new(),
+    };
+    let ending = runtime.block_on(turn.run(&mut events))?;
+    let status = turn.pipeline.status();
+    for thread in turn.world.sinks {
+        thread.finish().map_err(|error| JobError::new(&errors::SINK, error.to_string()))?;
+    }
+    Ok((ending, status))
+}
+
+/// SIGTERM and Ctrl-C ask for the end.
+fn listen_for_signals(runtime: &Runtime, answers: &Answers) {
+    let answers = answers.clone();
+    runtime.spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let streams = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        let (Ok(mut terminate), Ok(mut interrupt)) = streams else {
+            tracing::warn!("signals cannot be listened to: the job ends without a last epoch");
+            return;
+        };
+        let mut signals = 0;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            signals += 1;
+            if signals > 1 {
+                // The state is as after a crash, which is nothing to be afraid of.
+                eprintln!("stopped at once; the next run goes on from what is durable");
+                std::process::exit(1);
+            }
+            answers.send_async(Event::Signal).await;
+        }
+    });
+}
+
+struct Turn<'a> {
+    pipeline: Pipeline,
+    world: World<'a>,
+    executor: Box<dyn Executor>,
+    observer: Box<dyn Observer>,
+    start: Instant,
+    stop_asked: bool,
+    outputs: Vec<Output>,
+}
+
+impl Turn<'_> {
+    async fn run(&mut self, events: &mut Receiver<Event>) -> Result<Ending, JobError> {
+        let mut next = Some(Event::Input(Input::Start { nonce: nonce() }));
+        let mut shown = Instant::now();
+        loop {
+            let input = match next.take() {
+                Some(Event::Input(input)) => input,
+                Some(Event::Failed(error)) => return Err(error),
+                Some(Event::Signal) => {
+                    self.stop_asked = true;
+                    self.observer.stopping();
+                    Input::Stop
+                }
+                None => Input::Wake,
+            };
+            if let Some(ending) = self.take(input) {
+                return Ok(ending);
+            }
+            if self.observer.interval().is_some_and(|interval| shown.elapsed() >= interval) {
+                self.observer.progress(&self.pipeline.status());
+                shown = Instant::now();
+            }
+            next = self.wait(events).await;
+        }
+    }
+
+    /// Takes a turn; gives the ending if the pipeline has come to it.
+    fn take(&mut self, input: Input) -> Option<Ending> {
+        let now = now(self.start);
+        self.pipeline.handle(now, input, &*self.executor, &mut self.outputs);
+        GENERATION.store(self.pipeline.generation().number, Ordering::Relaxed);
+        EPOCH.store(self.pipeline.dataflow().epoch().0, Ordering::Relaxed);
+        let mut ending = None;
+        for output in self.outputs.drain(..) {
+            match output {
+                Output::Report(report) => self.observer.report(&report),
+                Output::End(end) => ending = Some(end),
+                output => self.world.carry_out(output),
+            }
+        }
+        ending
+    }
+
+    /// The next event, or nothing if it is time to wake the pipeline.
+    async fn wait(&self, events: &mut Receiver<Event>) -> Option<Event> {
+        if let Ok(event) = events.try_recv() {
+            return Some(event);
+        }
+        let wakeup = self.pipeline.next_wakeup().map(|wakeup| {
+            self.start + Duration::from_nanos(u64::try_from(wakeup.at.0).unwrap_or(0))
+        });
+        let progress = self.observer.interval().map(|interval| Instant::now() + interval);
+        match [wakeup, progress].into_iter().flatten().min() {
+            Some(at) => tokio::time::timeout_at(at.into(), events.recv()).await.unwrap_or_default(),
+            None => events.recv().await,
+        }
+    }
+}
+
+/// The clocks at this moment; the monotonic one counts from the process's start.
+fn now(start: Instant) -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    Now { wall: WallClock(nanos(wall)), monotonic: Monotonic(nanos(start.elapsed())) }
+}
+
+/// A number that no other incarnation draws: from the system's randomness, with which
+/// hash tables of this process are seeded, and the clock.
+// spec: G-1
+fn nonce() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u128(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos());
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}
+
+/// Where the outputs go.
+struct World<'a> {
+    journal: SyncSender<journal::Command>,
+    snapshots: SyncSender<snapshots::Command>,
+    sinks: Vec<SinkThread>,
+    sources: Sources,
+    answers: Answers,
+    runtime: &'a Runtime,
+}
+
+impl World<'_> {
+    fn carry_out(&self, output: Output) {
+        match output {
+            Output::ReadJournal => self.journal(journal::Command::Read),
+            Output::InspectSink { request, sink } => {
+                self.sink(sink, sinks::Command::Inspect { request });
+            }
+            Output::OpenJournal { segment, bytes } => {
+                self.journal(journal::Command::Open { segment, bytes });
+            }
+            Output::ListSnapshots => self.snapshots(snapshots::Command::List),
+            Output::LoadSnapshot { name } => self.snapshots(snapshots::Command::Load { name }),
+            Output::OpenSink { request, sink, generation } => {
+                self.sink(sink, sinks::Command::Open { request, generation });
+            }
+            Output::DiscoverSplits { table } => {
+                self.sources.discover(self.runtime.handle(), table, self.answers.clone());
+            }
+            Output::Fetch { request, split, name, from, until, bytes_max, wait } => {
+                let fetch = Fetch { request, split, name, from, until, bytes_max, wait };
+                self.sources.fetch(self.runtime.handle(), fetch, self.answers.clone());
+            }
+            Output::AppendJournal { epoch, bytes } => {
+                self.journal(journal::Command::Append { epoch, bytes });
+            }
+            Output::RecordFinish { bytes } => self.journal(journal::Command::Finish { bytes }),
+            Output::ApplyChunk { request, chunk } => {
+                self.sink(chunk.sink, sinks::Command::Apply { request, chunk });
+            }
+            Output::StoreSnapshot { epoch, name: _, parts, manifest } => {
+                self.snapshots(snapshots::Command::Store { epoch, parts, manifest });
+            }
+            Output::Trim { segments, snapshots } => {
+                self.snapshots(snapshots::Command::Remove { names: snapshots });
+                self.journal(journal::Command::Remove { segments });
+            }
+            Output::Report(_) | Output::End(_) => unreachable!("taken by the turn"),
+        }
+    }
+
+    fn journal(&self, command: journal::Command) {
+        give(&self.journal, command);
+    }
+
+    fn snapshots(&self, command: snapshots::Command) {
+        give(&self.snapshots, command);
+    }
+
+    fn sink(&self, sink: SinkId, command: sinks::Command) {
+        give(&self.sinks[sink.0 as usize].commands, command);
+    }
+}
+
+/// Gives a thread a command. A thread that is gone has said why, and the event that
+/// says it is on its way.
+// spec: F-5
+fn give<T>(commands: &SyncSender<T>, command: T) {
+    if let Err(TrySendError::Full(_)) = commands.try_send(command) {
+        panic!("the pipeline asked for more at once than its limits allow");
+    }
+}

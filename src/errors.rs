@@ -1,0 +1,196 @@
+//! What can end a command before its time: codes, exit codes, and what to do.
+//!
+//! `docs/ERRORS.md` is made from this table and that of the SQL front end.
+
+use anabranch_engine::pipeline::Failure;
+use std::fmt;
+
+/// A kind of error of the binary.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ErrorCode {
+    /// A stable code such as `RUN001`.
+    pub code: &'static str,
+    /// A few words.
+    pub title: &'static str,
+    /// A paragraph for the documentation: what it means and what to do.
+    pub explanation: &'static str,
+    /// What the process exits with.
+    pub exit: u8,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $exit:literal, $title:literal, $explanation:literal;)*) => {
+        $($(#[$doc])* pub(crate) static $name: ErrorCode = ErrorCode {
+            code: $code, title: $title, explanation: $explanation, exit: $exit,
+        };)*
+
+        /// Every code, in ascending order.
+        #[cfg(test)]
+        pub(crate) static CODES: &[&ErrorCode] = &[$(&$name,)*];
+    };
+}
+
+codes! {
+    /// A file that was named cannot be read.
+    NO_FILE = "CLI001", 2, "file cannot be read",
+        "A file or folder that the command line names is not there or cannot be read. Nothing was started.";
+    /// Errors in the SQL text.
+    SQL = "CLI002", 2, "errors in the SQL text",
+        "The statements have errors, each of which has a code of its own and is shown with its place. Nothing was started.";
+    /// Nothing to do.
+    NOTHING = "CLI003", 2, "nothing to run",
+        "The text has neither an INSERT nor a SELECT, so there is no job.";
+    /// A setting that makes no sense.
+    CONFIG = "CLI004", 2, "invalid setting",
+        "A flag, an environment variable or anabranch.toml sets something that does not exist, or to a value that it does not take. `anabranch config show` lists all settings.";
+    /// Options of a table that make no sense together.
+    OPTIONS = "CLI005", 2, "table cannot be used",
+        "The options of a table make no sense together, or two INSERTs would write to the same folder. Nothing was started.";
+    /// A sink's folder has files, and a new start was asked for.
+    NOT_EMPTY = "CLI006", 2, "sink is not empty",
+        "With --fresh the job starts over, and its results would come to stand beside those that are there. Give --overwrite as well to remove what the job wrote, or move the files away.";
+    /// The state belongs to other statements.
+    PLAN = "CLI007", 2, "plan changed",
+        "The state folder was written by other statements than these: their results so far may not fit together. The message shows which nodes differ. Restore the old statements, start over with --fresh, or give the changed job another folder with --state-dir.";
+    /// The journal or a snapshot is damaged.
+    DAMAGED = "DMG001", 4, "damaged journal, snapshot or manifest",
+        "Something that was durable is missing or has other bytes now. Nothing was changed. Restore the named file from a copy of the folder; if there is none, --fresh starts over.";
+    /// A newer incarnation took over.
+    FENCED = "LCK001", 3, "fenced",
+        "Another run of this job, started later or from a copy of the state folder, owns the journal or a sink. This one stopped without writing anything more.";
+    /// Another process holds the lock.
+    LOCKED = "LCK002", 3, "in use",
+        "Another process runs this job: the message names it. Stop it first; the lock is free as soon as the process is gone.";
+    /// A sink lost what it had acknowledged.
+    LOST = "LST001", 5, "sink lost data",
+        "A sink holds less than it had acknowledged, so results are missing there. The message names the sink and the epochs. Restore the sink, or start over with --fresh --overwrite.";
+    /// A mistake of ours.
+    BUG = "RUN001", 1, "internal error",
+        "The engine found that it made a mistake, and stopped before anything wrong could leave it. Started again, the job goes on from what is durable. Please report the message; `anabranch replay` on the state folder shows the mistake again.";
+    /// A bad record in a table that allows none.
+    BAD_RECORD = "RUN002", 1, "bad record",
+        "A record cannot be read and its table says 'on-error' = 'fail'. The message names its place. Correct the record if it was never processed, or say 'on-error' = 'dead-letter' and read the table's $dead.";
+    /// The journal cannot be written.
+    JOURNAL = "RUN003", 1, "journal failed",
+        "The journal cannot be read or written, for example because the disk is full. Nothing was lost; started again, the job goes on from what is durable.";
+    /// A sink refuses.
+    SINK = "RUN004", 1, "sink failed",
+        "A sink refused the data for good or failed too many times in a row. The message says what it said.";
+    /// A sink holds something else.
+    DIVERGED = "RUN005", 1, "sink diverged",
+        "A sink holds other data at the same place than this job computes: somebody else writes to it, or its folder belongs to another run. Give the job a folder of its own, or start over with --fresh --overwrite.";
+    /// A source cannot be read.
+    SOURCE = "RUN006", 1, "source failed",
+        "A source cannot be read. Started again once the cause is gone, the job goes on where it stopped.";
+    /// A source gives something else than before.
+    SOURCE_CHANGED = "RUN007", 1, "source changed",
+        "Data that was read has other content now, or is another file under the same name. Results that rest on the old content cannot be continued. Restore the input, or start over with --fresh.";
+    /// A replay came to something else.
+    NOT_REPRODUCED = "RUN008", 1, "not reproduced",
+        "Computing a journaled epoch again gave another result than the journal says. Nothing was sent to a sink. This is a mistake of the engine, or a damaged machine; please report it.";
+    /// No start makes progress.
+    POISONED = "RUN009", 1, "poisoned",
+        "Several starts in a row ended without progress at the same epoch, so one more will not help. The log of the starts before says why they ended.";
+}
+
+/// Why a command ended.
+#[derive(Debug)]
+pub(crate) struct JobError {
+    /// The kind.
+    pub code: &'static ErrorCode,
+    /// What happened, with names and values; may have several lines.
+    pub message: String,
+    /// What to do, if there is something better to say than the code's explanation.
+    pub help: Option<String>,
+}
+
+impl JobError {
+    /// An error of this kind.
+    pub(crate) fn new(code: &'static ErrorCode, message: impl Into<String>) -> JobError {
+        JobError { code, message: message.into(), help: None }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> JobError {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for JobError {}
+
+impl From<Failure> for JobError {
+    fn from(failure: Failure) -> JobError {
+        let code = match &failure {
+            Failure::Fenced { .. } => &FENCED,
+            Failure::Damaged(_) => &DAMAGED,
+            Failure::SinkLostData { .. } => &LOST,
+            Failure::Diverged { .. } => &DIVERGED,
+            Failure::SinkRejected { .. } => &SINK,
+            Failure::SourceChanged { .. } => &SOURCE_CHANGED,
+            Failure::SourceFailed { .. } => &SOURCE,
+            Failure::NotReproduced { .. } => &NOT_REPRODUCED,
+            Failure::PlanChanged { .. } => &PLAN,
+            Failure::Poisoned { .. } => &POISONED,
+            Failure::BadRecord { .. } => &BAD_RECORD,
+            Failure::JournalFailed(_) => &JOURNAL,
+        };
+        JobError::new(code, failure.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+    use std::path::Path;
+
+    /// The line behind which the generated part of the page begins.
+    const BEFORE: &str = "[OPERATING.md](OPERATING.md#exit-codes).\n";
+
+    /// The sections of all codes.
+    fn sections() -> String {
+        let mut out = String::from("\n## The SQL text\n");
+        for code in anabranch_sql::codes::CODES {
+            let _ = write!(out, "\n### {}: {}\n\n{}\n", code.code, code.title, code.explanation);
+        }
+        out.push_str("\n## The binary\n");
+        for code in CODES {
+            let ErrorCode { code, title, explanation, exit } = code;
+            let _ = write!(out, "\n### {code}: {title}\n\n{explanation} Exit code {exit}.\n");
+        }
+        out
+    }
+
+    #[test]
+    fn the_page_of_errors_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ERRORS.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let (head, found) = page.split_once(BEFORE).expect("the page says where it begins");
+        let expected = sections();
+        if found == expected {
+            return;
+        }
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&path, format!("{head}{BEFORE}{expected}")).unwrap();
+            return;
+        }
+        panic!("docs/ERRORS.md is not up to date: UPDATE_EXPECT=1 writes it anew");
+    }
+
+    #[test]
+    fn codes_ascend_and_stand_once() {
+        let codes: Vec<&str> = CODES.iter().map(|code| code.code).collect();
+        let mut sorted = codes.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(codes, sorted);
+    }
+}

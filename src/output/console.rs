@@ -1,0 +1,267 @@
+//! Messages and the progress line, both on the standard error.
+
+use super::diagnostics::use_colour;
+use super::text;
+use crate::config::{Config, LogFormat};
+use crate::driver::Observer;
+use anabranch_engine::pipeline::{Report, Status};
+use anabranch_engine::plan::{NodeKind, Plan, SideKind};
+use anabranch_engine::time::Watermark;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+/// How often the progress line changes.
+const PROGRESS: Duration = Duration::from_millis(200);
+
+/// The progress line, if there is one: messages have to make room for it.
+static LINE: OnceLock<ProgressBar> = OnceLock::new();
+
+/// Directs all messages to the standard error, in the wanted format.
+pub(crate) fn init_log(config: &Config) {
+    let builder = tracing_subscriber::fmt().with_max_level(config.log_level);
+    match config.log {
+        LogFormat::Json => builder.json().flatten_event(true).with_writer(Stderr).init(),
+        LogFormat::Text => {
+            builder.event_format(Plain { colour: use_colour() }).with_writer(Stderr).init();
+        }
+    }
+}
+
+/// The standard error, beside the progress line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        suspended(|| io::stderr().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Stderr {
+    type Writer = io::BufWriter<Stderr>;
+
+    fn make_writer(&self) -> Self::Writer {
+        // A message comes in pieces, and is written as a whole.
+        io::BufWriter::new(Stderr)
+    }
+}
+
+/// The standard output, beside the progress line. That nobody reads it any more ends
+/// the process quietly, as it does other programs in a pipe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match suspended(|| io::stdout().write_all(bytes).and_then(|()| io::stdout().flush())) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+            other => other.map(|()| bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Does something while the progress line is away.
+fn suspended<T>(work: impl FnOnce() -> T) -> T {
+    match LINE.get() {
+        Some(line) if !line.is_finished() => line.suspend(work),
+        _ => work(),
+    }
+}
+
+/// Messages for people: the level where it matters, and the words.
+struct Plain {
+    colour: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let (word, colour) = match *event.metadata().level() {
+            Level::ERROR => ("error: ", "31"),
+            Level::WARN => ("warning: ", "33"),
+            Level::INFO => ("", ""),
+            Level::DEBUG => ("debug: ", "2"),
+            Level::TRACE => ("trace: ", "2"),
+        };
+        match self.colour && !word.is_empty() {
+            true => write!(writer, "\x1b[{colour}m{word}\x1b[0m")?,
+            false => write!(writer, "{word}")?,
+        }
+        let mut words = Words(String::new());
+        event.record(&mut words);
+        writeln!(writer, "{}", words.0.trim_end())
+    }
+}
+
+/// The message of an event, and its other fields behind it.
+struct Words(String);
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        use fmt::Write as _;
+        // Writing to a text cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.0, "{value:?} "),
+            name => write!(self.0, "{name}={value:?} "),
+        };
+    }
+}
+
+/// Shows a running job on the standard error.
+pub(crate) struct Console {
+    plan: Arc<Plan>,
+    late_is_read: bool,
+    line: Option<ProgressBar>,
+    /// When the last status came, and how many records it had.
+    last: (Instant, u64),
+    rate: f64,
+}
+
+impl Console {
+    /// With a progress line if the standard error is a terminal and people read it.
+    #[must_use]
+    pub(crate) fn new(plan: Arc<Plan>, config: &Config) -> Console {
+        let wanted = io::stderr().is_terminal() && config.log == LogFormat::Text;
+        let line = wanted.then(|| {
+            let line = LINE.get_or_init(ProgressBar::new_spinner).clone();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+                line.set_style(style);
+            }
+            line
+        });
+        let now = Instant::now();
+        let late_is_read = plan.nodes.iter().any(
+            |node| matches!(&node.kind, NodeKind::SideScan(side) if side.kind == SideKind::Late),
+        );
+        Console { plan, late_is_read, line, last: (now, 0), rate: 0.0 }
+    }
+
+    fn line_of(&self, status: &Status) -> String {
+        let total = |counts: &[(String, u64)]| counts.iter().map(|(_, count)| count).sum();
+        let watermark = status.watermark.filter(|w| *w != Watermark::NONE && *w != Watermark::END);
+        let (lag, watermark) = match watermark {
+            Some(Watermark(ms)) => (lag(ms), text::event_time(ms)),
+            None => ("-".to_owned(), "-".to_owned()),
+        };
+        format!(
+            "{} rows/s, lag {lag}, watermark {watermark}, late {}, dead {}, state {}, epoch {}",
+            text::count(self.rate as u64),
+            text::count(total(&status.late)),
+            text::count(total(&status.dead)),
+            text::bytes(status.state_bytes as u64),
+            status.epoch,
+        )
+    }
+}
+
+/// How far a watermark lies behind the clock.
+fn lag(watermark_ms: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    text::duration(Duration::from_millis(now_ms.saturating_sub(watermark_ms).max(0) as u64))
+}
+
+impl Observer for Console {
+    fn report(&mut self, report: &Report) {
+        match report {
+            Report::Running { generation, after, replayed, snapshot } => {
+                let began = match snapshot {
+                    Some(epoch) => format!("from the snapshot after epoch {epoch}, "),
+                    None => String::new(),
+                };
+                if after.0 > 0 {
+                    tracing::info!(
+                        "{began}{} computed again: generation {generation} goes on after epoch {after}",
+                        text::plural(*replayed, "epoch"),
+                    );
+                } else {
+                    tracing::debug!("generation {generation} begins");
+                }
+            }
+            Report::TailCut { detail } => {
+                tracing::warn!(
+                    "an unfinished end of the journal was cut, as after a power cut: {detail}"
+                );
+            }
+            Report::SnapshotSkipped { name, reason } => {
+                tracing::warn!("snapshot {name} is passed over: {reason}");
+            }
+            Report::Late { node, split, offset } => {
+                let operator = &self.plan.node(*node).name;
+                // With a reader of the late rows nobody has to be told of a few.
+                match self.late_is_read {
+                    true => tracing::debug!("late for {operator}: {split} at offset {offset}"),
+                    false => tracing::info!("late for {operator}: {split} at offset {offset}"),
+                }
+            }
+            Report::Dead { table, detail } => {
+                let table = &self.plan.table(*table).name;
+                tracing::warn!("bad row of {table}: {detail}");
+            }
+            Report::Retrying { what, message, attempts } => {
+                tracing::warn!("{what}: {message}; trying again (attempt {attempts})");
+            }
+            Report::SnapshotStored { epoch } => {
+                tracing::debug!("snapshot after epoch {epoch} stored");
+            }
+            Report::SnapshotFailed { epoch, message } => {
+                tracing::warn!("no snapshot after epoch {epoch}: {message}");
+            }
+        }
+    }
+
+    fn stopping(&mut self) {
+        tracing::info!("stopping: the open epoch is finished first; once more stops at once");
+    }
+
+    fn progress(&mut self, status: &Status) {
+        let Some(line) = &self.line else { return };
+        let (before, records) = self.last;
+        let seconds = before.elapsed().as_secs_f64();
+        if seconds > 0.0 && status.records >= records && status.running {
+            let now = (status.records - records) as f64 / seconds;
+            // Half old, half new, so that the number can be read.
+            self.rate = if self.rate == 0.0 { now } else { (self.rate + now) / 2.0 };
+        }
+        self.last = (Instant::now(), status.records);
+        line.set_message(self.line_of(status));
+        line.tick();
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        self.line.as_ref().map(|_| PROGRESS)
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        if let Some(line) = &self.line {
+            line.finish_and_clear();
+        }
+    }
+}

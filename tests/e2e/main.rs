@@ -1,0 +1,9 @@
+//! The real binary, from outside: what it reads, writes, prints and exits with.
+
+mod flights;
+mod kill;
+mod messages;
+mod output;
+mod readme;
+mod state;
+mod support;

@@ -1,0 +1,98 @@
+//! Errors: their words, their place, and the exit code.
+
+use crate::support::Folder;
+use expect_test::expect;
+
+#[test]
+fn errors_in_the_text_are_all_shown_with_their_place() {
+    let sql = "CREATE TABLE t (id BIGINT, word STRING) WITH (
+  'connector' = 'filesystem', 'path' = 'in.jsonl', 'format' = 'json');
+SELECT wrod FROM t;
+SELECT id FROM u;
+";
+    let folder = Folder::with(&[("job.sql", sql)]);
+    let ran = folder.run(&["check", "job.sql"]);
+    ran.exits_with(2);
+    assert_eq!(ran.stdout, "");
+    expect![[r#"
+        SQL011
+
+          × unknown column `wrod`
+           ╭─[job.sql:3:8]
+         3 │ wrod
+           · ────
+           ╰────
+          help: did you mean `word`?
+
+        SQL010
+
+          × unknown table `u`
+           ╭─[job.sql:4:16]
+         4 │ u
+           · ─
+           ╰────
+          help: create it before this statement
+    "#]]
+    .assert_eq(&ran.stderr);
+    folder.run(&["run", "job.sql"]).exits_with(2).says("wrod");
+}
+
+#[test]
+fn what_cannot_start_exits_with_2() {
+    let folder = Folder::with(&[("empty.sql", "-- nothing\n")]);
+    folder.run(&["run", "missing.sql"]).exits_with(2).says("error[CLI001]").says("missing.sql");
+    folder.run(&["run", "empty.sql"]).exits_with(2).says("error[CLI003]");
+    folder.run(&["run"]).exits_with(2);
+    folder.run(&["dance"]).exits_with(2);
+    folder.run(&["--set", "speed=9", "config", "show"]).exits_with(2).says("error[CLI004]");
+    let table = "CREATE TABLE t (id BIGINT) WITH ('connector' = 'filesystem', \
+                 'path' = 'nowhere', 'format' = 'json'); SELECT * FROM t;";
+    folder.run(&["run", "-e", table]).exits_with(2).says("table t").says("nowhere");
+}
+
+#[test]
+fn a_bad_record_fails_the_job_if_its_table_says_so() {
+    let table = "CREATE TABLE t (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'in', \
+                 'format' = 'json', 'on-error' = 'fail'); SELECT * FROM t;";
+    let folder = Folder::with(&[("in", "{\"id\":1}\nnonsense\n")]);
+    folder.run(&["run", "-e", table]).exits_with(1).says("error[RUN002]").says("offset 9");
+    let table = table.replace(", 'on-error' = 'fail'", "");
+    let ran = folder.run(&["run", "-e", &table]);
+    ran.exits_with(0).says("SELECT * FROM `t$dead`");
+}
+
+#[test]
+fn settings_say_where_they_come_from() {
+    let folder = Folder::with(&[("anabranch.toml", "threads = 3\nretry-ms = 70\n")]);
+    let output = folder
+        .command(&["--set", "flush-bytes=9", "config", "show"])
+        .env("ANABRANCH_THREADS", "5")
+        .output()
+        .expect("the binary runs");
+    let shown = String::from_utf8(output.stdout).expect("text");
+    let has = |key: &str, rest: &str| {
+        let line = shown.lines().find(|line| line.starts_with(key)).expect("every key is shown");
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(line.starts_with(&format!("{key} {rest}")), "{line}");
+    };
+    has("threads", "5 environment ANABRANCH_THREADS");
+    has("retry-ms", "70 anabranch.toml");
+    has("flush-bytes", "9 flag --set");
+    has("discover-ms", "1000 default");
+}
+
+#[test]
+fn messages_can_be_json() {
+    let folder = Folder::with(&[("in", "{\"id\":1}\n")]);
+    let query = "CREATE TABLE t (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'in', \
+                 'format' = 'json'); SELECT * FROM t;";
+    let ran = folder.run(&["--log", "json", "run", "-e", query]);
+    ran.exits_with(0);
+    let lines: Vec<serde_json::Value> = ran
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect();
+    let summary = lines.last().expect("a summary");
+    assert_eq!((&summary["rows_in"], &summary["rows_out"]), (&1.into(), &1.into()), "{summary}");
+}

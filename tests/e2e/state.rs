@@ -1,0 +1,136 @@
+//! The state folder: finished, changed, held, stopped.
+
+use crate::support::{Folder, Watched, is_phase};
+
+/// Copies rows from `in` to `out`.
+const COPY: &str = "
+CREATE TABLE src (id BIGINT, word STRING) WITH (
+  'connector' = 'filesystem', 'path' = 'in', 'format' = 'json');
+CREATE TABLE dst (id BIGINT, word STRING) WITH (
+  'connector' = 'filesystem', 'path' = 'out', 'format' = 'json');
+INSERT INTO dst SELECT id, UPPER(word) FROM src WHERE id > 1;
+";
+
+const ROWS: &str =
+    "{\"id\":1,\"word\":\"a\"}\n{\"id\":2,\"word\":\"b\"}\n{\"id\":3,\"word\":\"c\"}\n";
+const COPIED: &str = "{\"id\":2,\"word\":\"B\"}\n{\"id\":3,\"word\":\"C\"}\n";
+
+fn copy() -> Folder {
+    Folder::with(&[("copy.sql", COPY), ("in/rows.jsonl", ROWS)])
+}
+
+/// The same, without an end.
+fn following() -> Folder {
+    let folder = copy();
+    let options = "'format' = 'json', 'source.monitor-interval' = '50 ms');\nCREATE";
+    folder.write("copy.sql", &COPY.replacen("'format' = 'json');\nCREATE", options, 1));
+    folder
+}
+
+/// Waits until the pipeline has taken in what the first fetch gave: then it asks for
+/// more.
+fn wait_until_read(process: &mut Watched) {
+    for _ in 0..2 {
+        process.wait_for(|line| is_phase(line, "fetch", "begin"));
+    }
+}
+
+#[test]
+fn a_finished_job_says_so() {
+    let folder = copy();
+    folder.run(&["run", "copy.sql"]).exits_with(0).says("copy finished");
+    assert_eq!(folder.sink("out"), COPIED);
+    let again = folder.run(&["run", "copy.sql"]);
+    again.exits_with(0).says("copy is finished").says("dst is in out");
+    assert_eq!(folder.sink("out"), COPIED);
+}
+
+#[test]
+fn a_fresh_start_refuses_results_of_an_earlier_run() {
+    let folder = copy();
+    folder.run(&["run", "copy.sql"]).exits_with(0);
+    folder.run(&["run", "copy.sql", "--fresh"]).exits_with(2).says("error[CLI006]");
+    folder.write("out/mine.txt", "not of the job");
+    let refused = folder.run(&["run", "copy.sql", "--fresh", "--overwrite"]);
+    refused.exits_with(2).says("mine.txt");
+    std::fs::remove_file(folder.path("out/mine.txt")).expect("it was written above");
+    let ran = folder.run(&["run", "copy.sql", "--fresh", "--overwrite"]);
+    ran.exits_with(0).says("copy finished");
+    assert_eq!(folder.sink("out"), COPIED);
+}
+
+#[test]
+fn a_changed_plan_is_refused_with_the_nodes_that_differ() {
+    // spec: G-3
+    let folder = copy();
+    folder.run(&["run", "copy.sql"]).exits_with(0);
+    folder.write("copy.sql", &COPY.replace("id > 1", "id > 2"));
+    let ran = folder.run(&["run", "copy.sql"]);
+    ran.exits_with(2).says("error[CLI007]").says("  - ").says("  + ").says("id > 2");
+    // A comment is no change.
+    folder.write("copy.sql", &format!("-- the same\n{COPY}"));
+    folder.run(&["run", "copy.sql"]).exits_with(0).says("copy is finished");
+}
+
+#[test]
+fn a_held_lock_names_the_process_and_the_generation() {
+    // spec: J-3
+    let folder = following();
+    let mut first = folder.start(&["run", "copy.sql"]);
+    wait_until_read(&mut first);
+    let second = folder.run(&["run", "copy.sql"]);
+    second.exits_with(3).says(&format!("process {}", first.pid())).says("generation 1");
+    first.terminate();
+    assert_eq!(first.finish(), Some(0));
+}
+
+#[test]
+fn sigterm_drains_and_the_next_run_goes_on() {
+    let folder = following();
+    // A group that nothing but the stop would end.
+    let mut process = folder.start(&["--set", "flush-age-ms=600000", "run", "copy.sql"]);
+    wait_until_read(&mut process);
+    process.terminate();
+    assert_eq!(process.finish(), Some(0));
+    assert_eq!(folder.sink("out"), COPIED);
+    let more = format!("{ROWS}{{\"id\":4,\"word\":\"d\"}}\n");
+    folder.write("in/rows.jsonl", &more);
+    let mut process = folder.start(&["run", "copy.sql"]);
+    process.wait_for(|line| is_phase(line, "apply", "end"));
+    process.terminate();
+    assert_eq!(process.finish(), Some(0));
+    assert_eq!(folder.sink("out"), format!("{COPIED}{{\"id\":4,\"word\":\"D\"}}\n"));
+}
+
+#[test]
+fn a_damaged_journal_stops_and_names_the_file() {
+    // spec: J-6
+    let folder = copy();
+    folder.run(&["--set", "epoch-bytes-max=1", "run", "copy.sql"]).exits_with(0);
+    let journal = folder.path(".anabranch/copy/journal");
+    let segment = std::fs::read_dir(journal)
+        .expect("the state is there")
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "journal"))
+        .expect("a segment");
+    let mut bytes = std::fs::read(&segment).expect("bytes");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    std::fs::write(&segment, bytes).expect("it can be written");
+    let ran = folder.run(&["run", "copy.sql"]);
+    let name = segment.file_name().expect("a name").to_string_lossy();
+    ran.exits_with(4).says("error[DMG001]").says(&name);
+    assert_eq!(folder.sink("out"), COPIED);
+}
+
+#[test]
+fn an_input_that_became_another_file_stops_the_job() {
+    let folder = following();
+    let mut process = folder.start(&["run", "copy.sql"]);
+    wait_until_read(&mut process);
+    process.terminate();
+    assert_eq!(process.finish(), Some(0));
+    // spec: J-7
+    folder.write("in/rows.jsonl", &ROWS.replace("\"a\"", "\"z\""));
+    folder.run(&["run", "copy.sql"]).exits_with(1).says("error[RUN007]").says("rows.jsonl");
+}

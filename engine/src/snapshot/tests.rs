@@ -91,6 +91,18 @@ fn manifests_and_parts_come_back() {
 }
 
 #[test]
+fn many_small_parts_come_back() {
+    // spec: S-1
+    // Every number of these references takes one byte.
+    let mut manifest = manifest();
+    let small = PartRef { bytes: 100, last_key_group: KeyGroup(9), ..manifest.nodes[0].parts[0] };
+    manifest.nodes[0].parts = vec![small; 9];
+    manifest.sinks.clear();
+    manifest.counters.clear();
+    assert_eq!(Manifest::decode(&manifest.encode()).unwrap(), manifest);
+}
+
+#[test]
 fn a_table_that_the_operator_does_not_have_is_named() {
     // spec: S-3
     let (bytes, part) = encode_part(part_name(0), "hourly", &entries());

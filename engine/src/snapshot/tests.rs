@@ -141,6 +141,22 @@ fn a_part_of_another_snapshot_or_node_is_refused() {
 }
 
 #[test]
+fn a_part_that_lists_a_table_without_an_entry_is_refused() {
+    let entries = [entry(0, "panes", "a", Some("1")), entry(0, "timers", "a", Some("1"))];
+    let (bytes, mut part) = encode_part(part_name(0), "hourly", &entries);
+    // The table of the second entry, which comes from a list of two, becomes the first.
+    let mut bytes = bytes[..bytes.len() - 16].to_vec();
+    let place = bytes.len() - 5;
+    assert_eq!(bytes[place], 1);
+    bytes[place] = 0;
+    bytes[place + 2] = b'b';
+    bytes.extend(envelope::checksum(&bytes));
+    part.checksum = envelope::checksum(&bytes);
+    let error = decode_part(&part, "hourly", &bytes).unwrap_err();
+    assert!(error.to_string().contains("a table without an entry"), "{error}");
+}
+
+#[test]
 fn a_newer_version_is_named_as_such() {
     // spec: S-4
     let mut bytes = manifest().encode();

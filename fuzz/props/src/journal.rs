@@ -1,7 +1,9 @@
 //! The journal: entries and whole journals.
 
 use crate::input::Input;
-use anabranch_engine::codec::frame::{ALIGN, HEADER_BYTES, MAGIC, framed_bytes, put_frame, read_frame};
+use anabranch_engine::codec::frame::{
+    ALIGN, HEADER_BYTES, MAGIC, framed_bytes, put_frame, read_frame,
+};
 use anabranch_engine::ids::{Epoch, Generation};
 use anabranch_engine::journal::{
     Decoder, Encoder, Journal, JournalEntry, SegmentBytes, SegmentHeader, SegmentName,

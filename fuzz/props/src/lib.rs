@@ -10,8 +10,8 @@ mod input;
 mod journal;
 mod plan;
 pub mod seeds;
-mod snapshot;
 mod sink;
+mod snapshot;
 mod sql;
 mod state;
 

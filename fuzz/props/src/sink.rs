@@ -1,6 +1,6 @@
 //! The manifest of the filesystem sink, read by the sink itself on a made-up folder.
 
-use crate::input::Input;
+use crate::input::{Input, put_piece};
 use crate::journal::seal_frames;
 use anabranch_engine::ids::{Epoch, Generation, Lineage, SinkId};
 use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST};
@@ -140,4 +140,26 @@ fn apply(files: &mut Files, sink: &mut FileSink, marker: Option<Marker>) -> Opti
         FileStep::Applied(ApplyOutcome::Failed(_)) => marker,
         other => panic!("applying ended in {other:?}"),
     }
+}
+
+/// The manifest of a folder to which two chunks were applied, with no other file, with
+/// both files, or with the second still under its temporary name.
+pub(crate) fn seed_manifest(which: u8) -> Vec<u8> {
+    let mut files = Files::new();
+    let mut sink = FileSink::new(SinkId(0), ".jsonl");
+    open(&mut files, &mut sink, Generation { number: 1, nonce: 5 });
+    let first = apply(&mut files, &mut sink, None);
+    apply(&mut files, &mut sink, first);
+    let manifest = files.remove(MANIFEST).expect("an open folder has a manifest");
+    let mut out = vec![0];
+    put_piece(&mut out, &manifest);
+    if which == 2 {
+        let (name, bytes) = files.pop_last().expect("two files were written");
+        files.insert(format!(".{name}.tmp"), bytes);
+    }
+    for (name, bytes) in files.iter().filter(|_| which > 0) {
+        put_piece(&mut out, name.as_bytes());
+        put_piece(&mut out, bytes);
+    }
+    out
 }

@@ -4,16 +4,21 @@ use crate::input::Input;
 use crate::snapshot::TABLES;
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::expr::FunctionRef;
-use anabranch_engine::ids::{Epoch, KeyGroup, NodeId};
+use anabranch_engine::ids::{Epoch, KeyGroup, NodeId, SplitId, SplitName, TableId};
 use anabranch_engine::key::key_group;
 use anabranch_engine::op::{Operator, OperatorCx, WindowAggregateOp};
 use anabranch_engine::plan::{
     AggregateCall, ChangelogMode, Class, JobOptions, Node, NodeKind, Window, WindowAggregate,
 };
-use anabranch_engine::rows::Rows;
+use anabranch_engine::rows::{Origin, Rows};
 use anabranch_engine::state::{Since, StateEntry};
 use anabranch_engine::time::{Tick, Watermark};
 use anabranch_engine::types::{Field, Schema, SqlType};
+use arrow_array::{
+    ArrayRef, Decimal128Array, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch,
+    StringArray, TimestampMillisecondArray,
+};
+use std::sync::Arc;
 
 /// The columns of the operator's input.
 pub(crate) fn input_schema() -> Schema {
@@ -149,7 +154,7 @@ fn fire(operator: &mut WindowAggregateOp, pieces: usize) -> Vec<Rows> {
 }
 
 /// The rows one by one, however they were put into batches.
-fn rows_of(output: &[Rows]) -> Vec<Vec<arrow_array::ArrayRef>> {
+fn rows_of(output: &[Rows]) -> Vec<Vec<ArrayRef>> {
     let row = |rows: &Rows, row: usize| {
         rows.batch.columns().iter().map(|column| column.slice(row, 1)).collect()
     };
@@ -169,7 +174,8 @@ pub fn operator_state(data: &[u8]) -> bool {
     }
     let all = saved(&first);
     assert!(all.is_sorted_by(|a, b| a < b), "{all:?}");
-    let groups = |entries: &[StateEntry]| entries.iter().filter(|it| it.table != "progress").count();
+    let groups =
+        |entries: &[StateEntry]| entries.iter().filter(|it| it.table != "progress").count();
     assert_eq!(groups(&all), groups(&entries));
     let mut second = operator(which);
     second.load(&all).expect("it was saved");
@@ -180,4 +186,39 @@ pub fn operator_state(data: &[u8]) -> bool {
     assert_eq!(rows_of(&one), rows_of(&three));
     assert!(groups(&saved(&first)) == 0, "everything fired");
     !one.is_empty()
+}
+
+/// What the operator saves after a few rows of two splits, with NULLs among them.
+pub(crate) fn seed_entries(mut operator: WindowAggregateOp) -> Vec<StateEntry> {
+    let executor = Sequential::default();
+    let names = [SplitName { table: TableId(0), name: "s".into() }];
+    let mut cx = OperatorCx::new(Epoch(1), Tick(0), &executor, &names);
+    let times = [Some(1), Some(7), Some(30), Some(31), Some(-4), Some(62)];
+    let texts = [Some("a"), Some("b\0c"), None, Some("a"), Some(""), Some("é")];
+    let doubles = [Some(1e16), Some(-0.5), None, Some(f64::INFINITY), Some(1e308), Some(1e308)];
+    let lists =
+        ListArray::new_null(Arc::new(SqlType::STRING.nullable().arrow_field("item")), times.len());
+    let floats = doubles.map(|value| value.map(|value| value as f32));
+    let decimals =
+        Decimal128Array::from(vec![Some(1), None, Some(-12_345), Some(2), Some(0), None]);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter(texts)),
+        Arc::new(TimestampMillisecondArray::from_iter(times)),
+        Arc::new(Int64Array::from_iter([Some(5), Some(i64::MAX), None, Some(-5), Some(5), None])),
+        Arc::new(Float64Array::from_iter(doubles)),
+        Arc::new(Float32Array::from_iter(floats)),
+        Arc::new(decimals.with_data_type(SqlType::Decimal { precision: 10, scale: 2 }.arrow())),
+        Arc::new(lists),
+    ];
+    let batch = RecordBatch::try_new(input_schema().arrow(), columns).expect("the columns fit");
+    let origin = Origin::Records {
+        split: SplitId(0),
+        offsets: (0..batch.num_rows() as u64).collect(),
+        watermarks_before: std::iter::repeat_n(i64::MIN, batch.num_rows()).collect(),
+        path: 0,
+    };
+    operator.on_rows(0, &[Rows::inserts(batch, origin)], &mut cx);
+    operator.on_watermark(Watermark(12), &mut cx);
+    operator.on_epoch_end(&mut cx);
+    saved(&operator)
 }

@@ -59,7 +59,8 @@ fn formats(root: &Path) -> Result<Vec<seeds::Seed>, Box<dyn Error>> {
     let csv_scalars = "true,1,2,3,1.5,1e3,1.25,text,AQI=,2013-01-01,01:02:03,2013-01-01 00:00:00Z,\
                        2013-01-01 00:00:00.123456789\nNULL,x,\"a\nb\",,,,,,,,,,\n";
     let mut seeds = Vec::new();
-    for (columns, text) in [(0, &json[..]), (1, scalars), (2, nested), (3, "{} \n[]\n{\"a\":1e5}")] {
+    for (columns, text) in [(0, &json[..]), (1, scalars), (2, nested), (3, "{} \n[]\n{\"a\":1e5}")]
+    {
         for options in [0, 1, 6] {
             seeds.push(("json_decode", with(&[columns, options, 0x5a], text)));
         }

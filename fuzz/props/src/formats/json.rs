@@ -65,7 +65,7 @@ fn check_round_trip(fields: &[Field], options: &JsonOptions, decoded: &Decoded) 
     let again = anabranch_engine::format::decoder(&spec, fields, &all).decode(&block(&lines));
     assert_eq!(again.dead, [], "a line that we wrote");
     assert!(again.column_errors.iter().all(anabranch_engine::expr::RowErrors::is_empty));
-    assert_same_batch(fields, &decoded.batch, &again.batch, false);
+    assert_same_batch(fields, &decoded.batch, &again.batch, None);
 }
 
 /// One byte for the columns, one for the options, one for the columns that are wanted,

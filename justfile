@@ -49,6 +49,10 @@ docs:
 bless:
     UPDATE_EXPECT=1 cargo test --workspace
 
+# Look for input that breaks a promise: `just fuzz`, `just fuzz runs=5000 sql_text`.
+fuzz *ARGS:
+    scripts/fuzz {{ARGS}}
+
 # The benchmarks.
 bench:
     cargo bench --workspace

@@ -471,6 +471,29 @@ fn damaged_state_is_an_error_and_never_a_panic() {
 }
 
 #[test]
+fn state_of_a_session_that_fired_is_refused() {
+    // spec: S-4
+    let window = Window::Session { gap_ms: 5 };
+    let mut bench = Bench::new(window, 2);
+    bench.rows(0, &[Row::new("a", 3, 1)]);
+    bench.watermark(1);
+    let mut whole = Vec::new();
+    bench.op.save(Since::Beginning, &mut whole);
+    let load_at = |watermark: i64| {
+        let mut changed = whole.clone();
+        let progress = changed.iter_mut().find(|entry| entry.table == "progress").unwrap();
+        let mut value = Vec::new();
+        anabranch_engine::state::codec::put_i64(&mut value, watermark);
+        progress.value = Some(value);
+        Bench::new(window, 2).op.load(&changed)
+    };
+    // The session ends at 8 and waits 2 ms for late rows.
+    assert_eq!(load_at(9), Ok(()));
+    assert!(load_at(10).is_err());
+    assert!(load_at(i64::MAX).is_err());
+}
+
+#[test]
 fn what_is_not_supported_is_refused() {
     let instants = {
         let mut fields = schema().fields;

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("anabranch-bench", &["anabranch-connectors", "anabranch-engine", "anabranch-sql"]),
     ("anabranch-connectors", &["anabranch-engine"]),
     ("anabranch-engine", &[]),
+    ("anabranch-fuzz-props", &["anabranch-engine", "anabranch-sql"]),
     ("anabranch-sim", &["anabranch-engine"]),
     ("anabranch-sql", &["anabranch-engine"]),
 ];

@@ -185,12 +185,17 @@ fn read_sink(reader: &mut Reader<'_>) -> Result<SinkId, DecodeError> {
 }
 
 fn read_carried(reader: &mut Reader<'_>, lineage: Lineage) -> Result<Carried, DecodeError> {
-    Ok(Carried {
+    let carried = Carried {
         opened: reader.list(2, read_target)?,
         acknowledged: reader.list(2, |reader| read_acknowledged(reader, lineage))?,
         given_up: reader.list(1, read_sink)?,
         chunk_limits: reader.list(3, read_chunk_limits)?,
-    })
+    };
+    // Later facts are put in place by a search that needs the order.
+    if !carried.is_ordered() {
+        return Err(reader.error("carried facts that are out of order"));
+    }
+    Ok(carried)
 }
 
 fn read_seam(reader: &mut Reader<'_>, lineage: Lineage) -> Result<SeamRecord, DecodeError> {

@@ -99,8 +99,9 @@ impl Encoder {
     /// Starts a segment: appends its first bytes to `out`.
     ///
     /// # Panics
-    /// If the first epoch is above [`EPOCH_MAX`].
+    /// If the first epoch is above [`EPOCH_MAX`], or a carried list is not in order.
     pub fn open(header: &SegmentHeader, out: &mut Vec<u8>) -> Encoder {
+        assert!(header.carried.is_ordered(), "carried facts are sorted and unique");
         assert!(header.first_epoch <= EPOCH_MAX, "epochs are counted, and nobody counts so far");
         let context = Context::new(header);
         let position = put_frame(out, header.name.salt(), 0, |out| put_header(out, header));

@@ -48,7 +48,10 @@ pub fn scan(segments: &[SegmentBytes], markers: &[Epoch]) -> Result<Journal, Dam
     let newest_generation = one_nonce_each(segments)?;
     let mut read = BTreeMap::new();
     let mut strays = Vec::new();
-    for segment in segments {
+    // Of several damages the oldest is told, in whatever order the store lists names.
+    let mut oldest_first: Vec<&SegmentBytes> = segments.iter().collect();
+    oldest_first.sort_unstable_by_key(|segment| segment.name);
+    for segment in oldest_first {
         match read_segment(segment)? {
             Some(one) => drop(read.insert(segment.name, one)),
             None => strays.push(segment.name),

@@ -250,6 +250,14 @@ impl Carried {
         }
     }
 
+    /// Whether each list is sorted and names each sink or shard once.
+    pub(super) fn is_ordered(&self) -> bool {
+        self.opened.is_sorted_by(|a, b| a < b)
+            && self.acknowledged.is_sorted_by(|a, b| a.target < b.target)
+            && self.given_up.is_sorted_by(|a, b| a < b)
+            && self.chunk_limits.is_sorted_by(|a, b| a.sink < b.sink)
+    }
+
     /// The last marker that a sink shard acknowledged.
     #[must_use]
     pub fn acknowledged_by(&self, target: SinkShard) -> Option<Marker> {

@@ -150,8 +150,14 @@ fn read_intent(reader: &mut Reader<'_>) -> Result<Intent, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Epoch;
+    use crate::ids::{Epoch, SinkId};
     use crate::journal::ChainHash;
+    use crate::sink::files::{FileSink, FileStep, MANIFEST};
+    use crate::sink::fs::{FsAnswer, FsRequest};
+    use crate::sink::{
+        ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, FailKind, OpenOutcome, SinkShard,
+    };
+    use bytes::Bytes;
 
     fn marker(epoch: u64) -> Marker {
         let lineage = Lineage { number: 1, nonce: 2 };
@@ -205,5 +211,35 @@ mod tests {
         let position = bytes.len() as u64;
         bytes.extend(encode_intent(&intent(9, Some(5)), position));
         assert!(FileManifest::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_file_that_opening_finished_is_not_written_over() {
+        // spec: K-1
+        // The intent names the file that the next chunk will want.
+        let (data, lineage) = (Bytes::from_static(b"abc"), marker(4).lineage);
+        let intent = Intent {
+            name: "part-0001-000000000009.jsonl".into(),
+            crc: crc32fast::hash(&data),
+            ..intent(4, None)
+        };
+        let claim = Some(Generation { number: 1, nonce: 9 });
+        let manifest = Bytes::from(FileManifest { claim, last: Some(intent) }.encode());
+        let mut sink = FileSink::new(SinkId(0), ".jsonl");
+        let mut step = sink.open(Generation { number: 2, nonce: 9 });
+        while let FileStep::Request(request) = step {
+            step = sink.answer(match request {
+                FsRequest::List => FsAnswer::Names(vec![MANIFEST.into(), ".a.tmp".into()]),
+                FsRequest::Read { name } if name == MANIFEST => FsAnswer::Data(manifest.clone()),
+                FsRequest::Read { .. } => FsAnswer::Data(data.clone()),
+                _ => FsAnswer::Done,
+            });
+        }
+        assert_eq!(step, FileStep::Opened(OpenOutcome::Opened { marker: Some(marker(4)) }));
+        let place = ChunkPlace { lineage, epoch: Epoch(9), chunk: 0, last: true };
+        let payload = ChunkPayload::Bytes { data, rows: 1 };
+        let chunk = Chunk::new(SinkShard::default(), Some(marker(4)), place, payload);
+        let rejected = ApplyOutcome::Failed(FailKind::Rejected);
+        assert_eq!(sink.apply(chunk), FileStep::Applied(rejected));
     }
 }

@@ -318,6 +318,7 @@ impl FileSink {
             return self.end_opening(OpenOutcome::Damaged { what });
         }
         found.names.retain(|name| *name != intent.temporary);
+        self.taken.insert(intent.name.clone());
         let (from, to) = (intent.temporary, intent.name);
         self.ask(State::Finishing { found }, FsRequest::Rename { from, to })
     }

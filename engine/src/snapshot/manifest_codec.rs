@@ -15,6 +15,9 @@ use crate::snapshot::{
 use crate::time::{Tick, Watermark};
 
 const MAGIC: [u8; 4] = *b"ABSm";
+/// How many bytes the reference to a part takes at least: a name of 11, a checksum of 16
+/// and four numbers.
+const PART_BYTES_MIN: usize = 31;
 
 impl Manifest {
     /// The manifest as bytes, with format version and checksum.
@@ -156,7 +159,7 @@ fn read_manifest(payload: &[u8]) -> Result<Manifest, DecodeError> {
         chain: ChainHash(reader.array()?),
         splits: reader.list(8, read_split)?,
         nodes: reader.list(2, |reader| {
-            Ok(NodeState { node: reader.str()?.to_owned(), parts: reader.list(32, read_part)? })
+            Ok(NodeState { node: reader.str()?.to_owned(), parts: reader.list(PART_BYTES_MIN, read_part)? })
         })?,
         sinks: reader.list(4, |reader| read_sink(reader, lineage))?,
         counters: reader.list(2, |reader| {

@@ -150,21 +150,32 @@ fn read_part(payload: &[u8]) -> Result<ReadPart<'_>, DecodeError> {
     if !tables.is_sorted_by(|a, b| a < b) {
         return Err(reader.error("tables out of order"));
     }
-    let entries = reader.list(4, |reader| read_entry(reader, &tables))?;
+    let mut used = vec![false; tables.len()];
+    let entries = reader.list(4, |reader| read_entry(reader, &tables, &mut used))?;
     let is_sorted = entries.is_sorted_by(|a: &PartEntry, b: &PartEntry| {
         (a.key_group, &a.table, &a.key) < (b.key_group, &b.table, &b.key)
     });
     if !is_sorted {
         return Err(reader.error("entries out of order"));
     }
+    // A table without an entry would be a second encoding of the same part.
+    if used.contains(&false) {
+        return Err(reader.error("a table without an entry"));
+    }
     reader.finish()?;
     Ok(ReadPart { name, node, entries })
 }
 
-fn read_entry(reader: &mut Reader<'_>, tables: &[&str]) -> Result<PartEntry, DecodeError> {
+/// Reads an entry, and notes in `used` which table it is of.
+fn read_entry(
+    reader: &mut Reader<'_>,
+    tables: &[&str],
+    used: &mut [bool],
+) -> Result<PartEntry, DecodeError> {
     let key_group = u16::try_from(reader.u32()?).map_err(|_| reader.error("no key group"))?;
-    let table = usize::try_from(reader.u64()?).ok().and_then(|index| tables.get(index));
-    let table = table.ok_or_else(|| reader.error("a table that is not listed"))?;
+    let index = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
+    let table = tables.get(index).ok_or_else(|| reader.error("a table that is not listed"))?;
+    used[index] = true;
     let key = reader.bytes()?.to_vec();
     let value = read_value(reader)?;
     Ok(PartEntry { key_group: KeyGroup(key_group), table: (*table).to_owned(), key, value })

@@ -91,6 +91,18 @@ fn manifests_and_parts_come_back() {
 }
 
 #[test]
+fn many_small_parts_come_back() {
+    // spec: S-1
+    // Every number of these references takes one byte.
+    let mut manifest = manifest();
+    let small = PartRef { bytes: 100, last_key_group: KeyGroup(9), ..manifest.nodes[0].parts[0] };
+    manifest.nodes[0].parts = vec![small; 9];
+    manifest.sinks.clear();
+    manifest.counters.clear();
+    assert_eq!(Manifest::decode(&manifest.encode()).unwrap(), manifest);
+}
+
+#[test]
 fn a_table_that_the_operator_does_not_have_is_named() {
     // spec: S-3
     let (bytes, part) = encode_part(part_name(0), "hourly", &entries());
@@ -126,6 +138,22 @@ fn a_part_of_another_snapshot_or_node_is_refused() {
     let (other, _) = encode_part(part_name(1), "hourly", &entries());
     assert!(decode_part(&part, "daily", &bytes).unwrap_err().to_string().contains("belongs to"));
     assert!(decode_part(&part, "hourly", &other).is_err());
+}
+
+#[test]
+fn a_part_that_lists_a_table_without_an_entry_is_refused() {
+    let entries = [entry(0, "panes", "a", Some("1")), entry(0, "timers", "a", Some("1"))];
+    let (bytes, mut part) = encode_part(part_name(0), "hourly", &entries);
+    // The table of the second entry, which comes from a list of two, becomes the first.
+    let mut bytes = bytes[..bytes.len() - 16].to_vec();
+    let place = bytes.len() - 5;
+    assert_eq!(bytes[place], 1);
+    bytes[place] = 0;
+    bytes[place + 2] = b'b';
+    bytes.extend(envelope::checksum(&bytes));
+    part.checksum = envelope::checksum(&bytes);
+    let error = decode_part(&part, "hourly", &bytes).unwrap_err();
+    assert!(error.to_string().contains("a table without an entry"), "{error}");
 }
 
 #[test]

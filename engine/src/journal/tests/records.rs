@@ -166,3 +166,21 @@ fn file_names_come_back_and_sort_by_age() {
         assert_eq!(SegmentName::parse(other), None, "{other}");
     }
 }
+
+#[test]
+fn carried_facts_that_are_out_of_order_are_refused() {
+    let mut header = header(name(1, 0), None, 1);
+    header.carried.given_up = vec![SinkId(1), SinkId(2)];
+    let mut bytes = Vec::new();
+    Encoder::open(&header, &mut bytes);
+    let payload = read_frame(&bytes, header.name.salt(), 0).unwrap().payload.to_vec();
+    assert_eq!(decode_header(&payload), Ok(header));
+    // The two numbers and the empty list behind them are the last bytes.
+    for (first, second) in [(2, 1), (2, 2)] {
+        let mut payload = payload.clone();
+        let end = payload.len();
+        payload[end - 3..].copy_from_slice(&[first, second, 0]);
+        let error = decode_header(&payload).unwrap_err();
+        assert_eq!(error.what, "carried facts that are out of order");
+    }
+}

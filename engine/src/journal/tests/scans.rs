@@ -326,3 +326,20 @@ fn a_journal_inside_a_record_is_no_part_of_the_journal() {
     assert_eq!(journal.last_epoch(), Epoch(0));
     assert_eq!(journal.cut.unwrap().entries, 0);
 }
+
+#[test]
+fn of_several_damages_the_oldest_is_told() {
+    // spec: J-6
+    let (first, _) = one_segment(3, 1);
+    let journal = scan(std::slice::from_ref(&first), &[]).unwrap();
+    let (second, _) = successor(&journal, 2, 2);
+    let first = with_bytes(&first, |bytes| bytes[0] ^= 1);
+    let second = with_bytes(&second, |bytes| bytes[0] ^= 1);
+    for segments in [[first.clone(), second.clone()], [second, first.clone()]] {
+        let damage = scan(&segments, &[]).unwrap_err();
+        assert!(
+            matches!(damage, Damage::Invalid { segment, at: 0, .. } if segment == first.name),
+            "{damage:?}"
+        );
+    }
+}

@@ -188,7 +188,8 @@ impl WindowAggregateOp {
                     piece.load_pane(cell, key, value, Epoch::default())?;
                 }
                 Windows::Session(gap) => {
-                    piece.load_session(gap, key, time, value, Epoch::default())?;
+                    let fired = self.watermark.0.saturating_sub(self.spec.lateness);
+                    piece.load_session((gap, fired), key, time, value, Epoch::default())?;
                 }
             }
         }
@@ -279,10 +280,10 @@ impl Piece {
         Ok(())
     }
 
-    /// Makes a session of a saved value.
+    /// Makes a session of a saved value; all that end at or before `fired` are gone.
     fn load_session(
         &mut self,
-        gap: i64,
+        (gap, fired): (i64, i64),
         key: KeyId,
         first: i64,
         value: &[u8],
@@ -294,6 +295,9 @@ impl Piece {
             && (0..=2 * TIME_LIMIT_MS).contains(&length);
         if !in_range {
             return Err(format!("a session from {first} ms of {length} ms"));
+        }
+        if first + length + gap <= fired {
+            return Err("a session that has fired".into());
         }
         self.put_session(gap, key, (first, first + length), reader.rest(), changed)
     }

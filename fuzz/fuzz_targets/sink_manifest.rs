@@ -1,0 +1,6 @@
+//! See `anabranch_fuzz_props::sink_manifest`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    anabranch_fuzz::within_memory(data, anabranch_fuzz_props::sink_manifest);
+});

@@ -429,9 +429,11 @@ impl Pipeline {
                 let framed = frame(&format, bytes, state.fetched_to, end == LogEnd::Ended);
                 let stuck = framed.consumed == 0 && length > 0;
                 // A record that does not fit is asked for again, with more.
-                state.fetch_bytes = match stuck && end == LogEnd::More {
-                    true => (state.fetch_bytes * 2).min(RECORD_BYTES_MAX * 2),
-                    false => fetch_bytes,
+                state.fetch_bytes = match (stuck, end) {
+                    (true, LogEnd::More) => (state.fetch_bytes * 2).min(RECORD_BYTES_MAX * 2),
+                    // Asked for less, half a long record would not seem to be the end.
+                    (true, LogEnd::AtEnd) => state.fetch_bytes,
+                    _ => fetch_bytes,
                 };
                 if stuck && end == LogEnd::AtEnd {
                     // Half a record: the source would give it again at once.

@@ -107,6 +107,8 @@ macro_rules! settings {
 settings! {
     "attempts-max", pipeline.attempts_max, "a number",
         "attempts in a row after which a source or sink is given up";
+    "buffer-bytes-max", pipeline.buffer_bytes_max in 1.., "a number of bytes from 1 on",
+        "bytes that are read ahead of all splits together";
     "discover-ms", pipeline.discover_ms in 1..=MS_MAX, "milliseconds from 1 on",
         "how often a table that grows is asked for new splits";
     "epoch-bytes-max", pipeline.epoch_bytes_max in 1.., "a number of bytes from 1 on",

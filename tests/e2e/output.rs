@@ -228,3 +228,13 @@ fn a_full_standard_output_fails_and_a_full_standard_error_does_not() {
     folder.write("in.jsonl", "no\n{\"id\":1}\n");
     assert_eq!(code(&select, false), Some(0));
 }
+
+#[test]
+fn a_sequence_that_ends_ends_the_job() {
+    let query = "CREATE TABLE t (n BIGINT) WITH ('connector' = 'datagen', \
+                 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '3'); \
+                 SELECT n FROM t;";
+    let ran = Folder::with(&[]).run(&["run", "-e", query, "--format", "csv"]);
+    ran.exits_with(0);
+    assert_eq!(ran.stdout, "n\n1\n2\n3\n");
+}

@@ -174,7 +174,9 @@ fn connector(out: &mut String, spec: &ConnectorSpec) {
     let _ = write!(out, "### {}\n\n", spec.name);
     if spec.source {
         let bounded = match spec.bounded {
-            Bounded::With(option) => format!("ends if it has `{option}`"),
+            Bounded::With { option, prefix, suffix } => {
+                format!("ends if it has `{option}` or one of `{prefix}…{suffix}`")
+            }
             Bounded::Without(option) => format!("ends unless it has `{option}`"),
             Bounded::Never => "never ends".to_owned(),
         };

@@ -110,3 +110,24 @@ fn messages_can_be_json() {
     let summary = lines.last().expect("a summary");
     assert_eq!((&summary["rows_in"], &summary["rows_out"]), (&1.into(), &1.into()), "{summary}");
 }
+
+#[test]
+fn a_null_does_not_reach_a_column_that_takes_none() {
+    // spec: F-1
+    let folder = Folder::with(&[(
+        "in/rows",
+        "{\"id\":1,\"s\":\"a\"}\n{\"id\":2}\n{\"id\":3,\"s\":\"c\"}\n",
+    )]);
+    let job = "CREATE TABLE t (id BIGINT, s STRING) WITH ('connector' = 'filesystem', \
+               'path' = 'in', 'format' = 'json');\n\
+               CREATE TABLE strict (id BIGINT, s STRING NOT NULL) WITH ('connector' = 'filesystem', \
+               'path' = 'out', 'format' = 'json');\n\
+               CREATE TABLE bad (o BIGINT, reason STRING) WITH ('connector' = 'filesystem', \
+               'path' = 'bad', 'format' = 'json');\n\
+               INSERT INTO strict SELECT id, s FROM t;\n\
+               INSERT INTO bad SELECT `_offset`, `_reason` FROM `t$dead`;\n";
+    folder.write("job.sql", job);
+    folder.run(&["run", "job.sql"]).exits_with(0);
+    assert_eq!(folder.sink("out"), "{\"id\":1,\"s\":\"a\"}\n{\"id\":3,\"s\":\"c\"}\n");
+    assert_eq!(folder.sink("bad"), "{\"o\":17,\"reason\":\"not null: column s is NULL\"}\n");
+}

@@ -4,6 +4,7 @@ use super::BuildError;
 use super::calc::CalcExec;
 use super::scan::ScanExec;
 use super::side::SideExec;
+use super::sink::SinkExec;
 use super::splits::{Feeds, Splits};
 use super::{Dataflow, NodeExec};
 use crate::expr::scalar_array;
@@ -130,9 +131,9 @@ fn compile_node(
             ),
             watermark: Watermark::NONE,
         },
-        NodeKind::Sink(_) => {
+        NodeKind::Sink(sink) => {
             *sinks += 1;
-            NodeExec::Sink(SinkId(*sinks - 1))
+            NodeExec::Sink(SinkExec::new(node, plan.table(sink.table), SinkId(*sinks - 1)))
         }
     })
 }

@@ -7,7 +7,7 @@ use anabranch_engine::expr::{ContextValue, Expr, ExprKind, FunctionRef};
 use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::plan::{AggregateCall, Plan, Window};
 use anabranch_engine::time::Watermark;
-use anabranch_engine::types::SqlType;
+use anabranch_engine::types::{SqlType, Value};
 use std::sync::Arc;
 
 /// The first version of an aggregate, whose text is its name.
@@ -400,4 +400,38 @@ fn a_window_over_sessions_takes_each_session_at_its_last_millisecond() {
     assert_eq!(in_every_way(&plan, &[a, b]), [["[10, 20): 4 1"]]);
     let a = vec![at(1), at(5), at(15), at(26), Entry::Ended];
     assert_eq!(in_every_way(&plan, &[a]), [["[0, 10): 2 1", "[10, 20): 1 1", "[30, 40): 1 1"]]);
+}
+
+#[test]
+fn every_well_formed_record_with_a_time_moves_the_watermark_before_any_filter() {
+    // spec: T-1, F-1
+    let mut plan = PlanBuilder::default();
+    let columns = [("ts", SqlType::Timestamp(3)), ("d", SqlType::Double)];
+    let table = plan.table("t", "filesystem", &columns, Some((0, 0)), true);
+    let read = plan.read(table, &[0, 1]);
+    let large = Expr::literal(Value::Double(1e9), SqlType::Double.not_null());
+    let d = Expr::column(1, SqlType::Double.nullable());
+    let filter = Expr::call(">", vec![d, large], SqlType::Boolean.nullable());
+    let rows = plan.project(read, Some(filter), &[0, 1]);
+    let count = vec![call("COUNT", &[], SqlType::BigInt)];
+    let window = plan.aggregate("out", rows, tumble(10), &[], count, 0);
+    plan.sink("out", "print", window);
+    let a = split_name(0, "A");
+    let mut world = World::new(&Arc::new(plan.build()));
+    let text = |text: &str| Entry::Lines(text.into());
+    // What enters, and the split's watermark behind it.
+    let records = [
+        (value_at(5, "0.0"), 5, "a row that the filter drops"),
+        (value_at(7, "\"bad\""), 7, "a row with another column bad"),
+        (text("{\"ts\":\"1970-01-01 00:00:00.020\",\"d\":1\n"), 7, "a record not well formed"),
+        (text("{\"ts\":\"never\",\"d\":1}\n"), 7, "a row whose own time is bad"),
+        (text("{\"ts\":null,\"d\":1}\n"), 7, "a row without a time"),
+        (value_at(3, "1e10"), 7, "a row behind the watermark"),
+    ];
+    world.epoch(&[(a.clone(), Entry::Added(None))], 1);
+    for (entry, expected, what) in records {
+        world.epoch(&[(a.clone(), entry)], 1);
+        let id = world.id(&a).unwrap();
+        assert_eq!(world.flow.splits().get(id).watermark, Watermark(expected), "{what}");
+    }
 }

@@ -134,11 +134,13 @@ fn a_journal_that_lost_what_a_sink_holds_stops_the_job() {
 #[test]
 fn a_damaged_snapshot_is_passed_over_for_an_older_one() {
     // spec: S-1, S-2
-    let job = Job::new(120);
+    let job = Job::new(400);
     let expected = job.undisturbed();
-    // Old ones go as soon as all sinks have caught up with the second newest.
+    // Old ones go as soon as all sinks can use two newer ones; a still newer one may be
+    // there that not all can use yet.
     let three = aborted_at(&job, "trim-snapshots:1:begin", &[]);
-    assert_eq!(state_files(&three, "snapshots", ".manifest").len(), 3);
+    let count = state_files(&three, "snapshots", ".manifest").len();
+    assert!(count >= 3, "{count}");
     let epoch_of = |path: &Path| name_of(path)[..12].parse::<u64>().expect("an epoch");
     let harms: [fn(&Path); 3] = [
         |path| change(path, |bytes| bytes[30] ^= 1),
@@ -150,7 +152,8 @@ fn a_damaged_snapshot_is_passed_over_for_an_older_one() {
         for end in [".part", ".manifest"] {
             let folder = copy_of(&three);
             let manifests = state_files(&folder, "snapshots", ".manifest");
-            let (older, newest) = (epoch_of(&manifests[1]), epoch_of(&manifests[2]));
+            let (older, newest) =
+                (epoch_of(&manifests[count - 2]), epoch_of(&manifests[count - 1]));
             let files = state_files(&folder, "snapshots", end);
             harm(files.iter().rfind(|path| epoch_of(path) == newest).expect("the newest"));
             let ran = finish(&folder.path(""));

@@ -182,7 +182,7 @@ fn with_snapshot(job: &Job) -> Folder {
 #[test]
 fn an_abort_in_the_recovery_changes_nothing() {
     // spec: G-1, J-3, K-3, S-2
-    let job = Job::new(80);
+    let job = Job::new(140);
     let expected = job.undisturbed();
     let found = with_snapshot(&job);
     let tried = sweep(&OF_THE_START, &|| copy_of(&found), &expected);
@@ -199,7 +199,7 @@ fn phases_of(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn every_phase_is_tried() {
-    let job = Job::new(80);
+    let job = Job::new(140);
     let mut phases = phases_of(&job.folder().path(""));
     phases.extend(phases_of(&with_snapshot(&job).path("")));
     let known = OUTPUTS.into_iter().chain(STEPS).map(str::to_owned);

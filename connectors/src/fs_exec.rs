@@ -135,5 +135,6 @@ fn failed(action: &str, path: &Path, error: &io::Error) -> FsAnswer {
         _ if is_disk_full(error) => FsFailure::NoSpace,
         _ => FsFailure::Other,
     };
-    FsAnswer::Failed { kind, what: format!("cannot {action} {}: {error}", path.display()) }
+    let full = if kind == FsFailure::NoSpace { "the disk is full: " } else { "" };
+    FsAnswer::Failed { kind, what: format!("{full}cannot {action} {}: {error}", path.display()) }
 }

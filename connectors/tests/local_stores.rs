@@ -259,7 +259,7 @@ fn a_full_disk_is_told_apart_from_other_failures() {
         panic!("the disk is full");
     };
     assert_eq!(kind, FsFailure::NoSpace);
-    assert!(what.starts_with("cannot write ") && what.contains("full"), "{what}");
+    assert!(what.starts_with("the disk is full: cannot write "), "{what}");
     let read = FsRequest::Read { name: "missing".into() };
     assert!(matches!(files.execute(&read), FsAnswer::Failed { kind: FsFailure::NotFound, .. }));
     let missing = FsRequest::Remove { name: "missing".into() };

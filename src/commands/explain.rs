@@ -4,14 +4,13 @@ use crate::cli::JobArgs;
 use crate::errors::{self, JobError};
 use crate::job::{JobText, sinks, sources};
 use crate::output::blocks::{guarantee, table_name, table_words};
-use crate::output::console::Stdout;
+use crate::output::console::show_text;
 use crate::output::text;
 use anabranch_engine::plan::{
     AggregateCall, Class, Node, NodeKind, Plan, Table, Window, WindowAggregate, expr_text,
     plan_text,
 };
 use std::fmt::Write as _;
-use std::io::Write;
 use std::time::Duration;
 
 /// Prints the plan and what follows from it.
@@ -25,8 +24,7 @@ pub(super) fn run(args: &JobArgs) -> Result<(), JobError> {
         let message = format!("{} has neither an INSERT nor a SELECT", job.origin);
         return Err(JobError::new(&errors::NOTHING, message));
     };
-    let _ = Stdout.write_all(explanation(&job, &plan).as_bytes());
-    Ok(())
+    show_text(&explanation(&job, &plan))
 }
 
 /// The whole text.

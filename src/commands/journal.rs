@@ -4,7 +4,7 @@ use super::history::History;
 use crate::cli::JournalArgs;
 use crate::errors::{self, JobError};
 use crate::job::JobText;
-use crate::output::console::Stdout;
+use crate::output::console::show_text;
 use crate::output::text::{self, event_time};
 use anabranch_engine::ids::SplitId;
 use anabranch_engine::journal::{
@@ -12,7 +12,6 @@ use anabranch_engine::journal::{
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write;
 
 /// Lists the segments and records of a journal.
 ///
@@ -30,17 +29,13 @@ pub(super) fn show(args: &JournalArgs) -> Result<(), JobError> {
     for (index, segment) in journal.segments.iter().enumerate() {
         let entries: Vec<&Placed> =
             journal.entries.iter().filter(|entry| entry.segment == index).collect();
-        print(&segment_text(segment, entries.len()));
+        show_text(&segment_text(segment, entries.len()))?;
         for placed in entries {
-            print(&entry_text(placed, &mut splits));
+            show_text(&entry_text(placed, &mut splits))?;
         }
     }
-    print(&ends_text(&journal));
+    show_text(&ends_text(&journal))?;
     Ok(())
-}
-
-fn print(text: &str) {
-    let _ = Stdout.write_all(text.as_bytes());
 }
 
 fn segment_text(segment: &SegmentInfo, entries: usize) -> String {

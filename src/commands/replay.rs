@@ -6,7 +6,7 @@ use crate::config::Resolved;
 use crate::driver::{Sources, list_snapshots, load_snapshot};
 use crate::errors::{self, JobError};
 use crate::job::JobText;
-use crate::output::console::Stdout;
+use crate::output::console::show_text;
 use crate::output::text;
 use anabranch_connectors::executor::ThreadPool;
 use anabranch_connectors::source::FetchRequest;
@@ -17,7 +17,6 @@ use anabranch_engine::journal::{EpochRecord, Journal, JournalEntry};
 use anabranch_engine::pipeline::Rehearsal;
 use anabranch_engine::plan::Plan;
 use anabranch_engine::snapshot::Manifest;
-use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,7 +60,7 @@ pub(super) fn run(args: &ReplayArgs, settings: &Resolved) -> Result<(), JobError
         let output = step(&mut rehearsal, record, &sources, &executor)?;
         epochs += 1;
         if printed.as_ref().is_some_and(|range| range.contains(&record.epoch.0)) {
-            print(&rehearsal, record, &output);
+            print(&rehearsal, record, &output)?;
         }
     }
     if let Some(JournalEntry::Finished(finished)) = journal.entries.last().map(|e| &e.entry)
@@ -74,7 +73,7 @@ pub(super) fn run(args: &ReplayArgs, settings: &Resolved) -> Result<(), JobError
             return Err(JobError::new(&errors::NOT_REPRODUCED, format!("at the end: {detail}")));
         }
     }
-    eprintln!(
+    tracing::info!(
         "{} computed again after epoch {start} in {}: all {compared} hashes agree; after epoch {} the chain is {}",
         text::plural(epochs, "epoch"),
         text::duration(begun.elapsed()),
@@ -174,7 +173,11 @@ fn step(
 }
 
 /// Prints the rows of an epoch, each behind its sink's name.
-fn print(rehearsal: &Rehearsal, record: &EpochRecord, output: &EpochOutput) {
+fn print(
+    rehearsal: &Rehearsal,
+    record: &EpochRecord,
+    output: &EpochOutput,
+) -> Result<(), JobError> {
     let mut lines = Vec::new();
     for (sink, pieces) in &output.sinks {
         let table = rehearsal.sink_table(*sink);
@@ -187,5 +190,5 @@ fn print(rehearsal: &Rehearsal, record: &EpochRecord, output: &EpochOutput) {
             lines.extend_from_slice(row);
         }
     }
-    let _ = Stdout.write_all(&lines);
+    show_text(&String::from_utf8_lossy(&lines))
 }

@@ -7,16 +7,15 @@ use crate::driver::{self, Driver, JournalStore, SnapshotStore, Sources};
 use crate::errors::{self, JobError};
 use crate::job::{JobText, path_of, sinks};
 use crate::output::blocks::Shown;
-use crate::output::console::{Console, Stdout};
+use crate::output::console::{Console, Stdout, show_text};
 use crate::output::rows;
 use anabranch_connectors::executor::ThreadPool;
 use anabranch_connectors::sink::{BlackholeSink, FilesystemSink, LineOutput, PrintSink, Sink};
 use anabranch_engine::ids::SinkId;
-use anabranch_engine::pipeline::{Ending, Pipeline, Status};
+use anabranch_engine::pipeline::{Ending, Pipeline, PipelineConfig, Status};
 use anabranch_engine::plan::{FormatSpec, Plan, Table};
 use anabranch_sql::{Compiled, StatementKind};
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,7 +28,7 @@ pub(super) fn run(args: &RunArgs, settings: &Resolved) -> Result<(), JobError> {
     let begun = Instant::now();
     let job = JobText::load(&args.job)?;
     let compiled = job.compile()?;
-    let answered = answer_statements(&compiled);
+    let answered = answer_statements(&compiled)?;
     let Some(plan) = compiled.plan else {
         return match answered {
             true => Ok(()),
@@ -130,7 +129,7 @@ fn conclude(
 }
 
 /// Prints what DESCRIBE, EXPLAIN and SHOW ask for; gives whether there was any.
-fn answer_statements(compiled: &Compiled) -> bool {
+fn answer_statements(compiled: &Compiled) -> Result<bool, JobError> {
     let mut answered = false;
     for statement in &compiled.statements {
         let text = match &statement.kind {
@@ -161,9 +160,21 @@ fn answer_statements(compiled: &Compiled) -> bool {
             }
         };
         answered = true;
-        let _ = writeln!(Stdout, "{text}");
+        show_text(&format!("{text}\n"))?;
     }
-    answered
+    Ok(answered)
+}
+
+/// Whether a plan can run here at all.
+///
+/// # Errors
+/// What stands in the way.
+pub(super) fn check_plan(job: &JobText, plan: &Arc<Plan>) -> Result<(), JobError> {
+    let refused = |what: String| JobError::new(&errors::OPTIONS, what);
+    Sources::of(plan, &job.base).map_err(|error| refused(error.to_string()))?;
+    check_sinks(job, plan)?;
+    let pipeline = Pipeline::new(plan.clone(), PipelineConfig::default());
+    pipeline.map(drop).map_err(|error| refused(error.to_string()))
 }
 
 /// Two sinks cannot keep their markers in one folder.

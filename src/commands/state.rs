@@ -3,11 +3,12 @@
 use crate::driver::{JournalStore, SnapshotStore};
 use crate::errors::{self, JobError};
 use crate::job::{JobText, path_of, sinks};
-use anabranch_connectors::lock::LockError;
+use anabranch_connectors::lock::{FolderLock, LockError};
 use anabranch_connectors::store::{LocalJournalStore, LocalSnapshotStore, StoreError};
 use anabranch_engine::plan::{Plan, plan_text};
-use std::fs;
-use std::io;
+use anabranch_engine::sink::files::LOCK;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The file with the canonical text of the plan.
@@ -25,7 +26,12 @@ pub(super) struct State {
 
 fn cannot(action: &str, path: &Path) -> impl FnOnce(io::Error) -> JobError {
     let place = format!("{action} {}", path.display());
-    move |error| JobError::new(&errors::JOURNAL, format!("cannot {place}: {error}"))
+    move |error| {
+        let is_full =
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let full = if is_full { "the disk is full: " } else { "" };
+        JobError::new(&errors::JOURNAL, format!("{full}cannot {place}: {error}"))
+    }
 }
 
 fn store_error(error: &StoreError) -> JobError {
@@ -62,8 +68,13 @@ impl State {
     ) -> Result<(), JobError> {
         let folders: Vec<PathBuf> =
             sinks(plan).filter_map(|table| path_of(table, &job.base)).collect();
+        // A job with another state may be writing there. Held until all is removed.
+        let mut locks = Vec::new();
         for folder in &folders {
             let files = files_of(folder)?;
+            if overwrite && folder.join(LOCK).exists() {
+                locks.push(lock_sink(folder)?);
+            }
             if let (false, Some(file)) = (overwrite || files.is_empty(), files.first()) {
                 let message = format!("{} holds {file} of an earlier run", folder.display());
                 return Err(JobError::new(&errors::NOT_EMPTY, message).with_help(
@@ -84,6 +95,7 @@ impl State {
                 fs::remove_file(&path).map_err(cannot("remove", &path))?;
             }
         }
+        drop(locks);
         let snapshots = self.folder.join(SNAPSHOTS);
         if snapshots.exists() {
             fs::remove_dir_all(&snapshots).map_err(cannot("remove", &snapshots))?;
@@ -102,15 +114,16 @@ impl State {
     pub(super) fn check_plan(&self, plan: &Plan) -> Result<(), JobError> {
         let path = self.folder.join(PLAN);
         if self.is_new()? {
-            return fs::write(&path, plan.canonical()).map_err(cannot("write", &path));
+            return put(&path, plan.canonical().as_bytes()).map_err(cannot("write", &path));
         }
         // Without the old plan the journal's hash still decides.
         let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
         if text == plan.canonical() {
             return Ok(());
         }
-        let old: Option<Plan> = serde_json::from_str(&text).ok();
-        let difference = old.map(|old| difference(&old, plan)).unwrap_or_default();
+        // The same holds for a file that is damaged: it only serves to name differences.
+        let Ok(old) = serde_json::from_str::<Plan>(&text) else { return Ok(()) };
+        let difference = difference(&old, plan);
         let message = format!(
             "the state in {} was written by other statements{}{difference}",
             self.folder.display(),
@@ -163,7 +176,28 @@ fn without_numbers(text: &str, plan: &Plan) -> String {
     text
 }
 
-/// The names of all files in a folder; none if it is not there.
+/// Puts a file in place as a whole: a power failure leaves all of it or none.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)
+}
+
+/// Locks a sink's folder as a job does that writes there.
+fn lock_sink(folder: &Path) -> Result<FolderLock, JobError> {
+    FolderLock::take(&folder.join(LOCK), "starting over").map_err(|error| match error {
+        LockError::Held { holder, .. } => {
+            let message = format!("{} is in use by {holder}", folder.display());
+            JobError::new(&errors::LOCKED, message)
+        }
+        LockError::Io { path, source } => cannot("lock", &path)(source),
+    })
+}
+
+/// The names of all that is in a folder but the locked file, which is never removed:
+/// whoever holds it would hold nothing any more. None if the folder is not there.
 fn files_of(folder: &Path) -> Result<Vec<String>, JobError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -172,13 +206,31 @@ fn files_of(folder: &Path) -> Result<Vec<String>, JobError> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(cannot("list", folder))?;
-        names.push(entry.file_name().to_string_lossy().into_owned());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name != LOCK {
+            names.push(name);
+        }
     }
     names.sort();
     Ok(names)
 }
 
-/// Whether a filesystem sink wrote the file.
+/// Whether a filesystem sink wrote the file: `part-LINEAGE-EPOCH` with a chunk's number
+/// or without, not any name that begins like those of other systems.
 fn is_ours(name: &str) -> bool {
-    name.starts_with("part-") || name.starts_with(".part-") || name.starts_with(".anabranch.")
+    if name.starts_with(".anabranch.") {
+        return true;
+    }
+    let name = name.strip_prefix('.').unwrap_or(name);
+    let Some(numbers) = name.strip_prefix("part-").and_then(|rest| rest.split('.').next()) else {
+        return false;
+    };
+    let digits = |part: &&str, least: usize| {
+        part.len() >= least && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match numbers.split('-').collect::<Vec<_>>().as_slice() {
+        [lineage, epoch] => digits(lineage, 4) && digits(epoch, 12),
+        [lineage, epoch, chunk] => digits(lineage, 4) && digits(epoch, 12) && digits(chunk, 5),
+        _ => false,
+    }
 }

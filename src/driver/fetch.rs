@@ -1,10 +1,11 @@
 //! Reading sources: on tokio's threads, paced, and held back while nothing is new.
 
-use super::{Answers, Event, phase, phase_end};
+use super::{Answers, Event};
 use crate::errors::{self, JobError};
+use anabranch_connectors::in_phase;
 use anabranch_connectors::source::{FetchRequest, Fetched, Pace, Source, SourceError, source_of};
 use anabranch_engine::ids::{Offset, RequestId, SplitId, SplitName, TableId};
-use anabranch_engine::pipeline::{Input, LogEnd};
+use anabranch_engine::pipeline::{FoundSplit, Input, LogEnd};
 use anabranch_engine::plan::{NodeKind, Plan};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +15,8 @@ use tokio::runtime::Handle;
 
 /// How long an answer is held back while nothing is new.
 const HOLD: Duration = Duration::from_secs(1);
+/// The waits between attempts to list splits.
+const LIST_WAITS_MS: &[u64] = &[50, 200, 800, 3_200];
 
 /// The sources of all tables that the plan reads.
 pub(crate) struct Sources {
@@ -24,9 +27,16 @@ struct Table {
     name: String,
     source: Box<dyn Source>,
     pace: Option<Pace>,
-    /// For splits that stood at their end: from which offset they were read last, and
-    /// how many bytes there were.
-    at_end: Mutex<BTreeMap<String, (Offset, u64)>>,
+    /// What was last given of each split.
+    given: Mutex<BTreeMap<String, Given>>,
+}
+
+/// What was given of a split, and from which offset on.
+#[derive(Clone, Copy)]
+struct Given {
+    from: Offset,
+    bytes: u64,
+    rows: u64,
 }
 
 /// One fetch.
@@ -53,8 +63,8 @@ impl Sources {
                 let table = plan.table(scan.table);
                 let source = source_of(table, base)?;
                 let pace = source.rows_per_second().map(Pace::new);
-                let (name, at_end) = (table.name.clone(), Mutex::default());
-                tables.insert(scan.table, Arc::new(Table { name, source, pace, at_end }));
+                let (name, given) = (table.name.clone(), Mutex::default());
+                tables.insert(scan.table, Arc::new(Table { name, source, pace, given }));
             }
         }
         Ok(Sources { tables })
@@ -89,7 +99,7 @@ impl Sources {
     pub(super) fn discover(&self, runtime: &Handle, table: TableId, answers: Answers) {
         let found = self.tables[&table].clone();
         runtime.spawn_blocking(move || {
-            answers.send(match found.source.splits() {
+            answers.send(match in_phase("discover", || found.splits()) {
                 Ok(splits) => Event::Input(Input::SplitsFound { table, splits }),
                 Err(error) => {
                     let message = format!("table {}: {error}", found.name);
@@ -103,30 +113,58 @@ impl Sources {
         let table = self.tables[&fetch.name.table].clone();
         runtime.spawn(async move {
             let (request, split) = (fetch.request, fetch.split);
-            let input = match table.fetch(fetch).await {
-                Ok(fetched) => {
-                    Input::Fetched { request, split, data: fetched.data, end: fetched.end }
+            let event = match table.fetch(fetch).await {
+                Ok(Fetched { data, end, .. }) => {
+                    Event::Input(Input::Fetched { request, split, data, end })
                 }
-                Err(error) => Input::FetchFailed {
+                // spec: J-7
+                Err(SourceError::Changed(what)) => {
+                    Event::Failed(JobError::new(&errors::SOURCE_CHANGED, what))
+                }
+                Err(error) => Event::Input(Input::FetchFailed {
                     request,
                     split,
                     transient: error.is_transient(),
                     message: error.to_string(),
-                },
+                }),
             };
-            answers.send_async(Event::Input(input)).await;
+            answers.send_async(event).await;
         });
     }
 }
 
 impl Table {
+    /// Lists the splits, again after a while if that failed and may go well later.
+    // spec: F-2
+    fn splits(&self) -> Result<Vec<FoundSplit>, SourceError> {
+        for wait_ms in LIST_WAITS_MS {
+            match self.source.splits() {
+                Err(error) if error.is_transient() => {
+                    tracing::warn!("table {}: {error}; trying again", self.name);
+                    std::thread::sleep(Duration::from_millis(*wait_ms));
+                }
+                other => return other,
+            }
+        }
+        self.source.splits()
+    }
+
+    /// How many rows to give at most: those of the pace, but more than last time if
+    /// these were not one whole record, as one with line ends in it.
+    fn rows_max(&self, split: &str, from: Offset) -> Option<u64> {
+        let pace = self.pace.as_ref()?;
+        let given = self.given.lock().expect("no holder panics");
+        let again = given.get(split).filter(|given| given.from == from);
+        Some(pace.rows_max().max(again.map_or(0, |given| given.rows.saturating_mul(2))))
+    }
+
     async fn fetch(self: &Arc<Table>, fetch: Fetch) -> Result<Fetched, SourceError> {
         let request = FetchRequest {
+            rows_max: self.rows_max(&fetch.name.name, fetch.from),
             split: fetch.name.name,
             from: fetch.from,
             until: fetch.until,
             bytes_max: fetch.bytes_max as usize,
-            rows_max: self.pace.as_ref().map(Pace::rows_max),
         };
         let mut fetched = self.read(request.clone()).await?;
         let since = Instant::now();
@@ -138,11 +176,14 @@ impl Table {
             tokio::time::sleep(self.source.poll_interval()).await;
             fetched = self.read(request.clone()).await?;
         }
-        if fetched.end == LogEnd::AtEnd {
-            let place = (request.from, fetched.bytes);
-            self.at_end.lock().expect("no holder panics").insert(request.split, place);
+        if fetch.until.is_none() {
+            let given = Given { from: request.from, bytes: fetched.bytes, rows: fetched.rows };
+            self.given.lock().expect("no holder panics").insert(request.split, given);
         }
-        if let (Some(pace), None) = (&self.pace, fetch.until) {
+        // That there is nothing new is said at once: whether a split is idle must not
+        // depend on the rows that others have booked.
+        // spec: F-4, T-3
+        if let (Some(pace), None, true) = (&self.pace, fetch.until, fetched.rows > 0) {
             let at = pace.book(fetched.rows, Instant::now());
             tokio::time::sleep_until(at.into()).await;
         }
@@ -153,19 +194,15 @@ impl Table {
     /// same offset: what was given and is asked for again is a record that is not
     /// complete yet.
     fn is_new(&self, request: &FetchRequest, fetched: &Fetched) -> bool {
-        let at_end = self.at_end.lock().expect("no holder panics");
-        let given = at_end.get(&request.split).filter(|(from, _)| *from == request.from);
-        fetched.bytes > given.map_or(0, |(_, bytes)| *bytes)
+        let given = self.given.lock().expect("no holder panics");
+        let given = given.get(&request.split).filter(|given| given.from == request.from);
+        fetched.bytes > given.map_or(0, |given| given.bytes)
     }
 
     async fn read(self: &Arc<Table>, request: FetchRequest) -> Result<Fetched, SourceError> {
         let table = self.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            phase("fetch");
-            let fetched = table.source.fetch(&request);
-            phase_end("fetch");
-            fetched
-        });
+        let read =
+            tokio::task::spawn_blocking(move || in_phase("fetch", || table.source.fetch(&request)));
         read.await.unwrap_or_else(|error| Err(SourceError::Changed(error.to_string())))
     }
 }

@@ -1,7 +1,8 @@
 //! The journal's thread: reads, opens, and appends with group commit.
 
-use super::{Answers, Event, phase, phase_end};
+use super::{Answers, Event};
 use crate::errors::{self, JobError};
+use anabranch_connectors::in_phase;
 use anabranch_connectors::store::{LocalJournalStore, StoreError};
 use anabranch_engine::ids::Epoch;
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
@@ -78,10 +79,13 @@ impl Journal {
     ) -> Result<(), Event> {
         match command {
             Command::Read => {
-                let segments = self.read()?;
+                let segments = in_phase("read-journal", || self.read())?;
                 self.answer(Input::JournalRead { segments });
             }
-            Command::Open { segment, bytes } => self.open(segment, &bytes)?,
+            Command::Open { segment, bytes } => {
+                let opened = in_phase("open-journal", || self.open(segment, &bytes))?;
+                self.answer(opened);
+            }
             Command::Append { epoch, bytes } => {
                 // Group commit: what waits behind it becomes durable with it.
                 let (mut last, mut group) = (epoch, bytes);
@@ -91,16 +95,16 @@ impl Journal {
                         group = [group, bytes].concat().into();
                     }
                 }
-                self.append(&group)?;
+                in_phase("append", || self.append(&group))?;
                 self.answer(Input::JournalAppended { epoch: last });
             }
             Command::Finish { bytes } => {
-                self.append(&bytes)?;
+                in_phase("finish", || self.append(&bytes))?;
                 self.answer(Input::FinishRecorded);
             }
             Command::Remove { segments } => {
                 if let JournalStore::Local(store) = &mut self.store
-                    && let Err(error) = store.remove(&segments)
+                    && let Err(error) = in_phase("trim-journal", || store.remove(&segments))
                 {
                     tracing::warn!("old segments of the journal stay: {}", text(&error));
                 }
@@ -123,14 +127,13 @@ impl Journal {
         }
     }
 
-    fn open(&mut self, segment: SegmentName, bytes: &[u8]) -> Result<(), Event> {
+    fn open(&mut self, segment: SegmentName, bytes: &[u8]) -> Result<Input, Event> {
         if let JournalStore::Local(store) = &mut self.store {
             match store.create(segment, bytes) {
                 Ok(()) => {}
                 Err(StoreError::Exists { .. }) => {
                     let by = format!("another process made {segment} first");
-                    self.answers.send(Event::Input(Input::JournalFenced { by }));
-                    return Ok(());
+                    return Ok(Input::JournalFenced { by });
                 }
                 Err(error) => return Err(failed(&error)),
             }
@@ -138,8 +141,7 @@ impl Journal {
             let _ = store.describe_holder(&format!("generation {}", segment.generation));
         }
         self.open = Some((segment, bytes.len() as u64));
-        self.answer(Input::JournalOpened);
-        Ok(())
+        Ok(Input::JournalOpened)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), Event> {
@@ -147,9 +149,7 @@ impl Journal {
             panic!("the journal is opened before it is written to");
         };
         if let JournalStore::Local(store) = &mut self.store {
-            phase("append");
             store.append(*segment, *at, bytes).map_err(|error| failed(&error))?;
-            phase_end("append");
         }
         *at += bytes.len() as u64;
         Ok(())

@@ -59,13 +59,3 @@ impl Answers {
         let _ = self.0.send(event).await;
     }
 }
-
-/// Names a phase in which a process may be killed; tests read it from the log.
-fn phase(phase: &'static str) {
-    tracing::debug!(target: "anabranch::phase", phase, "begin");
-}
-
-/// The end of a phase.
-fn phase_end(phase: &'static str) {
-    tracing::debug!(target: "anabranch::phase", phase, "end");
-}

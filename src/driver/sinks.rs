@@ -1,7 +1,8 @@
 //! A thread for each sink.
 
-use super::{Answers, Event, phase, phase_end};
+use super::{Answers, Event};
 use crate::errors::{self, JobError};
+use anabranch_connectors::in_phase;
 use anabranch_connectors::sink::Sink;
 use anabranch_engine::ids::{Generation, RequestId, SinkId};
 use anabranch_engine::pipeline::Input;
@@ -70,12 +71,12 @@ impl Worker {
     fn run(mut self, commands: &Receiver<Command>) -> io::Result<()> {
         for command in commands {
             let event = match command {
-                Command::Inspect { request } => self.inspect(request),
-                Command::Open { request, generation } => self.open(request, generation),
+                Command::Inspect { request } => in_phase("inspect", || self.inspect(request)),
+                Command::Open { request, generation } => {
+                    in_phase("open-sink", || self.open(request, generation))
+                }
                 Command::Apply { request, chunk } => {
-                    phase("apply");
-                    let (outcome, message) = self.sink.apply(chunk);
-                    phase_end("apply");
+                    let (outcome, message) = in_phase("apply", || self.sink.apply(chunk));
                     Event::Input(Input::SinkApplied { request, sink: self.id, outcome, message })
                 }
                 Command::Finish => return self.sink.finish(),

@@ -1,7 +1,8 @@
 //! The snapshots' thread.
 
 use super::journal::text;
-use super::{Answers, Event, phase, phase_end};
+use super::{Answers, Event};
+use anabranch_connectors::in_phase;
 use anabranch_connectors::store::{LocalSnapshotStore, StoreError};
 use anabranch_engine::ids::Epoch;
 use anabranch_engine::pipeline::Input;
@@ -69,27 +70,24 @@ fn carry_out(store: &LocalSnapshotStore, command: Command) -> Option<Input> {
         Command::List => {
             // A store that cannot be read is one without snapshots: the journal
             // decides whether the job can do without.
-            let manifests = list(store).unwrap_or_else(|error| {
+            let manifests = in_phase("list-snapshots", || list(store)).unwrap_or_else(|error| {
                 tracing::warn!("the snapshots cannot be listed: {}", text(&error));
                 Vec::new()
             });
             Some(Input::SnapshotsListed { manifests })
         }
-        Command::Load { name } => Some(match load(store, &name) {
+        Command::Load { name } => Some(match in_phase("load-snapshot", || load(store, &name)) {
             Ok(parts) => Input::SnapshotLoaded { name, parts },
             Err(reason) => Input::SnapshotUnreadable { name, reason },
         }),
         Command::Store { epoch, parts, manifest } => {
-            phase("snapshot");
-            let stored = put(store, &parts, &manifest);
-            phase_end("snapshot");
-            Some(match stored {
+            Some(match in_phase("snapshot", || put(store, &parts, &manifest)) {
                 Ok(()) => Input::SnapshotStored { epoch },
                 Err(message) => Input::SnapshotFailed { epoch, message },
             })
         }
         Command::Remove { names } => {
-            if let Err(message) = remove(store, &names) {
+            if let Err(message) = in_phase("trim-snapshots", || remove(store, &names)) {
                 tracing::warn!("old snapshots stay: {message}");
             }
             None

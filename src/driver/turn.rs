@@ -4,6 +4,7 @@ use super::fetch::Fetch;
 use super::sinks::SinkThread;
 use super::{Answers, Event, JournalStore, SnapshotStore, Sources, journal, sinks, snapshots};
 use crate::errors::{self, JobError};
+use crate::output::errors::show;
 use anabranch_connectors::sink::Sink;
 use anabranch_engine::executor::Executor;
 use anabranch_engine::ids::SinkId;
@@ -55,11 +56,12 @@ pub(crate) fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let (generation, epoch) =
             (GENERATION.load(Ordering::Relaxed), EPOCH.load(Ordering::Relaxed));
-        let code = errors::BUG.code;
-        eprintln!(
-            "error[{code}]: internal error in generation {generation} at epoch {epoch}: {panic}"
+        let message =
+            format!("internal error in generation {generation} at epoch {epoch}: {panic}");
+        show(
+            &JobError::new(&errors::BUG, message)
+                .with_help("start the job again; please report this message"),
         );
-        eprintln!("  help: start the job again; please report this message");
         std::process::exit(errors::BUG.exit.into());
     }));
 }
@@ -100,9 +102,19 @@ pub(crate) fn run(
         outputs: Vec::new(),
     };
     let ending = runtime.block_on(turn.run(&mut events))?;
+    // Nobody listens any more: a sink whose answer finds the way full must not wait for
+    // ever, since its thread is waited for here.
+    // spec: F-4
+    drop(events);
     let status = turn.pipeline.status();
     for thread in turn.world.sinks {
-        thread.finish().map_err(|error| JobError::new(&errors::SINK, error.to_string()))?;
+        match thread.finish() {
+            // Why the job failed says more than that its rows could not be shown either.
+            Err(error) if !matches!(ending, Ending::Failed(_)) => {
+                return Err(JobError::new(&errors::SINK, error.to_string()));
+            }
+            _ => {}
+        }
     }
     Ok((ending, status))
 }
@@ -126,10 +138,12 @@ fn listen_for_signals(runtime: &Runtime, answers: &Answers) {
             signals += 1;
             if signals > 1 {
                 // The state is as after a crash, which is nothing to be afraid of.
-                eprintln!("stopped at once; the next run goes on from what is durable");
+                tracing::warn!("stopped at once; the next run goes on from what is durable");
                 std::process::exit(1);
             }
-            answers.send_async(Event::Signal).await;
+            // Not awaited here: where the way is full, the next signal has to be heard.
+            let answers = answers.clone();
+            tokio::spawn(async move { answers.send_async(Event::Signal).await });
         }
     });
 }
@@ -173,6 +187,9 @@ impl Turn<'_> {
     /// Takes a turn; gives the ending if the pipeline has come to it.
     fn take(&mut self, input: Input) -> Option<Ending> {
         let now = now(self.start);
+        if let Input::JournalAppended { epoch } = &input {
+            tracing::debug!(target: "anabranch::phase", phase = "epoch", epoch = epoch.0, "end");
+        }
         self.pipeline.handle(now, input, &*self.executor, &mut self.outputs);
         GENERATION.store(self.pipeline.generation().number, Ordering::Relaxed);
         EPOCH.store(self.pipeline.dataflow().epoch().0, Ordering::Relaxed);
@@ -254,6 +271,7 @@ impl World<'_> {
                 self.sources.fetch(self.runtime.handle(), fetch, self.answers.clone());
             }
             Output::AppendJournal { epoch, bytes } => {
+                tracing::debug!(target: "anabranch::phase", phase = "epoch", epoch = epoch.0, "begin");
                 self.journal(journal::Command::Append { epoch, bytes });
             }
             Output::RecordFinish { bytes } => self.journal(journal::Command::Finish { bytes }),

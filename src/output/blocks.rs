@@ -1,5 +1,6 @@
 //! The block at the start of a job and the summary at its end.
 
+use super::console::say;
 use super::text::{self, plural};
 use crate::config::LogFormat;
 use crate::job::{JobText, path_of, sinks, sources};
@@ -74,7 +75,7 @@ impl Shown<'_> {
             }
             LogFormat::Text => {
                 for line in aligned(&rows) {
-                    eprintln!("{line}");
+                    say(&line);
                 }
             }
         }
@@ -124,12 +125,12 @@ impl Shown<'_> {
             );
             return;
         }
-        eprintln!("{} {word} in {}", self.job.name, text::duration(took));
+        say(&format!("{} {word} in {}", self.job.name, text::duration(took)));
         for line in aligned(&self.summary_rows(status, took)) {
-            eprintln!("{line}");
+            say(&line);
         }
         for line in self.next_steps(status) {
-            eprintln!("{line}");
+            say(&line);
         }
     }
 

@@ -4,12 +4,14 @@ use super::diagnostics::use_colour;
 use super::text;
 use crate::config::{Config, LogFormat};
 use crate::driver::Observer;
+use crate::errors::{self, JobError};
 use anabranch_engine::pipeline::{Report, Status};
 use anabranch_engine::plan::{NodeKind, Plan, SideKind};
 use anabranch_engine::time::Watermark;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
@@ -24,15 +26,29 @@ const PROGRESS: Duration = Duration::from_millis(200);
 /// The progress line, if there is one: messages have to make room for it.
 static LINE: OnceLock<ProgressBar> = OnceLock::new();
 
-/// Directs all messages to the standard error, in the wanted format.
+/// Whether messages are JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether messages are written as JSON; not before the log is set up.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
+/// Directs all messages to the standard error, in the wanted format; unless whoever runs
+/// the commands has directed them elsewhere before.
 pub(crate) fn init_log(config: &Config) {
+    JSON.store(config.log == LogFormat::Json, Ordering::Relaxed);
     let builder = tracing_subscriber::fmt().with_max_level(config.log_level);
-    match config.log {
-        LogFormat::Json => builder.json().flatten_event(true).with_writer(Stderr).init(),
-        LogFormat::Text => {
-            builder.event_format(Plain { colour: use_colour() }).with_writer(Stderr).init();
+    let _ = match config.log {
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_thread_names(true);
+            builder.with_writer(Stderr).try_init()
         }
-    }
+        LogFormat::Text => {
+            let builder = builder.event_format(Plain { colour: use_colour() });
+            builder.with_writer(Stderr).try_init()
+        }
+    };
 }
 
 /// The standard error, beside the progress line.
@@ -41,13 +57,20 @@ pub(crate) struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        suspended(|| io::stderr().write_all(bytes))?;
+        // An error would make the log panic, since it reports that on the same way.
+        let _ = suspended(|| io::stderr().write_all(bytes));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Writes a line to the standard error. That nobody can read it ends no job: the results
+/// do not go there.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl MakeWriter<'_> for Stderr {
@@ -77,8 +100,18 @@ impl Write for Stdout {
     }
 }
 
+/// Writes results to the standard output.
+///
+/// # Errors
+/// If it does not take them, for example because it is a file on a full disk.
+pub(crate) fn show_text(text: &str) -> Result<(), JobError> {
+    Stdout.write_all(text.as_bytes()).map_err(|error| {
+        JobError::new(&errors::SINK, format!("cannot write to the standard output: {error}"))
+    })
+}
+
 /// Does something while the progress line is away.
-fn suspended<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn suspended<T>(work: impl FnOnce() -> T) -> T {
     match LINE.get() {
         Some(line) if !line.is_finished() => line.suspend(work),
         _ => work(),

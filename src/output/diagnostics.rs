@@ -21,7 +21,7 @@ pub(crate) fn render(job: &JobText, diagnostics: &[Diagnostic]) -> String {
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_links(false)
         .with_width(WIDTH)
-        .with_context_lines(0);
+        .with_context_lines(1);
     let mut text = String::new();
     for (index, diagnostic) in diagnostics.iter().enumerate() {
         if index > 0 {

@@ -21,6 +21,8 @@ pub(crate) fn output(
     bounded: bool,
     out: Box<dyn Write + Send>,
 ) -> Box<dyn RowOutput> {
+    // A table or a line comes in pieces; each piece alone would be a call.
+    let out = Box::new(io::BufWriter::new(out));
     match format {
         RowFormat::Json => Box::new(LineOutput::new(out, "")),
         RowFormat::Csv => Box::new(CsvOutput { out, columns, begun: false }),

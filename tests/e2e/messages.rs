@@ -19,8 +19,10 @@ SELECT id FROM u;
 
           × unknown column `wrod`
            ╭─[job.sql:3:8]
-         3 │ wrod
-           · ────
+         2 │   'connector' = 'filesystem', 'path' = 'in.jsonl', 'format' = 'json');
+         3 │ SELECT wrod FROM t;
+           ·        ────
+         4 │ SELECT id FROM u;
            ╰────
           help: did you mean `word`?
 
@@ -28,8 +30,9 @@ SELECT id FROM u;
 
           × unknown table `u`
            ╭─[job.sql:4:16]
-         4 │ u
-           · ─
+         3 │ SELECT wrod FROM t;
+         4 │ SELECT id FROM u;
+           ·                ─
            ╰────
           help: create it before this statement
     "#]]
@@ -59,6 +62,17 @@ fn a_bad_record_fails_the_job_if_its_table_says_so() {
     let table = table.replace(", 'on-error' = 'fail'", "");
     let ran = folder.run(&["run", "-e", &table]);
     ran.exits_with(0).says("SELECT * FROM `t$dead`");
+}
+
+#[test]
+fn two_inserts_into_one_folder_are_refused() {
+    let sql = "CREATE TABLE t (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'in', \
+               'format' = 'json'); CREATE TABLE o (id BIGINT) WITH ('connector' = \
+               'filesystem', 'path' = 'out', 'format' = 'json'); \
+               INSERT INTO o SELECT id FROM t; INSERT INTO o SELECT id + 1 FROM t;";
+    let folder = Folder::with(&[("in", "{\"id\":1}\n"), ("job.sql", sql)]);
+    folder.run(&["check", "job.sql"]).exits_with(2).says("UNION ALL");
+    folder.run(&["run", "job.sql"]).exits_with(2).says("error[CLI005]");
 }
 
 #[test]
@@ -95,4 +109,25 @@ fn messages_can_be_json() {
         .collect();
     let summary = lines.last().expect("a summary");
     assert_eq!((&summary["rows_in"], &summary["rows_out"]), (&1.into(), &1.into()), "{summary}");
+}
+
+#[test]
+fn a_null_does_not_reach_a_column_that_takes_none() {
+    // spec: F-1
+    let folder = Folder::with(&[(
+        "in/rows",
+        "{\"id\":1,\"s\":\"a\"}\n{\"id\":2}\n{\"id\":3,\"s\":\"c\"}\n",
+    )]);
+    let job = "CREATE TABLE t (id BIGINT, s STRING) WITH ('connector' = 'filesystem', \
+               'path' = 'in', 'format' = 'json');\n\
+               CREATE TABLE strict (id BIGINT, s STRING NOT NULL) WITH ('connector' = 'filesystem', \
+               'path' = 'out', 'format' = 'json');\n\
+               CREATE TABLE bad (o BIGINT, reason STRING) WITH ('connector' = 'filesystem', \
+               'path' = 'bad', 'format' = 'json');\n\
+               INSERT INTO strict SELECT id, s FROM t;\n\
+               INSERT INTO bad SELECT `_offset`, `_reason` FROM `t$dead`;\n";
+    folder.write("job.sql", job);
+    folder.run(&["run", "job.sql"]).exits_with(0);
+    assert_eq!(folder.sink("out"), "{\"id\":1,\"s\":\"a\"}\n{\"id\":3,\"s\":\"c\"}\n");
+    assert_eq!(folder.sink("bad"), "{\"o\":17,\"reason\":\"not null: column s is NULL\"}\n");
 }

@@ -195,3 +195,46 @@ fn a_journal_is_shown_for_people() {
         assert!(ran.stdout.contains(words), "no {words:?} in {}", ran.stdout);
     }
 }
+
+/// A record with line ends in it, where the pace is less than its lines.
+#[test]
+fn a_slow_pace_gives_a_record_of_several_lines() {
+    // spec: F-4
+    let folder = Folder::with(&[("in.csv", "a,\"x\ny\nz\"\nb,w\n")]);
+    let query = "CREATE TABLE t (k STRING, v STRING) WITH ('connector' = 'filesystem', \
+                 'path' = 'in.csv', 'format' = 'csv', 'scan.rate' = '40');\nSELECT k FROM t;";
+    let ran = folder.run(&["run", "-e", query, "--format", "json"]);
+    ran.exits_with(0);
+    assert_eq!(ran.stdout, "{\"k\":\"a\"}\n{\"k\":\"b\"}\n");
+}
+
+#[test]
+fn a_full_standard_output_fails_and_a_full_standard_error_does_not() {
+    let folder = Folder::with(&[("in.jsonl", ROWS)]);
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("it is there");
+    let code = |query: &str, out: bool| {
+        let mut command = folder.command(&["run", "-e", query, "--format", "json"]);
+        match out {
+            true => command.stdout(full()).stderr(std::process::Stdio::null()),
+            false => command.stderr(full()).stdout(std::process::Stdio::null()),
+        };
+        command.status().expect("the binary runs").code()
+    };
+    assert_eq!(code("SHOW FUNCTIONS;", true), Some(1));
+    let select = format!("{TABLE}SELECT id FROM t;");
+    assert_eq!(code(&select, true), Some(1));
+    assert_eq!(code(&select, false), Some(0));
+    // Also what is said while the job runs: bad rows.
+    folder.write("in.jsonl", "no\n{\"id\":1}\n");
+    assert_eq!(code(&select, false), Some(0));
+}
+
+#[test]
+fn a_sequence_that_ends_ends_the_job() {
+    let query = "CREATE TABLE t (n BIGINT) WITH ('connector' = 'datagen', \
+                 'fields.n.kind' = 'sequence', 'fields.n.start' = '1', 'fields.n.end' = '3'); \
+                 SELECT n FROM t;";
+    let ran = Folder::with(&[]).run(&["run", "-e", query, "--format", "csv"]);
+    ran.exits_with(0);
+    assert_eq!(ran.stdout, "n\n1\n2\n3\n");
+}

@@ -134,3 +134,71 @@ fn an_input_that_became_another_file_stops_the_job() {
     folder.write("in/rows.jsonl", &ROWS.replace("\"a\"", "\"z\""));
     folder.run(&["run", "copy.sql"]).exits_with(1).says("error[RUN007]").says("rows.jsonl");
 }
+
+#[test]
+fn a_copied_state_folder_cannot_write_behind_the_original() {
+    // spec: G-1, K-5
+    let folder = following();
+    let write_one = || {
+        let mut process = folder.start(&["run", "copy.sql"]);
+        process.wait_for(|line| is_phase(line, "apply", "end"));
+        process.terminate();
+        assert_eq!(process.finish(), Some(0));
+    };
+    write_one();
+    copy_folder(&folder.path(".anabranch/copy"), &folder.path("clone"));
+    // The original goes on and writes what the copy knows nothing of. Had it not, the
+    // copy could take its place: nothing would be lost.
+    folder.write("in/rows.jsonl", &format!("{ROWS}{{\"id\":4,\"word\":\"d\"}}\n"));
+    write_one();
+    let before = folder.sink("out");
+    folder.run(&["run", "copy.sql", "--state-dir", "clone"]).exits_with(4).says("error[DMG001]");
+    assert_eq!(folder.sink("out"), before);
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).expect("a file")),
+        }
+    }
+}
+
+#[test]
+fn a_folder_in_name_order_is_one_split() {
+    let folder = Folder::with(&[("in/b", "{\"id\":3}\n"), ("in/a", "{\"id\":1}\n{\"id\":2}\n")]);
+    let query = "CREATE TABLE t (id BIGINT, s STRING METADATA FROM 'split', o BIGINT METADATA FROM 'offset') \
+                 WITH ('connector' = 'filesystem', 'path' = 'in', 'format' = 'json', \
+                 'scan.order' = 'name'); SELECT id, s, o FROM t;";
+    let ran = folder.run(&["run", "-e", query, "--format", "csv"]);
+    ran.exits_with(0);
+    assert_eq!(ran.stdout, "id,s,o\n1,*,0\n2,*,9\n3,*,18\n");
+}
+
+#[test]
+fn a_fresh_start_removes_nothing_of_a_job_that_runs() {
+    // spec: J-6
+    let folder = following();
+    let mut first = folder.start(&["--set", "flush-age-ms=0", "run", "copy.sql"]);
+    first.wait_for(|line| is_phase(line, "apply", "end"));
+    let args = ["run", "copy.sql", "--state-dir", "other", "--fresh", "--overwrite"];
+    let second = folder.run(&args);
+    second.exits_with(3).says(&format!("out is in use by process {}", first.pid()));
+    assert_eq!(folder.sink("out"), COPIED);
+    first.terminate();
+    assert_eq!(first.finish(), Some(0));
+}
+
+#[test]
+fn a_fresh_start_removes_no_file_that_only_begins_like_ours() {
+    let folder = copy();
+    folder.run(&["run", "copy.sql"]).exits_with(0);
+    folder.write("out/part-00000-of-spark.json", "{}");
+    let refused = folder.run(&["run", "copy.sql", "--fresh", "--overwrite"]);
+    refused.exits_with(2).says("part-00000-of-spark.json, which no job wrote");
+    assert_eq!(folder.read("out/part-00000-of-spark.json"), "{}");
+}

@@ -162,10 +162,13 @@ impl Watched {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
     }
 
-    /// Sends SIGKILL, and waits until the process is gone.
-    pub(crate) fn kill(mut self) {
+    /// Sends SIGKILL, waits until the process is gone, and gives all that it said.
+    pub(crate) fn kill(mut self) -> Vec<serde_json::Value> {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it was started here");
+        // What it said before it died and nobody had read.
+        while self.next().is_some() {}
+        self.lines
     }
 
     /// Waits for the end and gives the exit code.

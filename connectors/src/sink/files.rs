@@ -2,6 +2,7 @@
 
 use super::{Inspected, Sink};
 use crate::fs_exec::FolderExecutor;
+use crate::in_phase;
 use anabranch_engine::ids::{Generation, SinkId};
 use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST, inspect_manifest};
 use anabranch_engine::sink::fs::{FsAnswer, FsFailure, FsRequest};
@@ -27,10 +28,7 @@ impl FilesystemSink {
     /// Does what the machine asks for until it has an outcome.
     fn run(&mut self, mut step: FileStep) -> FileStep {
         while let FileStep::Request(request) = step {
-            let phase = phase_of(&request);
-            tracing::debug!(target: "anabranch::phase", phase, "begin");
-            let answer = self.folder.execute(&request);
-            tracing::debug!(target: "anabranch::phase", phase, "end");
+            let answer = in_phase(phase_of(&request), || self.folder.execute(&request));
             step = self.machine.answer(answer);
         }
         step

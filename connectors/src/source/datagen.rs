@@ -3,7 +3,7 @@
 //! No clock takes part. A timestamp is the row's place on a time line that starts in
 //! 2020 and moves on by `rows-per-second`, minus a random part of `max-past`.
 
-use super::{FetchRequest, Fetched, Source, SourceError, number};
+use super::{FetchRequest, Fetched, Source, SourceError, number, rate};
 use anabranch_engine::format::{RecordBlock, RecordRef};
 use anabranch_engine::ids::Offset;
 use anabranch_engine::pipeline::{FetchedData, FoundSplit, LogEnd};
@@ -93,7 +93,7 @@ impl DatagenSource {
         Ok(DatagenSource {
             seed: number(table, "seed")?.unwrap_or(0),
             rows,
-            rows_per_second: number(table, "rows-per-second")?.unwrap_or(ROWS_PER_SECOND),
+            rows_per_second: rate(table, "rows-per-second")?.unwrap_or(ROWS_PER_SECOND),
             fields,
         })
     }
@@ -117,7 +117,8 @@ impl DatagenSource {
     }
 
     fn write_value(&self, kind: &FieldKind, n: u64, draws: &mut Draws, out: &mut String) {
-        let time_ms = TIME_START_MS + (n as f64 * 1_000.0 / self.rows_per_second) as i64;
+        let since_start_ms = (n as f64 * 1_000.0 / self.rows_per_second) as i64;
+        let time_ms = TIME_START_MS.saturating_add(since_start_ms);
         // Writing to a text cannot fail.
         let _ = match kind {
             FieldKind::Boolean => write!(out, "{}", draws.next() & 1 == 1),

@@ -1,15 +1,18 @@
 //! The `filesystem` source: a file, or a folder whose files are splits.
 
 use super::folder::{Folder, list, read_at};
-use super::{FetchRequest, Fetched, Source, SourceError, number, path_of};
+use super::{FetchRequest, Fetched, Source, SourceError, path_of, rate};
 use anabranch_engine::ids::Offset;
 use anabranch_engine::pipeline::{FetchedData, FoundSplit, LogEnd};
 use anabranch_engine::plan::Table;
 use anabranch_engine::plan::connector::parse_duration_ms;
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How often a file that is followed is looked at, at least.
@@ -24,6 +27,10 @@ pub struct FilesystemSource {
     bounded: bool,
     rate: Option<f64>,
     poll: Duration,
+    /// The identity of each file when it was first seen. Between two lists another file
+    /// can take the name, and no row of it may be taken for one of the first.
+    // spec: J-7
+    seen: Mutex<BTreeMap<String, String>>,
 }
 
 impl FilesystemSource {
@@ -41,12 +48,13 @@ impl FilesystemSource {
             folder: by_name.then(|| Folder::new(path.clone(), bounded)),
             path,
             bounded,
-            rate: number(table, "scan.rate")?,
+            rate: rate(table, "scan.rate")?,
             poll: Duration::from_millis(interval_ms.clamp(1, POLL_MS_MAX) as u64),
+            seen: Mutex::default(),
         })
     }
 
-    fn io(&self, error: std::io::Error) -> SourceError {
+    fn io(&self, error: io::Error) -> SourceError {
         SourceError::Io { path: self.path.clone(), error }
     }
 
@@ -56,11 +64,25 @@ impl FilesystemSource {
         Ok(if is_folder { self.path.join(split) } else { self.path.clone() })
     }
 
+    /// Refuses a file that is not the one which had the name when it was first seen.
+    // spec: J-7
+    fn check_identity(&self, split: &str, metadata: &fs::Metadata) -> Result<(), SourceError> {
+        let found = identity(metadata);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = seen.entry(split.to_owned()).or_insert_with(|| found.clone());
+        if *first == found {
+            return Ok(());
+        }
+        Err(SourceError::Changed(format!("{split} was {first} and is now {found}")))
+    }
+
     fn fetch_file(&self, request: &FetchRequest) -> Result<Fetched, SourceError> {
         let path = self.file_of(&request.split)?;
         let failed = |error| SourceError::Io { path: path.clone(), error };
         let file = fs::File::open(&path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
+        let metadata = file.metadata().map_err(failed)?;
+        self.check_identity(&request.split, &metadata)?;
+        let size = metadata.len();
         if size < request.from.0 {
             return Err(SourceError::Changed(format!(
                 "{} has {size} bytes, of which {} were read",
@@ -128,6 +150,11 @@ impl Source for FilesystemSource {
         };
         if self.folder.is_some() && metadata.is_dir() {
             return Ok(vec![split(Folder::SPLIT.to_owned(), &metadata)]);
+        }
+        if !metadata.is_dir() && !metadata.is_file() {
+            // A pipe or a terminal cannot be read again, and has no size to read up to.
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+            return Err(self.io(error));
         }
         if !metadata.is_dir() {
             let name = self.path.file_name().unwrap_or(self.path.as_os_str());
@@ -225,6 +252,47 @@ mod tests {
         assert_eq!(source.splits().unwrap(), before, "growing changes no identity");
         fs::write(data.path().join("log"), "1").unwrap();
         let error = source.fetch(&request("log", 2, None)).unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_took_the_name_of_another_is_not_read() {
+        // spec: J-7
+        let data = folder(&[("log", "1\n"), ("new", "7\n8\n9\n")]);
+        let options = [("path", ""), ("source.monitor-interval", "1 s")];
+        let source = FilesystemSource::of(&table(&options), data.path()).unwrap();
+        source.splits().unwrap();
+        source.fetch(&request("log", 0, None)).unwrap();
+        fs::rename(data.path().join("new"), data.path().join("log")).unwrap();
+        let error = source.fetch(&request("log", 2, None)).unwrap_err();
+        assert!(error.to_string().contains("is now inode"), "{error}");
+        assert!(!error.is_transient());
+    }
+
+    #[test]
+    fn a_pipe_and_a_rate_of_nothing_are_refused() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let source = FilesystemSource::of(&table(&[("path", &path)]), Path::new("")).unwrap();
+        assert!(source.splits().unwrap_err().to_string().contains("no regular file"));
+        for rate in ["0", "nan", "-1"] {
+            let table = table(&[("path", "x"), ("scan.rate", rate)]);
+            let error = FilesystemSource::of(&table, Path::new("")).unwrap_err();
+            assert!(error.to_string().contains("above 0"), "{error}");
+        }
+    }
+
+    #[test]
+    fn half_a_line_at_the_end_of_a_folder_is_read_once_it_is_whole() {
+        let data = folder(&[("a", "1\n2")]);
+        let options = [("path", ""), ("scan.order", "name"), ("source.monitor-interval", "100 ms")];
+        let source = FilesystemSource::of(&table(&options), data.path()).unwrap();
+        assert_eq!(text(&source.fetch(&request(Folder::SPLIT, 0, None)).unwrap()), "1\n2");
+        assert_eq!(text(&source.fetch(&request(Folder::SPLIT, 2, None)).unwrap()), "2");
+        fs::write(data.path().join("a"), "1\n22\n").unwrap();
+        assert_eq!(text(&source.fetch(&request(Folder::SPLIT, 2, None)).unwrap()), "22\n");
+        fs::write(data.path().join("a"), "1\n").unwrap();
+        let error = source.fetch(&request(Folder::SPLIT, 5, None)).unwrap_err();
         assert!(!error.is_transient(), "{error}");
     }
 

@@ -42,8 +42,15 @@ pub(super) fn list(folder: &Path) -> Result<Vec<DataFile>, SourceError> {
         };
         if entry.file_type().is_file() {
             let below = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-            let name = below.to_string_lossy().into_owned();
-            files.push(DataFile { name, metadata: entry.metadata().map_err(failed)? });
+            let name = below.to_str().map(str::to_owned).ok_or_else(|| SourceError::Io {
+                path: entry.path().to_owned(),
+                error: io::Error::new(io::ErrorKind::InvalidFilename, "its name is not UTF-8"),
+            })?;
+            match entry.metadata() {
+                Ok(metadata) => files.push(DataFile { name, metadata }),
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(failed(error)),
+            }
         }
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -90,11 +97,22 @@ impl Folder {
     pub(super) fn fetch(&self, request: &FetchRequest) -> Result<Fetched, SourceError> {
         let mut known = self.known.lock().expect("no reader panics");
         let total = |known: &[(String, u64)]| known.iter().map(|(_, size)| size).sum::<u64>();
-        let at_end = request.from.0 >= total(&known);
-        if known.is_empty() || (!self.bounded && request.until.is_none() && at_end) {
+        // Half a line at the end stays unread until the rest of it is written, so what
+        // is known to be left says nothing of whether there is more by now.
+        let last_size = known.last().map_or(0, |(_, size)| *size);
+        let left = total(&known).saturating_sub(request.from.0);
+        let reaches_end = left <= last_size.min(request.bytes_max as u64);
+        if known.is_empty() || (!self.bounded && request.until.is_none() && reaches_end) {
             self.look_again(&mut known)?;
         }
         let size = total(&known);
+        if size < request.from.0 {
+            return Err(SourceError::Changed(format!(
+                "{} has {size} bytes, of which {} were read",
+                self.path.display(),
+                request.from
+            )));
+        }
         let mut left = wanted(request, size);
         let mut parts: Vec<Bytes> = Vec::new();
         let mut start = 0;

@@ -100,7 +100,9 @@ impl SourceError {
         match self {
             SourceError::Changed(_) | SourceError::Options { .. } => false,
             SourceError::Io { error, .. } => {
-                !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+                use io::ErrorKind::{InvalidFilename, InvalidInput, NotFound, PermissionDenied};
+                let lasting = [InvalidFilename, InvalidInput, NotFound, PermissionDenied];
+                !lasting.contains(&error.kind())
             }
         }
     }
@@ -133,6 +135,18 @@ pub fn path_of(table: &Table, base: &Path) -> Result<PathBuf, SourceError> {
     // Flink writes local paths as URIs, too.
     let path = path.strip_prefix("file://").unwrap_or(path);
     Ok(base.join(path))
+}
+
+/// A rate among a table's options: more than none, or nothing would ever come.
+fn rate(table: &Table, key: &str) -> Result<Option<f64>, SourceError> {
+    let rate: Option<f64> = number(table, key)?;
+    match rate {
+        Some(rate) if !(rate > 0.0 && rate.is_finite()) => Err(SourceError::Options {
+            table: table.name.clone(),
+            what: format!("option '{key}' is {rate}, and takes a number above 0"),
+        }),
+        rate => Ok(rate),
+    }
 }
 
 /// A number among a table's options.

@@ -60,7 +60,7 @@ pub enum StoreError {
     },
     /// The store is in use.
     #[error(transparent)]
-    Locked(#[from] LockError),
+    Locked(LockError),
 }
 
 impl StoreError {
@@ -78,6 +78,15 @@ impl StoreError {
     /// As [`StoreError::io`], where failing leaves it unknown what is durable.
     pub(super) fn fatal(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
         move |source| StoreError::Fatal { action, path: path.to_owned(), source }
+    }
+}
+
+impl From<LockError> for StoreError {
+    fn from(error: LockError) -> StoreError {
+        match error {
+            LockError::Io { path, source } => StoreError::io("lock", &path)(source),
+            LockError::Held { .. } => StoreError::Locked(error),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The journal as files of a local folder.
 
+use crate::in_phase;
 use crate::lock::FolderLock;
 use crate::store::{StoreError, make_folder, sync_folder};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
@@ -134,7 +135,8 @@ impl LocalJournalStore {
             segment.take_back().map_err(StoreError::fatal("take back a part of", &path))?;
             return Err(StoreError::io("append to", &path)(source));
         }
-        segment.file.sync_data().map_err(StoreError::fatal("sync", &path))?;
+        let synced = in_phase("fsync", || segment.file.sync_data());
+        synced.map_err(StoreError::fatal("sync", &path))?;
         segment.length += bytes.len() as u64;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Snapshots as files of a local folder.
 
+use crate::in_phase;
 use crate::store::{StoreError, make_folder, sync_folder};
 use anabranch_engine::snapshot::{Manifest, ManifestName, PartName};
 use std::collections::BTreeSet;
@@ -127,8 +128,8 @@ impl LocalSnapshotStore {
         let path = self.folder.join(name);
         let temporary = self.folder.join(format!(".{name}{TEMPORARY_END}"));
         let written = File::create(&temporary).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
+            in_phase("write", || file.write_all(bytes))?;
+            in_phase("fsync", || file.sync_all())
         });
         if let Err(source) = written {
             // It has no name that counts; if it cannot be removed now, it will be
@@ -136,7 +137,8 @@ impl LocalSnapshotStore {
             let _ = fs::remove_file(&temporary);
             return Err(StoreError::io("write", &temporary)(source));
         }
-        fs::rename(&temporary, &path).map_err(StoreError::io("put in place", &path))
+        let renamed = in_phase("rename", || fs::rename(&temporary, &path));
+        renamed.map_err(StoreError::io("put in place", &path))
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>, StoreError> {

@@ -12,6 +12,7 @@ mod nearest;
 mod options;
 mod parse;
 mod plan;
+pub mod reference;
 mod settings;
 mod text;
 mod typing;

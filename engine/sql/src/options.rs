@@ -81,7 +81,10 @@ impl Binder<'_> {
         known?;
         required?;
         let bounded = match spec.bounded {
-            Bounded::With(option) => options.contains_key(option),
+            Bounded::With { option, prefix, suffix } => {
+                let family = |key: &String| key.starts_with(prefix) && key.ends_with(suffix);
+                options.contains_key(option) || options.keys().any(family)
+            }
             Bounded::Without(option) => !options.contains_key(option),
             Bounded::Never => false,
         };

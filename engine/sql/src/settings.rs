@@ -59,6 +59,11 @@ const IGNORED: &[&str] = &[
     "web.",
 ];
 
+/// The keys that mean something, with what they take.
+pub(crate) fn known_settings() -> Vec<(&'static str, &'static str)> {
+    SETTINGS.iter().map(|setting| (setting.key, setting.takes)).collect()
+}
+
 /// What the statements set so far.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {

@@ -57,7 +57,7 @@ pub(crate) fn coerce(expr: Expr, to: &SqlType) -> Expr {
 pub(crate) fn cast(expr: Expr, to: SqlType, mode: CastMode) -> Expr {
     let span = expr.span;
     // A number that does not fit a DECIMAL becomes NULL even where the type says NOT
-    // NULL, as in Flink; a sink checks its columns row by row.
+    // NULL, as in Flink. Nothing relies on the promise: all Arrow fields are nullable.
     let nullable = expr.ty.nullable || mode == CastMode::Try;
     let ty = DataType { sql: to, nullable };
     Expr { kind: ExprKind::Cast { input: Box::new(expr), mode }, ty, span }

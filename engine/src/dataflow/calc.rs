@@ -225,7 +225,7 @@ fn renumber(errors: &RowErrors, mask: &BooleanArray) -> RowErrors {
 }
 
 /// A derived row as text, for its dead letter.
-fn row_text(rows: &Rows, row: usize) -> String {
+pub(super) fn row_text(rows: &Rows, row: usize) -> String {
     let schema = rows.batch.schema();
     let cells: Vec<String> = rows
         .batch

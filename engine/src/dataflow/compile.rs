@@ -4,12 +4,13 @@ use super::BuildError;
 use super::calc::CalcExec;
 use super::scan::ScanExec;
 use super::side::SideExec;
+use super::sink::SinkExec;
 use super::splits::{Feeds, Splits};
 use super::{Dataflow, NodeExec};
 use crate::expr::scalar_array;
-use crate::ids::{Epoch, NodeId, SinkId};
+use crate::ids::{Epoch, NodeId, SinkId, TableId};
 use crate::op::{WindowAggregateOp, WindowAssignOp};
-use crate::plan::{Node, NodeKind, Plan, Values};
+use crate::plan::{Node, NodeKind, Plan, SideKind, Values};
 use crate::time::Watermark;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
 use arrow_select::concat::concat;
@@ -52,7 +53,8 @@ impl Dataflow {
     }
 }
 
-/// The plan's order, but the side tables and all that reads them behind the rest.
+/// The plan's order, but the side tables and all that reads them behind the rest, and
+/// the dead letters of a sink behind all that fills it.
 fn run_order(plan: &Plan) -> Vec<NodeId> {
     let mut reads_side = vec![false; plan.nodes.len()];
     for node in &plan.nodes {
@@ -60,8 +62,42 @@ fn run_order(plan: &Plan) -> Vec<NodeId> {
             || node.inputs.iter().any(|input| reads_side[input.0 as usize]);
     }
     let all = plan.nodes.iter().map(|node| node.id);
-    let (late, early): (Vec<NodeId>, Vec<NodeId>) = all.partition(|id| reads_side[id.0 as usize]);
-    early.into_iter().chain(late).collect()
+    let (mut waiting, mut order): (Vec<NodeId>, Vec<NodeId>) =
+        all.partition(|id| reads_side[id.0 as usize]);
+    while !waiting.is_empty() {
+        // A sink that is filled from its own dead letters has no such order; then the
+        // plan's decides, in which the first that waits has all its inputs.
+        let ready = waiting.iter().position(|id| is_ready(plan, *id, &waiting));
+        order.push(waiting.remove(ready.unwrap_or(0)));
+    }
+    order
+}
+
+/// Whether a node can run before the others that wait.
+fn is_ready(plan: &Plan, id: NodeId, waiting: &[NodeId]) -> bool {
+    let node = plan.node(id);
+    let others = || waiting.iter().filter(|other| **other != id);
+    let has_inputs = others().all(|other| !node.inputs.contains(other));
+    match &node.kind {
+        NodeKind::SideScan(side) if side.kind == SideKind::Dead => {
+            let fills = fills(plan, side.table);
+            has_inputs && others().all(|other| !fills[other.0 as usize])
+        }
+        _ => has_inputs,
+    }
+}
+
+/// For each node whether its rows reach this table.
+fn fills(plan: &Plan, table: TableId) -> Vec<bool> {
+    let mut fills = vec![false; plan.nodes.len()];
+    for node in plan.nodes.iter().rev() {
+        let index = node.id.0 as usize;
+        fills[index] |= matches!(&node.kind, NodeKind::Sink(sink) if sink.table == table);
+        if fills[index] {
+            node.inputs.iter().for_each(|input| fills[input.0 as usize] = true);
+        }
+    }
+    fills
 }
 
 fn compile_node(
@@ -95,9 +131,9 @@ fn compile_node(
             ),
             watermark: Watermark::NONE,
         },
-        NodeKind::Sink(_) => {
+        NodeKind::Sink(sink) => {
             *sinks += 1;
-            NodeExec::Sink(SinkId(*sinks - 1))
+            NodeExec::Sink(SinkExec::new(node, plan.table(sink.table), SinkId(*sinks - 1)))
         }
     })
 }

@@ -12,6 +12,7 @@ mod merge;
 mod save;
 mod scan;
 mod side;
+mod sink;
 mod splits;
 mod step;
 
@@ -21,13 +22,14 @@ pub use save::{DataflowState, OperatorState, StateError};
 pub use scan::metadata_keys;
 pub use splits::{Feeds, Progress, Split, Splits};
 
-use crate::ids::{Epoch, NodeId, SinkId, TableId};
+use crate::ids::{Epoch, NodeId, TableId};
 use crate::op::Operator;
 use crate::plan::Plan;
 use crate::time::Watermark;
 use calc::CalcExec;
 use scan::ScanExec;
 use side::SideExec;
+use sink::SinkExec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,7 +65,7 @@ enum NodeExec {
     },
     Scan(ScanExec),
     Side(SideExec),
-    Sink(SinkId),
+    Sink(SinkExec),
     Union(arrow_schema::SchemaRef),
     Values(arrow_array::RecordBatch),
 }

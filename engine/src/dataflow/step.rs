@@ -223,12 +223,16 @@ impl Dataflow {
                 self.run_side(id, flow, output)
             }
             NodeExec::Sink(sink) => {
-                let rows = inputs.swap_remove(0);
-                let rows: Vec<Rows> = rows.into_iter().filter(|piece| !piece.is_empty()).collect();
+                let mut rows = Vec::new();
+                for piece in inputs.swap_remove(0) {
+                    let (taken, dead) = sink.run(piece);
+                    output.dead.extend(dead);
+                    rows.extend((!taken.is_empty()).then_some(taken));
+                }
                 if !rows.is_empty() {
                     output.counts.rows_out +=
                         rows.iter().map(|piece| piece.len() as u64).sum::<u64>();
-                    output.sinks.push((*sink, rows));
+                    output.sinks.push((sink.id, rows));
                 }
                 Vec::new()
             }

@@ -10,6 +10,9 @@ pub struct PipelineConfig {
     pub epoch_bytes_max: usize,
     /// A fetch asks for about this many bytes.
     pub fetch_bytes: u32,
+    /// All splits together are fetched ahead by about this many bytes at most.
+    // spec: F-5
+    pub buffer_bytes_max: usize,
     /// A split is fetched ahead by at most this many bytes.
     pub split_buffer_bytes_max: usize,
     /// So many epochs may wait for the journal at once.
@@ -45,6 +48,7 @@ impl Default for PipelineConfig {
             binary: env!("CARGO_PKG_VERSION").to_owned(),
             epoch_bytes_max: 4 << 20,
             fetch_bytes: 1 << 20,
+            buffer_bytes_max: 64 << 20,
             split_buffer_bytes_max: 4 << 20,
             epochs_inflight_max: 4,
             sink_lag_bytes_max: 64 << 20,

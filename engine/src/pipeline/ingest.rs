@@ -105,6 +105,13 @@ impl SplitIngest {
         self.end == LogEnd::Ended && self.buffer.is_empty() && !self.ended
     }
 
+    /// About how many bytes are buffered or on their way. A reader that waits at the
+    /// end of its log is expected to bring little.
+    fn bytes_held(&self) -> usize {
+        let reads = self.in_flight.is_some() && self.end == LogEnd::More;
+        self.buffer_bytes + if reads { self.fetch_bytes as usize } else { 0 }
+    }
+
     /// Where the next slice starts.
     pub(super) fn buffered_from(&self) -> Offset {
         self.taken_to
@@ -343,28 +350,54 @@ impl Pipeline {
             return;
         }
         let ahead = self.too_far_ahead();
-        for (index, ahead) in ahead.into_iter().enumerate() {
+        let mut held = self.ingest.splits.iter().map(SplitIngest::bytes_held).sum::<usize>();
+        let order = self.lowest_first();
+        let lowest = order.iter().copied().find(|index| self.ingest.splits[*index].has_unread());
+        for index in order {
             let now = self.clock.now;
             let split = &self.ingest.splits[index];
-            let waits = split.retry_at.is_some_and(|at| at > now);
+            let waits = split.retry_at.is_some_and(|at| at > now) || ahead[index];
             let full = split.buffer_bytes >= self.config.split_buffer_bytes_max;
-            if split.in_flight.is_some() || waits || full || ahead || split.end == LogEnd::Ended {
+            if split.in_flight.is_some() || waits || full || split.end == LogEnd::Ended {
                 continue;
             }
-            let request = self.request();
-            let split = &mut self.ingest.splits[index];
-            split.in_flight = Some(request);
-            split.retry_at = None;
-            out.push(Output::Fetch {
-                request,
-                split: SplitId(index as u32),
-                name: split.name.clone(),
-                from: split.fetched_to,
-                until: None,
-                bytes_max: split.fetch_bytes,
-                wait: split.end == LogEnd::AtEnd,
-            });
+            // Beyond the limit over all splits only one is read on: the lowest that has
+            // unread data, for which the others may have to wait.
+            // spec: F-5, T-7
+            if held >= self.config.buffer_bytes_max && Some(index) != lowest {
+                continue;
+            }
+            held += split.fetch_bytes as usize;
+            self.fetch_split(index, out);
         }
+    }
+
+    /// The splits by their watermarks, the lowest first.
+    fn lowest_first(&self) -> Vec<usize> {
+        let known = self.dataflow.splits();
+        let watermark = |index: &usize| {
+            let split = known.try_get(SplitId(*index as u32));
+            split.map_or(Watermark::NONE, |split| split.watermark)
+        };
+        let mut order: Vec<usize> = (0..self.ingest.splits.len()).collect();
+        order.sort_by_key(watermark);
+        order
+    }
+
+    fn fetch_split(&mut self, index: usize, out: &mut Vec<Output>) {
+        let request = self.request();
+        let split = &mut self.ingest.splits[index];
+        split.in_flight = Some(request);
+        split.retry_at = None;
+        out.push(Output::Fetch {
+            request,
+            split: SplitId(index as u32),
+            name: split.name.clone(),
+            from: split.fetched_to,
+            until: None,
+            bytes_max: split.fetch_bytes,
+            wait: split.end == LogEnd::AtEnd,
+        });
     }
 
     /// For each split whether it waits because it is ahead of the lowest split with
@@ -429,9 +462,11 @@ impl Pipeline {
                 let framed = frame(&format, bytes, state.fetched_to, end == LogEnd::Ended);
                 let stuck = framed.consumed == 0 && length > 0;
                 // A record that does not fit is asked for again, with more.
-                state.fetch_bytes = match stuck && end == LogEnd::More {
-                    true => (state.fetch_bytes * 2).min(RECORD_BYTES_MAX * 2),
-                    false => fetch_bytes,
+                state.fetch_bytes = match (stuck, end) {
+                    (true, LogEnd::More) => (state.fetch_bytes * 2).min(RECORD_BYTES_MAX * 2),
+                    // Asked for less, half a long record would not seem to be the end.
+                    (true, LogEnd::AtEnd) => state.fetch_bytes,
+                    _ => fetch_bytes,
                 };
                 if stuck && end == LogEnd::AtEnd {
                     // Half a record: the source would give it again at once.

@@ -201,16 +201,15 @@ impl Pipeline {
         }
     }
 
-    /// Removes what no recovery needs: two snapshots are kept, so that one may turn
-    /// out to be damaged, and the journal from the older of them on. The older one
-    /// has to be usable for every sink.
+    /// Removes what no recovery needs: two snapshots that every sink can use are kept,
+    /// so that one may turn out to be damaged, and the journal from the older of them
+    /// on. Newer ones that a sink cannot use yet are kept beside them.
     // spec: J-4
     fn trim(&mut self, out: &mut Vec<Output>) {
-        let Some(keep) = self.snapshots.complete.len().checked_sub(2) else { return };
+        let usable = |(epoch, _): &&(Epoch, String)| self.sinks.have_applied(*epoch, &self.plan);
+        let usable_count = self.snapshots.complete.iter().take_while(usable).count();
+        let Some(keep) = usable_count.checked_sub(2) else { return };
         let oldest_kept = self.snapshots.complete[keep].0;
-        if !self.sinks.have_applied(oldest_kept, &self.plan) {
-            return;
-        }
         let snapshots: Vec<String> =
             self.snapshots.complete.drain(..keep).map(|(_, name)| name).collect();
         // A segment can go if the one behind it begins at or below the first epoch

@@ -3,7 +3,7 @@
 use super::{
     AggregateCall, Calc, ChangelogMode, Class, ColumnKind, FormatSpec, JobOptions, JsonOptions,
     Node, NodeKind, OnError, PLAN_VERSION, Plan, Projection, Scan, SideKind, SideScan, Sink, Table,
-    TableColumn, WatermarkSpec, Window, WindowAggregate,
+    TableColumn, WatermarkSpec, Window, WindowAggregate, WindowAssign,
 };
 use crate::diagnostic::Span;
 use crate::expr::{Expr, FunctionRef};
@@ -212,6 +212,27 @@ impl PlanBuilder {
         self.node(name, kind, vec![input], Schema::new(fields), Some(time))
     }
 
+    /// Adds window columns to rows; sessions are cut by the columns of `partition`.
+    pub fn assign(
+        &mut self,
+        name: &str,
+        input: NodeId,
+        window: Window,
+        partition: &[usize],
+    ) -> NodeId {
+        let from = self.plan.node(input).clone();
+        let rowtime = from.time_attribute.expect("a window needs a time attribute");
+        let mut fields = from.schema.fields;
+        let time_type = fields[rowtime].ty.clone();
+        fields.push(Field::new("window_start", SqlType::Timestamp(3).not_null()));
+        fields.push(Field::new("window_end", SqlType::Timestamp(3).not_null()));
+        fields.push(Field::new("window_time", time_type));
+        let time = fields.len() - 1;
+        let partition = partition.to_vec();
+        let kind = NodeKind::WindowAssign(WindowAssign { window, rowtime, partition });
+        self.node(name, kind, vec![input], Schema::new(fields), Some(time))
+    }
+
     /// Reads a side table.
     pub fn side(&mut self, table: TableId, kind: SideKind) -> NodeId {
         let declared = self.plan.tables[table.0 as usize].clone();
@@ -228,8 +249,14 @@ impl PlanBuilder {
         let columns: Vec<(&str, SqlType)> =
             schema.fields.iter().map(|field| (field.name.as_str(), field.ty.sql.clone())).collect();
         let table = self.table(name, connector, &columns, None, true);
-        let kind = NodeKind::Sink(Sink { table });
-        self.node(&format!("{name}.sink"), kind, vec![input], schema, None)
+        self.sink_into(table, input)
+    }
+
+    /// Writes all columns of the input to this table.
+    pub fn sink_into(&mut self, table: TableId, input: NodeId) -> NodeId {
+        let name = format!("{}.sink", self.plan.tables[table.0 as usize].name);
+        let schema = self.plan.node(input).schema.clone();
+        self.node(&name, NodeKind::Sink(Sink { table }), vec![input], schema, None)
     }
 
     /// The table that a sink fills.

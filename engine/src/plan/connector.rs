@@ -82,8 +82,15 @@ pub enum SplitKind {
 /// When a source table ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bounded {
-    /// If the table has this option.
-    With(&'static str),
+    /// If the table has this option, or one of the family that begins and ends so.
+    With {
+        /// The option.
+        option: &'static str,
+        /// How the options of the family begin.
+        prefix: &'static str,
+        /// How they end.
+        suffix: &'static str,
+    },
     /// If the table does not have this option.
     Without(&'static str),
     /// Never; or the connector is no source.
@@ -293,7 +300,8 @@ const DATAGEN: ConnectorSpec = ConnectorSpec {
     guarantee: Guarantee::ExactlyOnce,
     guarantee_note: "every row is a function of the seed and its number",
     split: SplitKind::Generator,
-    bounded: Bounded::With("number-of-rows"),
+    // A sequence that ends ends the table.
+    bounded: Bounded::With { option: "number-of-rows", prefix: "fields.", suffix: ".end" },
 };
 
 const PRINT: ConnectorSpec = ConnectorSpec {

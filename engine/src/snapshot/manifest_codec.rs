@@ -159,7 +159,10 @@ fn read_manifest(payload: &[u8]) -> Result<Manifest, DecodeError> {
         chain: ChainHash(reader.array()?),
         splits: reader.list(8, read_split)?,
         nodes: reader.list(2, |reader| {
-            Ok(NodeState { node: reader.str()?.to_owned(), parts: reader.list(PART_BYTES_MIN, read_part)? })
+            Ok(NodeState {
+                node: reader.str()?.to_owned(),
+                parts: reader.list(PART_BYTES_MIN, read_part)?,
+            })
         })?,
         sinks: reader.list(4, |reader| read_sink(reader, lineage))?,
         counters: reader.list(2, |reader| {

@@ -315,7 +315,7 @@ impl Run {
         let keys = [Some("a"), Some("b"), Some("a"), None, Some("a"), Some("a")];
         let key = self.rng.pick(&keys).map(str::to_owned);
         let int = (!self.rng.percent(15)).then(|| self.rng.between(-9, 9));
-        let json = |value: Option<String>| value.map_or_else(|| "null".into(), |it| it);
+        let json = |value: Option<String>| value.unwrap_or_else(|| "null".into());
         let line = format!(
             "{{\"k\":{},\"ts\":{},\"i\":{}}}\n",
             json(key.as_ref().map(|key| format!("\"{key}\""))),

@@ -76,6 +76,9 @@ pub(crate) fn job(rng: &mut Rng) -> Job {
     if maker.rng.percent(55) {
         maker.nested(&operators, &keys, &calls);
     }
+    if maker.rng.percent(40) {
+        maker.assigned();
+    }
     maker.record_sinks(&operators, keys.len());
     maker.side_sinks();
     let JobMaker { plan, sources, orders, shows, .. } = maker;
@@ -323,6 +326,27 @@ impl JobMaker<'_> {
         let calls = named("over", &calls);
         let node = self.plan.aggregate("over", input, window, &keys, calls, lateness);
         self.sink("over_window", node, SinkOrder::Total);
+    }
+
+    /// Rows with window columns, and perhaps a window over them.
+    fn assigned(&mut self) {
+        let (input, _) = self.timed_input();
+        let window = self.window();
+        let partition: &[usize] = if matches!(window, Window::Session { .. }) { &[0] } else { &[] };
+        let node = self.plan.assign("assign", input, window, partition);
+        self.sink("assigned", node, SinkOrder::Total);
+        self.show("window columns on rows");
+        if self.rng.percent(40) {
+            let calls = [
+                call("COUNT", &[], SqlType::BigInt),
+                call("FIRST_VALUE", &[3], SqlType::Double),
+                call("SUM", &[3], SqlType::Double),
+            ];
+            let window = self.window();
+            let calls = named("over_rows", &calls);
+            let over = self.plan.aggregate("over_rows", node, window, &[0], calls, 0);
+            self.sink("over_assigned", over, SinkOrder::Total);
+        }
     }
 
     /// Rows that records drive, alone and beside rows that time drives.

@@ -2,11 +2,12 @@
 
 use crate::traces::{at, call, one_window, tumble, windows};
 use crate::world::{Entry, World, split_name};
+use anabranch_engine::expr::{CastMode, Expr, ExprKind};
 use anabranch_engine::ids::{NodeId, SplitName, TableId};
 use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::plan::{AggregateCall, Plan, SideKind, Window};
 use anabranch_engine::time::Watermark;
-use anabranch_engine::types::SqlType;
+use anabranch_engine::types::{SqlType, Value};
 use std::sync::Arc;
 
 const COLUMNS: [(&str, SqlType); 2] = [("ts", SqlType::Timestamp(3)), ("d", SqlType::Double)];
@@ -164,12 +165,9 @@ fn an_idle_split_is_advanced_for_an_operator_that_it_feeds_through_another() {
     let first = plan.aggregate("first", scan, tumble(10), &[], count(), 0);
     let counted = plan.project(first, None, &[3, 0]);
     let scan = plan.scan(two);
-    let number = anabranch_engine::expr::Expr::literal(
-        anabranch_engine::types::Value::Int(1),
-        SqlType::BigInt.nullable(),
-    );
+    let number = Expr::literal(Value::Int(1), SqlType::BigInt.nullable());
     let time = plan.schema_of(scan).fields[0].ty.clone();
-    let time = anabranch_engine::expr::Expr::column(0, time);
+    let time = Expr::column(0, time);
     let rows =
         plan.calc(scan, None, vec![(time, "window_time".into()), (number, "a0".into())], Some(0));
     let both = plan.union(&[counted, rows]);
@@ -215,4 +213,38 @@ fn a_split_stays_idle_across_a_restart() {
         assert_eq!(output.controls.len(), 1, "restart: {restart}");
         assert_eq!(windows(&world, "out"), ["[0, 10): 1"], "restart: {restart}");
     }
+}
+
+#[test]
+fn dead_letters_of_a_sink_are_read_behind_all_that_fills_it() {
+    // spec: F-1
+    // A sink filled from late rows, and a statement before it that reads its dead
+    // letters: they ran in the plan's order, and the letters were lost.
+    let mut plan = PlanBuilder::default();
+    let source = table(&mut plan, "t", true);
+    let scan = plan.scan(source);
+    let window = plan.aggregate("out", scan, tumble(10), &[], count(), 0);
+    plan.sink("out", "print", window);
+    // The letters' table is filled last, but its reader stands first.
+    let filled = plan.table("filled", "print", &[("n", SqlType::Int)], None, true);
+    let dead = plan.side(filled, SideKind::Dead);
+    plan.sink("letters", "print", dead);
+    let late = plan.side(source, SideKind::Late);
+    let split = plan.schema_of(late).index_of("_split").unwrap();
+    let cast = Expr {
+        kind: ExprKind::Cast {
+            input: Box::new(Expr::column(split, SqlType::STRING.nullable())),
+            mode: CastMode::Strict,
+        },
+        ty: SqlType::Int.nullable(),
+        span: Default::default(),
+    };
+    let number = plan.calc(late, None, vec![(cast, "_split".into())], None);
+    plan.sink_into(filled, number);
+    let a = split_name(0, "A");
+    let mut world = World::new(&Arc::new(plan.build()));
+    let output = world.epoch(&[added(&a), (a.clone(), at(15)), (a, at(5))], 1);
+    assert_eq!(output.dead.len(), 1);
+    let letters = &world.results.side[&("letters.sink".to_owned(), "_split".to_owned())];
+    assert_eq!(letters.len(), 1);
 }

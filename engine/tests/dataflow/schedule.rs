@@ -226,7 +226,9 @@ pub(crate) fn replay(
 ) -> (Results, usize) {
     let mut world = World::new(&job.plan).ordered(&job.orders);
     let operators =
-        job.plan.nodes.iter().filter(|it| matches!(it.kind, NodeKind::WindowAggregate(_)));
+        job.plan.nodes.iter().filter(|it| {
+            matches!(it.kind, NodeKind::WindowAggregate(_) | NodeKind::WindowAssign(_))
+        });
     let mut replayer = Replayer {
         feeds: operators.map(|node| world.flow.feeds().tables_of(node.id).clone()).collect(),
         rng,

@@ -7,7 +7,7 @@ use anabranch_engine::expr::{ContextValue, Expr, ExprKind, FunctionRef};
 use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::plan::{AggregateCall, Plan, Window};
 use anabranch_engine::time::Watermark;
-use anabranch_engine::types::SqlType;
+use anabranch_engine::types::{SqlType, Value};
 use std::sync::Arc;
 
 /// The first version of an aggregate, whose text is its name.
@@ -311,4 +311,127 @@ fn the_current_watermark_is_the_own_split_s_before_the_row() {
     let second = |ms: &str| format!("{{\"w\":\"1970-01-01 00:00:00.{ms}\"}}");
     assert_eq!(of(&a), ["{\"w\":null}".to_owned(), second("005"), second("04")]);
     assert_eq!(of(&b), ["{\"w\":null}"]);
+}
+
+/// Tables `one` and `two`; the operator `near` over `one`, and `far` over both.
+fn near_and_far() -> Arc<Plan> {
+    let mut plan = PlanBuilder::default();
+    let columns = [("ts", SqlType::Timestamp(3)), ("d", SqlType::Double)];
+    let scans = ["one", "two"].map(|name| {
+        let table = plan.table(name, "filesystem", &columns, Some((0, 0)), false);
+        plan.scan(table)
+    });
+    let both = plan.union(&scans);
+    let count = vec![call("COUNT", &[], SqlType::BigInt)];
+    let near = plan.aggregate("near", scans[0], tumble(10), &[], count.clone(), 0);
+    let far = plan.aggregate("far", both, tumble(10), &[], count, 0);
+    plan.sink("near_out", "print", near);
+    plan.sink("far_out", "print", far);
+    Arc::new(plan.build())
+}
+
+#[test]
+fn an_idle_split_is_advanced_as_far_as_the_operator_that_has_come_farthest() {
+    // spec: T-3
+    let (a, b) = (split_name(0, "A"), split_name(0, "B"));
+    let other = split_name(1, "C");
+    let mut world = World::new(&near_and_far());
+    let first = [&a, &b, &other].map(|name| (name.clone(), Entry::Added(None)));
+    world.epoch(&first, 1);
+    let entries = [
+        (a.clone(), Entry::Idle),
+        (b.clone(), at(50)),
+        (other.clone(), at(12)),
+        (a.clone(), at(3)),
+    ];
+    let output = world.epoch(&entries, 1);
+    // The record behind the mark ends the idleness.
+    assert_eq!(output.controls, []);
+    let output = world.epoch(&[(a.clone(), Entry::Idle)], 1);
+    let id = world.id(&a).unwrap();
+    assert_eq!(output.controls, [(id, Control::Advance(Watermark(50)))]);
+    // Statements do not hold each other up: `near` is at 50, `far` at 12.
+    assert_eq!(world.output_watermark("near"), Watermark(50));
+    assert_eq!(world.output_watermark("far"), Watermark(12));
+    assert_eq!(windows(&world, "near_out"), ["[0, 10): 1"]);
+    assert_eq!(windows(&world, "far_out"), ["[0, 10): 1"]);
+    // With the others idle as well, nobody tells how far a split may go.
+    let output = world.epoch(&[(b, Entry::Idle), (other, Entry::Idle)], 1);
+    assert_eq!(output.controls, []);
+}
+
+#[test]
+fn a_new_split_starts_at_the_largest_watermark_of_an_operator_that_it_feeds() {
+    // spec: T-3
+    let (a, c) = (split_name(0, "A"), split_name(1, "C"));
+    let mut world = World::new(&near_and_far());
+    let first = [&a, &c].map(|name| (name.clone(), Entry::Added(None)));
+    world.epoch(&first, 1);
+    world.epoch(&[(a, at(50)), (c, at(12))], 1);
+    for (table, expected) in [(0, 50), (1, 12)] {
+        let name = split_name(table, "new");
+        let output = world.epoch(&[(name, Entry::Added(None))], 1);
+        let [(_, Control::Added { watermark, .. })] = &output.controls[..] else {
+            panic!("one addition: {:?}", output.controls);
+        };
+        assert_eq!(*watermark, Some(Watermark(expected)), "of table {table}");
+    }
+}
+
+#[test]
+fn a_window_over_sessions_takes_each_session_at_its_last_millisecond() {
+    // spec: T-5
+    // The session [0, 10) has the time 9 and fires at 10, when [0, 10) of an operator
+    // over the same splits fired already: the output watermark holds the second back.
+    let mut plan = PlanBuilder::default();
+    let columns = [("ts", SqlType::Timestamp(3)), ("d", SqlType::Double)];
+    let table = plan.table("t", "filesystem", &columns, Some((0, 0)), true);
+    let scan = plan.scan(table);
+    let count = vec![call("COUNT", &[], SqlType::BigInt)];
+    let session = Window::Session { gap_ms: 5 };
+    let sessions = plan.aggregate("sessions", scan, session, &[], count, 0);
+    let sum = vec![call("SUM", &[0], SqlType::BigInt), call("COUNT", &[], SqlType::BigInt)];
+    let over = plan.aggregate("over", sessions, tumble(10), &[], sum, 0);
+    plan.sink("out", "print", over);
+    let plan = Arc::new(plan.build());
+    let a = vec![at(2), at(10), Entry::Ended];
+    let b = vec![at(5), at(15), Entry::Ended];
+    // Of A and B together 2 to 15 is one session, with the time 19.
+    assert_eq!(in_every_way(&plan, &[a, b]), [["[10, 20): 4 1"]]);
+    let a = vec![at(1), at(5), at(15), at(26), Entry::Ended];
+    assert_eq!(in_every_way(&plan, &[a]), [["[0, 10): 2 1", "[10, 20): 1 1", "[30, 40): 1 1"]]);
+}
+
+#[test]
+fn every_well_formed_record_with_a_time_moves_the_watermark_before_any_filter() {
+    // spec: T-1, F-1
+    let mut plan = PlanBuilder::default();
+    let columns = [("ts", SqlType::Timestamp(3)), ("d", SqlType::Double)];
+    let table = plan.table("t", "filesystem", &columns, Some((0, 0)), true);
+    let read = plan.read(table, &[0, 1]);
+    let large = Expr::literal(Value::Double(1e9), SqlType::Double.not_null());
+    let d = Expr::column(1, SqlType::Double.nullable());
+    let filter = Expr::call(">", vec![d, large], SqlType::Boolean.nullable());
+    let rows = plan.project(read, Some(filter), &[0, 1]);
+    let count = vec![call("COUNT", &[], SqlType::BigInt)];
+    let window = plan.aggregate("out", rows, tumble(10), &[], count, 0);
+    plan.sink("out", "print", window);
+    let a = split_name(0, "A");
+    let mut world = World::new(&Arc::new(plan.build()));
+    let text = |text: &str| Entry::Lines(text.into());
+    // What enters, and the split's watermark behind it.
+    let records = [
+        (value_at(5, "0.0"), 5, "a row that the filter drops"),
+        (value_at(7, "\"bad\""), 7, "a row with another column bad"),
+        (text("{\"ts\":\"1970-01-01 00:00:00.020\",\"d\":1\n"), 7, "a record not well formed"),
+        (text("{\"ts\":\"never\",\"d\":1}\n"), 7, "a row whose own time is bad"),
+        (text("{\"ts\":null,\"d\":1}\n"), 7, "a row without a time"),
+        (value_at(3, "1e10"), 7, "a row behind the watermark"),
+    ];
+    world.epoch(&[(a.clone(), Entry::Added(None))], 1);
+    for (entry, expected, what) in records {
+        world.epoch(&[(a.clone(), entry)], 1);
+        let id = world.id(&a).unwrap();
+        assert_eq!(world.flow.splits().get(id).watermark, Watermark(expected), "{what}");
+    }
 }

@@ -65,3 +65,30 @@ fn a_split_that_is_too_far_ahead_waits_and_the_result_is_the_same() {
     assert!(held < 8_000, "{held} ms");
     assert_eq!(result, expected);
 }
+
+#[test]
+fn all_splits_together_are_read_ahead_by_a_limited_amount() {
+    // spec: F-5
+    let files = || (0..12).map(|n| file(&format!("f{n:02}.jsonl"), 40 + n * 7, 30)).collect();
+    let run = |buffer_bytes_max: usize, max_drift_ms: Option<i64>| {
+        let mut config = small_limits();
+        config.buffer_bytes_max = buffer_bytes_max;
+        let mut lab = Lab::new(counting(max_drift_ms), config, files());
+        assert_eq!(lab.run_through(&[]), Ending::Finished);
+        let first = lab.trace.iter().position(|line| line == "append epoch 2");
+        let asked = lab.trace[..first.expect("there is a second epoch")]
+            .iter()
+            .filter(|line| line.starts_with("fetch "))
+            .count();
+        (asked, lab.results()["counts"].clone())
+    };
+    let (all, expected) = run(usize::MAX, None);
+    assert_eq!(all, 12);
+    for (limit, most) in [(1, 2), (600, 4), (1_200, 6)] {
+        for drift in [None, Some(100)] {
+            let (asked, result) = run(limit, drift);
+            assert!(asked <= most, "{asked} fetches within {limit} bytes");
+            assert_eq!(result, expected);
+        }
+    }
+}

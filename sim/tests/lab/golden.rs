@@ -394,7 +394,6 @@ fn a_damaged_snapshot() {
         apply to sink 0 chunk 5.0 after 4.0 with 2 rows
         apply to sink 1 chunk 5.0 after 4.0 with 1 rows
         report SnapshotStored { epoch: Epoch(5) }
-        trim 1 segments and 1 snapshots
         append epoch 6
         append finished
         end Finished"#]].assert_eq(&lab.trace[killed..].join("\n"));

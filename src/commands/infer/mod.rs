@@ -6,13 +6,12 @@ mod sample;
 
 use crate::cli::InferArgs;
 use crate::errors::JobError;
-use crate::output::console::Stdout;
+use crate::output::console::show_text;
 use crate::output::text;
 use disorder::Disorder;
 use guess::Guess;
 use sample::{Format, Sample};
 use std::fmt::Write as _;
-use std::io::Write;
 use std::time::Duration;
 
 /// Prints the declaration of a table that reads the file.
@@ -25,9 +24,9 @@ pub(super) fn run(args: &InferArgs) -> Result<(), JobError> {
         let stem = args.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         stem.unwrap_or_else(|| "input".to_owned())
     });
-    let _ = Stdout.write_all(declaration(&sample, &name, args).as_bytes());
+    show_text(&declaration(&sample, &name, args))?;
     for note in &sample.notes {
-        eprintln!("{note}");
+        tracing::info!("{note}");
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use anabranch_engine::types::{DataType, Schema, Value};
 use anabranch_sql::{BuiltinConnectors, compile};
 use arrow_array::{ArrayRef, RecordBatch};
 use chrono_tz::Tz;
+use std::collections::BTreeSet;
 
 /// The time of the batch's only row: rows count on.
 struct Nth(i64);
@@ -23,13 +24,14 @@ impl RowOrder for Nth {
 }
 
 /// What the query of one aggregate gives.
-pub(super) fn of_query(query: &str) -> Answer {
+pub(super) fn of_query(query: &str) -> (Answer, BTreeSet<String>) {
     let (call, from) = query
         .strip_prefix("SELECT ")
         .and_then(|rest| rest.split_once(" FROM "))
         .expect("the rows of aggregates have one form");
+    let name = call.split('(').next().unwrap_or_default().to_owned();
     match rows_of(from).and_then(|(ty, values)| aggregate(call, &ty, &values)) {
-        Ok(answer) | Err(answer) => answer,
+        Ok(answer) | Err(answer) => (answer, BTreeSet::from([name])),
     }
 }
 

@@ -1,10 +1,11 @@
 //! What an expression comes to here, in the words of Flink's rows.
 
-use anabranch_engine::expr::{CompiledExpr, Expr, flink_row_text};
+use anabranch_engine::expr::{CompiledExpr, Expr, ExprKind, flink_row_text};
 use anabranch_engine::plan::{NodeKind, Plan};
 use anabranch_engine::types::{DataType, SqlType, Value};
 use anabranch_sql::{BuiltinConnectors, compile};
 use chrono_tz::Tz;
+use std::collections::BTreeSet;
 
 /// What an expression gave, here or in Flink.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,25 +88,59 @@ pub(crate) fn flink_type(ty: &DataType) -> String {
     format!("{sql}{}", if ty.nullable { "" } else { " NOT NULL" })
 }
 
-/// What `SELECT expression` gives.
-pub(crate) fn of_expression(expression: &str) -> Answer {
+/// What `SELECT expression` gives, and what it is made of: see [`parts_of`].
+pub(crate) fn of_expression(expression: &str) -> (Answer, BTreeSet<String>) {
     let compiled = compile(&format!("SELECT {expression}"), &BuiltinConnectors);
     let Some(plan) = compiled.plan else {
         let first = compiled.diagnostics.first().expect("there is a plan or an error");
-        return Answer::Refused(format!("REFUSED:{} {}", first.code, first.message));
+        let refused = format!("REFUSED:{} {}", first.code, first.message);
+        return (Answer::Refused(refused), BTreeSet::new());
     };
     match only_column(&plan) {
-        Column::Constant(value, ty) => Answer::of_value(&value, &ty),
+        Column::Constant(value, ty) => (Answer::of_value(&value, &ty), BTreeSet::new()),
         Column::Computed(expr) => {
             let computed = CompiledExpr::compile(&expr).expect("the binder compiled it before");
-            match computed.constant(Tz::UTC) {
+            let answer = match computed.constant(Tz::UTC) {
                 Ok(value) => Answer::of_value(&value, &expr.ty),
                 Err(error) => {
                     Answer::Failed(format!("ERROR:{}: {}", error.kind.name(), error.detail))
                 }
-            }
+            };
+            (answer, parts_of(&expr))
         }
     }
+}
+
+/// The functions and operators of an expression, and the cast at its root, such as
+/// `CAST INT AS BIGINT`.
+fn parts_of(expr: &Expr) -> BTreeSet<String> {
+    let mut parts = BTreeSet::new();
+    if let ExprKind::Cast { input, mode: _ } = &expr.kind {
+        parts.insert(format!("CAST {} AS {}", kind_of(&input.ty.sql), kind_of(&expr.ty.sql)));
+    }
+    let mut rest = vec![expr];
+    while let Some(expr) = rest.pop() {
+        match &expr.kind {
+            ExprKind::And(_) => parts.insert("AND".to_owned()),
+            ExprKind::Or(_) => parts.insert("OR".to_owned()),
+            ExprKind::Case { .. } => parts.insert("CASE".to_owned()),
+            ExprKind::Coalesce(_) => parts.insert("COALESCE".to_owned()),
+            ExprKind::Call { function, args: _ } => parts.insert(function.name.clone()),
+            _ => false,
+        };
+        rest.extend(expr.children());
+    }
+    parts
+}
+
+/// The name of a type without its length, precision and scale.
+pub(crate) fn kind_of(ty: &SqlType) -> String {
+    let name = match ty {
+        SqlType::VarChar(_) => "VARCHAR".to_owned(),
+        SqlType::VarBinary(_) => "VARBINARY".to_owned(),
+        other => other.to_string(),
+    };
+    name.split('(').next().unwrap_or_default().to_owned()
 }
 
 enum Column {

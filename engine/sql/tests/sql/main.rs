@@ -3,8 +3,10 @@
 mod broken;
 #[path = "../flink_rows/mod.rs"]
 mod flink_rows;
+mod function_examples;
 mod lexical;
 mod limits;
+mod page;
 mod plans;
 mod refusals;
 mod statements;

@@ -5,7 +5,7 @@ use expect_test::expect_file;
 use std::fmt::Write;
 
 /// One statement for each construct that is refused.
-const REFUSED: &[&str] = &[
+pub(crate) const REFUSED: &[&str] = &[
     "SELECT price FROM bids ORDER BY price",
     "SELECT price FROM bids LIMIT 10",
     "SELECT price FROM bids OFFSET 10 ROWS",

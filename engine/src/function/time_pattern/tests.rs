@@ -1,3 +1,5 @@
+//! Patterns of dates and times, read and written.
+
 use super::*;
 use crate::types::datetime::sql::{parse_timestamp, write_timestamp};
 use proptest::prelude::*;

@@ -4,7 +4,7 @@
 //! A point on the time line is a [`DateTime`]: seconds since 1970-01-01T00:00:00 and
 //! nanoseconds above them, so that it fits every unit. The calendar is in [`civil`],
 //! the text of records in [`iso`], the text of SQL's casts in [`sql`], zones in
-//! [`zone`].
+//! `zone`.
 
 pub mod civil;
 pub mod iso;

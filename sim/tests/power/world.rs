@@ -1,0 +1,234 @@
+//! One process after the other runs the job on the same disks.
+
+use crate::disks::{Disks, End, Place, Process};
+use crate::job::{Split, small_limits, two_sinks};
+use crate::stores;
+use anabranch_engine::executor::Sequential;
+use anabranch_engine::ids::{Generation, RequestId, SinkId};
+use anabranch_engine::journal::SegmentName;
+use anabranch_engine::pipeline::{
+    Ending, FetchedData, FoundSplit, Input, LogEnd, Now, Output, Pipeline,
+};
+use anabranch_engine::plan::Plan;
+use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST, inspect_manifest};
+use anabranch_engine::sink::fs::{FsAnswer, FsRequest};
+use anabranch_engine::sink::{ApplyOutcome, OpenOutcome};
+use anabranch_engine::time::{Monotonic, WallClock};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A process must come to its end within this many turns.
+const TURNS_MAX: usize = 10_000;
+/// How much virtual time a turn takes, in ns.
+const TURN_NS: i64 = 1_000_000;
+/// The names of the sinks, in plan order.
+const SINKS: [&str; 2] = ["totals", "rows"];
+
+/// The job, and what is the same for all processes.
+pub(crate) struct World {
+    plan: Arc<Plan>,
+    splits: Vec<Split>,
+}
+
+/// One process at work.
+struct Life<'a> {
+    world: &'a World,
+    disks: &'a mut Disks,
+    process: Process,
+    sinks: Vec<FileSink>,
+    /// The open segment and its length.
+    segment: Option<(SegmentName, u64)>,
+    answers: VecDeque<Input>,
+}
+
+impl World {
+    pub(crate) fn new(splits: Vec<Split>) -> World {
+        World { plan: Arc::new(two_sinks()), splits }
+    }
+
+    pub(crate) fn disks(&self) -> Disks {
+        Disks::new(SINKS.len())
+    }
+
+    /// Runs a process until it dies or ends; gives how, and how many operations of
+    /// those that it had are left.
+    pub(crate) fn run(&self, disks: &mut Disks, process: Process) -> (Result<Ending, End>, usize) {
+        let sinks = (0..SINKS.len()).map(|sink| FileSink::new(SinkId(sink as u32), ".jsonl"));
+        let sinks = sinks.collect();
+        let answers = VecDeque::new();
+        let mut life = Life { world: self, disks, process, sinks, segment: None, answers };
+        let ended = life.run();
+        let Life { disks, process, .. } = life;
+        disks.process_dies(process.id);
+        (ended, process.left)
+    }
+
+    /// What the sinks show: window results as they are, other rows split by split.
+    // spec: E-3
+    pub(crate) fn results(&self, disks: &Disks) -> BTreeMap<&'static str, Vec<String>> {
+        let mut results = BTreeMap::new();
+        for (name, folder) in SINKS.into_iter().zip(&disks.sinks) {
+            let bytes: Vec<u8> = folder.visible().into_values().flatten().collect();
+            let text = String::from_utf8_lossy(&bytes);
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            if name == "rows" {
+                // A stable sort keeps the order within a split.
+                lines.sort_by_key(|line| line.contains("b.jsonl"));
+            }
+            results.insert(name, lines);
+        }
+        results
+    }
+}
+
+impl Life<'_> {
+    fn run(&mut self) -> Result<Ending, End> {
+        let nonce = u64::from(self.process.id.0);
+        let mut pipeline = Pipeline::new(self.world.plan.clone(), small_limits())
+            .expect("the plan of a test can run");
+        // Each process begins a second after the one before.
+        let mut clock = i64::from(self.process.id.0) * 1_000 * TURN_NS;
+        self.answers.push_back(Input::Start { nonce });
+        for _ in 0..TURNS_MAX {
+            let input = self.answers.pop_front().unwrap_or_else(|| {
+                let wakeup = pipeline.next_wakeup().expect("the job waits for something");
+                clock = clock.max(wakeup.at.0);
+                Input::Wake
+            });
+            clock += TURN_NS;
+            let now = Now { wall: WallClock(clock), monotonic: Monotonic(clock) };
+            let mut outputs = Vec::new();
+            pipeline.handle(now, input, &Sequential { pieces: 1 }, &mut outputs);
+            pipeline.check_invariants();
+            for output in outputs {
+                if let Output::End(ending) = output {
+                    return Ok(ending);
+                }
+                let answer = self.carry_out(output)?;
+                self.answers.extend(answer);
+            }
+        }
+        panic!("the job did not end: {:?}", pipeline.status());
+    }
+
+    fn carry_out(&mut self, output: Output) -> Result<Option<Input>, End> {
+        let (process, disks) = (&mut self.process, &mut *self.disks);
+        Ok(Some(match output {
+            Output::ReadJournal => {
+                Input::JournalRead { segments: stores::read_journal(process, disks)? }
+            }
+            Output::InspectSink { sink, .. } => self.inspect(sink)?,
+            Output::OpenJournal { segment, bytes } => {
+                self.segment = Some((segment, bytes.len() as u64));
+                stores::create_segment(process, disks, segment, bytes)?;
+                Input::JournalOpened
+            }
+            Output::ListSnapshots => {
+                Input::SnapshotsListed { manifests: stores::list_snapshots(process, disks)? }
+            }
+            Output::LoadSnapshot { name } => match stores::load_snapshot(process, disks, &name)? {
+                Ok(parts) => Input::SnapshotLoaded { name, parts },
+                Err(reason) => Input::SnapshotUnreadable { name, reason },
+            },
+            Output::OpenSink { request, sink, generation } => {
+                self.open(request, sink, generation)?
+            }
+            Output::AppendJournal { epoch, bytes } => {
+                self.append(bytes)?;
+                Input::JournalAppended { epoch }
+            }
+            Output::RecordFinish { bytes } => {
+                self.append(bytes)?;
+                Input::FinishRecorded
+            }
+            Output::ApplyChunk { request, chunk } => {
+                let (sink, step) = (chunk.sink, self.sinks[chunk.sink.0 as usize].apply(chunk));
+                let FileStep::Applied(outcome) = self.follow(sink, step)? else {
+                    panic!("an apply ends applied");
+                };
+                Input::SinkApplied { request, sink, outcome, message: String::new() }
+            }
+            Output::StoreSnapshot { epoch, name, parts, manifest } => {
+                stores::store_snapshot(process, disks, &name, parts, manifest)?;
+                Input::SnapshotStored { epoch }
+            }
+            Output::Trim { segments, snapshots } => {
+                stores::remove_snapshots(process, disks, &snapshots)?;
+                stores::remove_segments(process, disks, segments)?;
+                return Ok(None);
+            }
+            Output::Report(_) | Output::End(_) => return Ok(None),
+            output @ (Output::DiscoverSplits { .. } | Output::Fetch { .. }) => self.read(output),
+        }))
+    }
+
+    fn append(&mut self, bytes: bytes::Bytes) -> Result<(), End> {
+        let (segment, at) = self.segment.as_mut().expect("a segment is open");
+        let place = (*segment, *at);
+        *at += bytes.len() as u64;
+        stores::append(&mut self.process, self.disks, place, bytes)
+    }
+
+    fn inspect(&mut self, sink: SinkId) -> Result<Input, End> {
+        let request = FsRequest::Read { name: MANIFEST.into() };
+        let place = Place::Sink(sink.0 as usize);
+        let (generation, marker) = match self.process.ask(self.disks, place, &request)? {
+            FsAnswer::Data(bytes) => {
+                inspect_manifest(&bytes).map_err(|error| End::Broken(error.to_string()))?
+            }
+            _ => (None, None),
+        };
+        Ok(Input::SinkInspected { sink, generation, marker })
+    }
+
+    fn open(
+        &mut self,
+        request: RequestId,
+        sink: SinkId,
+        generation: Generation,
+    ) -> Result<Input, End> {
+        let step = self.sinks[sink.0 as usize].open(generation);
+        let FileStep::Opened(outcome) = self.follow(sink, step)? else {
+            panic!("an open ends opened");
+        };
+        Ok(match outcome {
+            OpenOutcome::Opened { marker } => Input::SinkOpened { request, sink, marker },
+            OpenOutcome::Fenced { by } => {
+                let outcome = ApplyOutcome::Fenced { by };
+                Input::SinkOpenFailed { request, sink, outcome, message: String::new() }
+            }
+            other => return Err(End::Broken(format!("the sink cannot be opened: {other:?}"))),
+        })
+    }
+
+    /// Does what a sink's machine asks for until it has an outcome.
+    fn follow(&mut self, sink: SinkId, mut step: FileStep) -> Result<FileStep, End> {
+        let index = sink.0 as usize;
+        while let FileStep::Request(request) = step {
+            let answer = self.process.ask(self.disks, Place::Sink(index), &request)?;
+            step = self.sinks[index].answer(answer);
+        }
+        Ok(step)
+    }
+
+    /// The sources, which stand on another machine.
+    fn read(&self, output: Output) -> Input {
+        match output {
+            Output::DiscoverSplits { table } => {
+                let found = |split: &Split| FoundSplit {
+                    name: split.name.name.clone(),
+                    start: anabranch_engine::ids::Offset(0),
+                    identity: split.name.name.clone(),
+                };
+                Input::SplitsFound { table, splits: self.world.splits.iter().map(found).collect() }
+            }
+            Output::Fetch { request, split, name, from, until, bytes_max, .. } => {
+                let file = self.world.splits.iter().find(|file| file.name == name);
+                let (data, last) = file.expect("it was found").read(from, until, bytes_max);
+                let end = if last { LogEnd::Ended } else { LogEnd::More };
+                Input::Fetched { request, split, data: FetchedData::Bytes(data), end }
+            }
+            other => panic!("{other:?} asks nothing of a source"),
+        }
+    }
+}

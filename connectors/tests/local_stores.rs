@@ -9,8 +9,8 @@ use anabranch_engine::journal::{
     Carried, ChainHash, Encoder, EpochRecord, SegmentHeader, SegmentName, scan,
 };
 use anabranch_engine::plan::PlanHash;
+use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
 use anabranch_engine::sink::files::{FileSink, FileStep};
-use anabranch_engine::sink::fs::{FsAnswer, FsFailure, FsRequest};
 use anabranch_engine::sink::{
     ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, Marker, OpenOutcome, SinkShard,
 };

@@ -14,8 +14,8 @@ use anabranch_engine::journal::{
     SourceIdentity, StoppedRecord, scan,
 };
 use anabranch_engine::plan::PlanHash;
+use anabranch_engine::service::fs::{FsAnswer, FsRequest};
 use anabranch_engine::sink::files::{FileSink, FileStep};
-use anabranch_engine::sink::fs::{FsAnswer, FsRequest};
 use anabranch_engine::sink::{
     ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, Marker, OpenOutcome, SinkShard,
 };

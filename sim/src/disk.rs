@@ -6,7 +6,7 @@
 //! under the old name, the new one, or both. Every such change is lost or kept
 //! without regard to the others.
 
-use anabranch_engine::sink::fs::{FsAnswer, FsFailure, FsRequest};
+use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,3 +6,6 @@
 
 pub mod disk;
 pub mod lab;
+pub mod model;
+pub mod rng;
+pub mod time;

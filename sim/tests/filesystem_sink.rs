@@ -3,8 +3,8 @@
 //! bytes.
 
 use anabranch_engine::ids::{Epoch, Generation, Lineage, SinkId};
+use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
 use anabranch_engine::sink::files::{FileSink, FileStep};
-use anabranch_engine::sink::fs::{FsAnswer, FsFailure, FsRequest};
 use anabranch_engine::sink::{
     ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, FailKind, Marker, OpenOutcome, SinkShard,
 };

@@ -7,7 +7,7 @@ use anabranch_engine::journal::{
     SegmentName, scan,
 };
 use anabranch_engine::plan::PlanHash;
-use anabranch_engine::sink::fs::{FsAnswer, FsRequest};
+use anabranch_engine::service::fs::{FsAnswer, FsRequest};
 use anabranch_engine::time::Tick;
 use anabranch_sim::disk::{Folder, ProcessId};
 use std::collections::BTreeSet;

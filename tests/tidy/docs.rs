@@ -279,6 +279,19 @@ fn what_is_run_as_the_tests_is_what_the_readme_says() {
     assert!(repo::read(".github/workflows/ci.yml").contains("run: .ci/run"));
 }
 
+// The package has a second binary, for a test, and without a default `cargo run` would
+// only ask which one is meant.
+#[test]
+fn the_readmes_first_command_knows_its_binary() {
+    let metadata = cargo_metadata::MetadataCommand::new()
+        .manifest_path(repo::root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo describes the workspace");
+    let root = metadata.root_package().expect("the root is a package");
+    assert_eq!(root.default_run.as_deref(), Some("anabranch"));
+}
+
 mod self_tests {
     use super::*;
 

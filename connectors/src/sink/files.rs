@@ -4,8 +4,8 @@ use super::{Inspected, Sink};
 use crate::fs_exec::FolderExecutor;
 use crate::in_phase;
 use anabranch_engine::ids::{Generation, SinkId};
+use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
 use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST, inspect_manifest};
-use anabranch_engine::sink::fs::{FsAnswer, FsFailure, FsRequest};
 use anabranch_engine::sink::{ApplyOutcome, Chunk, OpenOutcome};
 use std::path::Path;
 

@@ -10,6 +10,7 @@ mod decode;
 pub mod encode;
 pub mod hash;
 mod history;
+mod machine;
 mod record;
 mod scan;
 mod segment;
@@ -19,6 +20,7 @@ pub use decode::{Decoder, decode_header};
 pub use encode::Encoder;
 pub use hash::{ChainHash, EpochHasher};
 pub use history::{Cut, Damage, Journal, Placed, SegmentBytes, SegmentInfo};
+pub use machine::{JournalMachine, JournalStep};
 pub use record::{
     Acknowledged, ChunkLimits, Control, ControlRecord, EpochRecord, ExtraInput, FlushEnd,
     OutputHash, Skip, SliceRecord,

@@ -119,7 +119,7 @@ impl SinkState {
         let payload = ChunkPayload::Bytes { data: group.data.into(), rows: group.rows };
         let chunk = Chunk::new(SinkShard { sink, shard: 0 }, self.made, place, payload);
         self.made = Some(chunk.marker);
-        self.queue_bytes += payload_bytes(&chunk);
+        self.queue_bytes += chunk.payload.bytes();
         self.queue.push_back(chunk);
     }
 
@@ -128,12 +128,6 @@ impl SinkState {
     // spec: K-6
     pub(super) fn keeps_marker(&self, plan: &Plan) -> bool {
         plan.table(self.table).keeps_marker()
-    }
-}
-
-fn payload_bytes(chunk: &Chunk) -> usize {
-    match &chunk.payload {
-        ChunkPayload::Bytes { data, .. } => data.len(),
     }
 }
 
@@ -346,7 +340,7 @@ impl Sinks {
                 if made == held {
                     sink.recovered = None;
                 }
-                sink.queue_bytes -= payload_bytes(chunk);
+                sink.queue_bytes -= chunk.payload.bytes();
                 sink.queue.pop_front();
             }
         }
@@ -452,7 +446,7 @@ impl Pipeline {
             });
         }
         for chunk in sink.queue.drain(..=place) {
-            sink.queue_bytes -= payload_bytes(&chunk);
+            sink.queue_bytes -= chunk.payload.bytes();
             sink.chunks += 1;
         }
         sink.acked = Some(found);
@@ -476,7 +470,7 @@ impl Pipeline {
             ApplyOutcome::Applied | ApplyOutcome::Duplicate => {
                 let sink = self.sinks.get_mut(id);
                 let chunk = sink.queue.pop_front().expect("a chunk is applied from the queue");
-                sink.queue_bytes -= payload_bytes(&chunk);
+                sink.queue_bytes -= chunk.payload.bytes();
                 sink.acked = Some(chunk.marker);
                 sink.ack_moved = true;
                 sink.attempts = 0;

@@ -152,8 +152,8 @@ mod tests {
     use super::*;
     use crate::ids::{Epoch, SinkId};
     use crate::journal::ChainHash;
+    use crate::service::fs::{FsAnswer, FsRequest};
     use crate::sink::files::{FileSink, FileStep, MANIFEST};
-    use crate::sink::fs::{FsAnswer, FsRequest};
     use crate::sink::{
         ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, FailKind, OpenOutcome, SinkShard,
     };

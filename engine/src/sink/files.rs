@@ -18,8 +18,8 @@
 //! before anything is done about it.
 
 use crate::ids::{Generation, SinkId};
+use crate::service::fs::{FsAnswer, FsFailure, FsRequest};
 use crate::sink::file_manifest::{FileManifest, Intent, encode_intent};
-use crate::sink::fs::{FsAnswer, FsFailure, FsRequest};
 use crate::sink::{
     ApplyOutcome, Chunk, ChunkPayload, FailKind, Marker, OpenOutcome, SinkShard, Verdict, judge,
 };
@@ -179,8 +179,7 @@ impl FileSink {
             return FileStep::Applied(ApplyOutcome::Failed(FailKind::Rejected));
         }
         let name = temporary_name(&name);
-        let ChunkPayload::Bytes { data, .. } = &chunk.payload;
-        let bytes = data.clone();
+        let bytes = bytes_of(&chunk).clone();
         self.state = State::WritingFile { chunk };
         FileStep::Request(FsRequest::Write { name, bytes })
     }
@@ -335,7 +334,7 @@ impl FileSink {
     }
 
     fn write_intent(&mut self, chunk: &Chunk) -> FileStep {
-        let ChunkPayload::Bytes { data, .. } = &chunk.payload;
+        let data = bytes_of(chunk);
         let name = self.final_name(&chunk.marker);
         let intent = Intent {
             predecessor: chunk.predecessor,
@@ -408,6 +407,13 @@ pub fn inspect_manifest(
 ) -> Result<(Option<Generation>, Option<Marker>), crate::codec::DecodeError> {
     let manifest = FileManifest::decode(bytes)?;
     Ok((manifest.claim, manifest.last.map(|intent| intent.marker)))
+}
+
+fn bytes_of(chunk: &Chunk) -> &Bytes {
+    let ChunkPayload::Bytes { data, .. } = &chunk.payload else {
+        panic!("a folder takes bytes, not {} records", chunk.payload.rows());
+    };
+    data
 }
 
 fn temporary_name(final_name: &str) -> String {

@@ -3,13 +3,15 @@
 
 mod file_manifest;
 pub mod files;
-pub mod fs;
+mod machine;
 mod marker;
 
+pub use machine::{Inspection, SinkMachine, SinkStep};
 pub use marker::{Marker, SinkShard, Standing, put_marker, read_marker, standing};
 
 use crate::ids::{Epoch, Generation, Lineage, SinkId};
 use crate::journal::hash::ChainHash;
+use crate::rows::RowKind;
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -43,6 +45,26 @@ pub enum ChunkPayload {
         /// How many rows they hold.
         rows: u32,
     },
+    /// Records, for sinks that are services.
+    Records {
+        /// The records, in order.
+        records: Vec<SinkRecord>,
+    },
+}
+
+/// A row as a service takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkRecord {
+    /// The epoch of the row.
+    pub epoch: Epoch,
+    /// How it changes the sink's table.
+    pub kind: RowKind,
+    /// The primary key, in the sink's key format; empty without one.
+    pub key: Bytes,
+    /// What decides the partition, for services that are told; empty for others.
+    pub partition: Bytes,
+    /// The row, in the sink's format.
+    pub value: Bytes,
 }
 
 impl ChunkPayload {
@@ -51,6 +73,7 @@ impl ChunkPayload {
     pub fn rows(&self) -> u32 {
         match self {
             ChunkPayload::Bytes { rows, .. } => *rows,
+            ChunkPayload::Records { records } => records.len() as u32,
         }
     }
 
@@ -61,6 +84,29 @@ impl ChunkPayload {
                 state.update(&rows.to_le_bytes());
                 state.update(data);
             }
+            ChunkPayload::Records { records } => {
+                state.update(&[1]);
+                for record in records {
+                    state.update(&record.epoch.0.to_le_bytes());
+                    state.update(&[record.kind as u8]);
+                    for part in [&record.key, &record.partition, &record.value] {
+                        state.update(&(part.len() as u64).to_le_bytes());
+                        state.update(part);
+                    }
+                }
+            }
+        }
+    }
+
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            ChunkPayload::Bytes { data, .. } => data.len(),
+            ChunkPayload::Records { records } => records
+                .iter()
+                .map(|record| record.key.len() + record.partition.len() + record.value.len())
+                .sum(),
         }
     }
 }

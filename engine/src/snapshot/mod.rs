@@ -5,10 +5,12 @@
 //! the formats; the stores live elsewhere.
 
 mod envelope;
+mod machine;
 mod manifest;
 mod manifest_codec;
 mod part;
 
+pub use machine::{SnapshotMachine, SnapshotStep};
 pub use manifest::{
     Counter, Manifest, ManifestName, NodeState, PartName, PartRef, SNAPSHOT_VERSION, SinkState,
     SplitState,

@@ -3,8 +3,8 @@
 use crate::input::{Input, put_piece};
 use crate::journal::seal_frames;
 use anabranch_engine::ids::{Epoch, Generation, Lineage, SinkId};
+use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
 use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST};
-use anabranch_engine::sink::fs::{FsAnswer, FsFailure, FsRequest};
 use anabranch_engine::sink::{
     ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, Marker, OpenOutcome, SinkShard,
 };

@@ -1,6 +1,6 @@
 //! All folders of a job, and a process that dies at a chosen operation on them.
 
-use anabranch_engine::sink::fs::{FsAnswer, FsRequest};
+use anabranch_engine::service::fs::{FsAnswer, FsRequest};
 use anabranch_sim::disk::{Folder, ProcessId};
 
 /// Why a process ends without an ending.

@@ -2,7 +2,7 @@
 
 use crate::disks::{Disks, End, Place, Process};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
-use anabranch_engine::sink::fs::{FsAnswer, FsRequest};
+use anabranch_engine::service::fs::{FsAnswer, FsRequest};
 use anabranch_engine::snapshot::{Manifest, ManifestName, PartName};
 use bytes::Bytes;
 use std::collections::BTreeSet;

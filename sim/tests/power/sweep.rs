@@ -4,7 +4,7 @@ use crate::disks::{Disks, End, Mistake, Place, Process, no_mistake};
 use crate::job::two_files;
 use crate::world::World;
 use anabranch_engine::pipeline::Ending;
-use anabranch_engine::sink::fs::FsRequest;
+use anabranch_engine::service::fs::FsRequest;
 use anabranch_sim::disk::ProcessId;
 use std::collections::{BTreeMap, BTreeSet};
 

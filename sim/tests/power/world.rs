@@ -10,8 +10,8 @@ use anabranch_engine::pipeline::{
     Ending, FetchedData, FoundSplit, Input, LogEnd, Now, Output, Pipeline,
 };
 use anabranch_engine::plan::Plan;
+use anabranch_engine::service::fs::{FsAnswer, FsRequest};
 use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST, inspect_manifest};
-use anabranch_engine::sink::fs::{FsAnswer, FsRequest};
 use anabranch_engine::sink::{ApplyOutcome, OpenOutcome};
 use anabranch_engine::time::{Monotonic, WallClock};
 use std::collections::{BTreeMap, VecDeque};

@@ -1,0 +1,112 @@
+//! Models of the services: what answers the requests of the core's machines.
+//!
+//! A model is stricter than the real service, never kinder: whatever the service's
+//! documentation allows may happen, also what it hardly ever does. What a model does is
+//! held against the real service by the transcripts of `tests/conformance`.
+
+use crate::time::VirtualTime;
+use anabranch_engine::service::{Answer, Request};
+use anabranch_engine::sink::Marker;
+use bytes::Bytes;
+
+/// Who asks: one machine of one process. A process that comes back is another client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientId {
+    /// The process, counted through the life of the world.
+    pub process: u32,
+    /// The machine within it.
+    pub machine: u32,
+}
+
+/// A service in the world.
+///
+/// The four outcomes of a request are made by the world around it: *done* and *refused*
+/// are answers of [`Service::execute`]; *lost before it took effect* is a request that is
+/// never given to it, and *took effect but the answer is lost* one whose answer is thrown
+/// away. A request may also be given to it twice, or long after its client has gone.
+pub trait Service: std::fmt::Debug {
+    /// Carries out one request at a moment that is not before that of any earlier call.
+    fn execute(&mut self, now: VirtualTime, client: ClientId, request: &Request) -> Answer;
+
+    /// Lets something happen inside of the service; gives what it was in words, or `None`
+    /// if there was nothing that could happen so.
+    fn disturb(&mut self, now: VirtualTime, disturbance: &Disturbance) -> Option<String>;
+
+    /// A process has died: what the service kept for its connections is gone.
+    fn client_died(&mut self, now: VirtualTime, process: u32);
+
+    /// When the service next does something by itself, such as ending a transaction that
+    /// took too long.
+    fn next_event(&self) -> Option<VirtualTime>;
+
+    /// Lets everything happen that is due.
+    fn pass_time(&mut self, now: VirtualTime);
+
+    /// What a reader sees who keeps to the service's rules (`read_committed`, `FINAL`,
+    /// files with a final name).
+    fn view(&self, now: VirtualTime) -> View;
+}
+
+/// What a reader sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The records, in the order in which a reader meets them; for keyed stores by key.
+    pub records: Vec<ViewRecord>,
+    /// The marker that stands with them, as far as a reader could see it.
+    pub marker: Option<Marker>,
+}
+
+/// One record as a reader sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ViewRecord {
+    /// The part of the service, such as a partition; 0 where there are none.
+    pub part: u32,
+    /// The key; empty without one.
+    pub key: Bytes,
+    /// The value.
+    pub value: Bytes,
+}
+
+/// Something that happens inside of a service, as a plan names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Disturbance {
+    /// Redis, or a disk that lies: the last so many acknowledged writes are lost.
+    LoseAcknowledged {
+        /// How many.
+        writes: u32,
+    },
+    /// A key or file of this kind is gone: evicted, expired, removed by hand.
+    LoseMarker,
+    /// Kafka: the coordinator, or a leader, moves to another broker.
+    Failover,
+    /// Kafka: what the broker knew of idle producers is forgotten.
+    ExpireProducers,
+    /// Kafka: the oldest records are removed by retention.
+    Retention {
+        /// How many records stay.
+        keep: u32,
+    },
+    /// ClickHouse: merges happen now; others wait until they are told.
+    Merge,
+    /// ClickHouse: deduplication windows have passed.
+    ForgetTokens,
+    /// A disk: so many bytes or writes more, then it is full.
+    Fill {
+        /// How many writes still go well.
+        writes: u32,
+    },
+    /// A full disk has room again.
+    MakeRoom,
+    /// A disk: the next sync fails, and what it should have kept may be lost.
+    FailSync,
+    /// A disk: one bit of a file changes. The file is chosen by the number.
+    Rot {
+        /// Chooses file, byte and bit.
+        place: u64,
+    },
+    /// A disk: the power fails, and of what was not synced stays what the number chooses.
+    PowerFailure {
+        /// Chooses one of the possible states.
+        choice: u64,
+    },
+}

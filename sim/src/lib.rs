@@ -7,5 +7,6 @@
 pub mod disk;
 pub mod lab;
 pub mod model;
+pub mod reference;
 pub mod rng;
 pub mod time;

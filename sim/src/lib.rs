@@ -2,11 +2,13 @@
 //!
 //! At present it is a laboratory: one pipeline in a world of memory that carries out
 //! its outputs one by one and can be killed behind any of them; and a disk that loses
-//! what was not synced.
+//! what was not synced. Beside them stand an interpreter that says what a job must give,
+//! and the oracles that compare with it.
 
 pub mod disk;
 pub mod lab;
 pub mod model;
+pub mod oracle;
 pub mod reference;
 pub mod rng;
 pub mod time;

@@ -5,7 +5,7 @@ use super::content::finding;
 use super::epochs::Reach;
 use super::matching::{Seen, Wanted, compare};
 use super::{Finding, snapshot_times};
-use crate::reference::{Case, Cell, Expected, ExpectedSink, SplitLog, encode};
+use crate::reference::{Case, Cell, EpochCounts, Expected, ExpectedSink, SplitLog, encode};
 use anabranch_engine::dataflow::EpochOutput;
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::expr::value_at;
@@ -86,6 +86,7 @@ fn run_on(
             .sinks
             .iter()
             .find_map(|sink| wrong_rows(case.plan, expected, sink, record, &output));
+        let wrong = wrong.or_else(|| wrong_counts(expected, record, &output));
         if let Some(wrong) = wrong {
             let from = match start.0 {
                 0 => "from the beginning".to_owned(),
@@ -131,6 +132,28 @@ fn wrong_rows(
     let mismatch = compare(&rows, &seen, wanted)?;
     let of_epoch = ExpectedSink { rows, ..sink.clone() };
     Some(finding(expected, &of_epoch, &table.name, &seen, mismatch))
+}
+
+/// What an epoch counts wrongly.
+// spec: T-4, F-1
+fn wrong_counts(
+    expected: &Expected,
+    record: &EpochRecord,
+    output: &EpochOutput,
+) -> Option<Finding> {
+    let place = expected.times.iter().position(|times| times.epoch == record.epoch)?;
+    let found = EpochCounts {
+        records: output.counts.records,
+        late: output.counts.late.iter().copied().collect(),
+        late_partial: output.counts.late_partial.iter().copied().collect(),
+        dead: output.counts.dead.iter().copied().collect(),
+    };
+    let due = &expected.counts[place];
+    if found == *due {
+        return None;
+    }
+    let message = format!("epoch {} counts {found:?} instead of {due:?}", record.epoch);
+    Some(Finding::new("S1", "counts", "", message))
 }
 
 /// What a source would give for a slice.

@@ -37,7 +37,6 @@ pub(crate) struct Job {
     pub(crate) plan: Plan,
     /// How many source tables it has; they come first.
     pub(crate) sources: u32,
-    pub(crate) bounded: bool,
 }
 
 pub(crate) struct Maker {
@@ -109,7 +108,7 @@ pub(crate) fn job(seed: u64) -> Job {
             maker.sink(dead);
         }
     }
-    Job { plan: maker.plan.build(), sources, bounded }
+    Job { plan: maker.plan.build(), sources }
 }
 
 impl Maker {
@@ -267,7 +266,8 @@ impl Maker {
 
     fn aggregation(&mut self, input: NodeId) -> NodeId {
         let window = self.window();
-        let keys: &[usize] = self.draws.choose(&[&[][..], &[K], &[K], &[V], &[K, F], &[D]]);
+        let choices: [&[usize]; 6] = [&[], &[K], &[K], &[V], &[K, F], &[D]];
+        let keys = *self.draws.choose(&choices);
         let calls = self.calls();
         let lateness = *self.draws.choose(&[0, 0, 0, 7]);
         let name = self.name();
@@ -291,8 +291,9 @@ impl Maker {
     fn assigned(&mut self, rows: NodeId) -> NodeId {
         let window = self.window();
         let name = self.name();
-        let partition: &[usize] = match window {
-            Window::Session { .. } => self.draws.choose(&[&[][..], &[K]]),
+        let choices: [&[usize]; 2] = [&[], &[K]];
+        let partition = match window {
+            Window::Session { .. } => *self.draws.choose(&choices),
             _ => &[],
         };
         self.plan.assign(&name, rows, window, partition)

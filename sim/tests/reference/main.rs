@@ -4,6 +4,7 @@ mod generate;
 mod hand;
 mod job;
 mod laboratory;
+mod oracles;
 mod random;
 mod rows;
 mod traces;

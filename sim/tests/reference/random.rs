@@ -18,6 +18,7 @@ use anabranch_sim::oracle::{
 use anabranch_sim::reference::{Case, Expected, SplitLog};
 use anabranch_sim::rng::Draws;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Seeds of cases that failed once.
 const KEPT: [u64; 0] = [];
@@ -102,11 +103,15 @@ fn run(seed: u64) -> Run {
         }
     }
     let is_endless = job.plan.tables[..job.sources as usize].iter().any(|table| !table.bounded);
-    if is_endless {
-        script.push((Trigger::At(1_500), Event::Stop));
-    }
     let mut lab = Lab::new(job.plan.clone(), limits(&mut draws), splits);
     lab.script = script;
+    // A stop that a crash swallows is asked for again.
+    let stop = |lab: &mut Lab| {
+        if is_endless {
+            lab.script.push((Trigger::At(lab.elapsed_ms() + 1_500), Event::Stop));
+        }
+    };
+    stop(&mut lab);
     let mut crashes = 0;
     let mut end = RunEnd::Crashed;
     for _ in 0..draws.below(4) {
@@ -124,6 +129,7 @@ fn run(seed: u64) -> Run {
     }
     if end == RunEnd::Crashed {
         keep_everything(&mut lab);
+        stop(&mut lab);
         end = lab.run(Crash::Never).0;
     }
     let wanted = if is_endless { Ending::Stopped } else { Ending::Finished };
@@ -205,8 +211,19 @@ fn judge(run: &Run, shares: &mut Shares) -> Vec<Finding> {
 }
 
 fn check(seed: u64, shares: &mut Shares) {
-    let run = run(seed);
-    let findings = judge(&run, shares);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let run = run(seed);
+        let findings = judge(&run, shares);
+        (run, findings)
+    }));
+    let (run, findings) = match outcome {
+        Ok(done) => done,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
+            panic!("seed {seed}: {}", text.unwrap_or_default());
+        }
+    };
     let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
     assert!(
         findings.is_empty(),

@@ -7,7 +7,7 @@ use crate::driver::{self, Driver, JournalStore, SnapshotStore, Sources};
 use crate::errors::{self, JobError};
 use crate::job::{JobText, path_of, sinks};
 use crate::output::blocks::Shown;
-use crate::output::console::{Console, Stdout, show_text};
+use crate::output::console::{Console, Stdout, Unread, show_text};
 use crate::output::rows;
 use anabranch_connectors::executor::ThreadPool;
 use anabranch_connectors::sink::{BlackholeSink, FilesystemSink, LineOutput, PrintSink, Sink};
@@ -193,6 +193,8 @@ fn check_sinks(job: &JobText, plan: &Plan) -> Result<(), JobError> {
 
 fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<(String, Box<dyn Sink>)> {
     let bounded = crate::job::sources(plan).all(|table| table.bounded);
+    let only_shown = sinks(plan).all(|table| !table.keeps_marker());
+    let stdout = Stdout { unread: if only_shown { Unread::Ends } else { Unread::IsDropped } };
     let sink = |(index, table): (usize, &Table)| -> (String, Box<dyn Sink>) {
         let sink: Box<dyn Sink> = match table.connector.as_str() {
             "filesystem" => {
@@ -205,12 +207,12 @@ fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<(String, Box<dy
             }
             "print" => {
                 let identifier = table.options.get("print-identifier").map_or("", String::as_str);
-                Box::new(PrintSink::new(Box::new(LineOutput::new(Stdout, identifier))))
+                Box::new(PrintSink::new(Box::new(LineOutput::new(stdout, identifier))))
             }
             "print-table" => {
                 let columns = table.columns.iter();
                 let columns = columns.map(|c| (c.name.clone(), c.ty.sql.is_numeric())).collect();
-                let output = rows::output(args.format, columns, bounded, Box::new(Stdout));
+                let output = rows::output(args.format, columns, bounded, Box::new(stdout));
                 Box::new(PrintSink::new(output))
             }
             _ => Box::new(BlackholeSink),

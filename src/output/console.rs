@@ -82,15 +82,39 @@ impl MakeWriter<'_> for Stderr {
     }
 }
 
-/// The standard output, beside the progress line. That nobody reads it any more ends
-/// the process quietly, as it does other programs in a pipe.
+/// The standard output, beside the progress line.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stdout;
+pub(crate) struct Stdout {
+    /// What happens when nobody reads it any more.
+    pub unread: Unread,
+}
+
+/// What happens when nobody reads the standard output any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// The process ends quietly, as other programs in a pipe do.
+    Ends,
+    /// What would go there is dropped: there are other results, and they are wanted.
+    IsDropped,
+}
+
+/// Whether somebody was told that output is dropped.
+static DROPPED: AtomicBool = AtomicBool::new(false);
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match suspended(|| io::stdout().write_all(bytes).and_then(|()| io::stdout().flush())) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => match self.unread {
+                Unread::Ends => std::process::exit(0),
+                Unread::IsDropped => {
+                    if !DROPPED.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            "nobody reads the standard output any more: what goes there is dropped, the other sinks go on"
+                        );
+                    }
+                    Ok(bytes.len())
+                }
+            },
             other => other.map(|()| bytes.len()),
         }
     }
@@ -105,7 +129,8 @@ impl Write for Stdout {
 /// # Errors
 /// If it does not take them, for example because it is a file on a full disk.
 pub(crate) fn show_text(text: &str) -> Result<(), JobError> {
-    Stdout.write_all(text.as_bytes()).map_err(|error| {
+    let mut stdout = Stdout { unread: Unread::Ends };
+    stdout.write_all(text.as_bytes()).map_err(|error| {
         JobError::new(&errors::SINK, format!("cannot write to the standard output: {error}"))
     })
 }

@@ -238,3 +238,31 @@ fn a_sequence_that_ends_ends_the_job() {
     ran.exits_with(0);
     assert_eq!(ran.stdout, "n\n1\n2\n3\n");
 }
+
+#[test]
+fn a_pipe_that_nobody_reads_ends_a_query_but_no_job_with_files() {
+    let rows: String = (0..2_000).map(|id| format!("{{\"id\":{id}}}\n")).collect();
+    let folder = Folder::with(&[("in.jsonl", &rows)]);
+    // Rows are shown at once, and files written at the end.
+    let limits = ["--set", "epoch-bytes-max=100", "--set", "flush-age-ms=600000"];
+    let run = |query: &str| {
+        let mut command = folder.command(&[&limits[..], &["run", "-e", query]].concat());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    };
+    let shown = "CREATE TABLE p (id BIGINT) WITH ('connector' = 'print');\n";
+    let (code, said) = run(&format!("{TABLE}{shown}INSERT INTO p SELECT id FROM t;"));
+    assert_eq!((code, said.contains("finished")), (Some(0), false), "{said}");
+    let kept = "CREATE TABLE o (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'o', \
+                'format' = 'json');\n";
+    let (code, said) = run(&format!(
+        "{TABLE}{shown}{kept}EXECUTE STATEMENT SET BEGIN\n\
+         INSERT INTO p SELECT id FROM t; INSERT INTO o SELECT id FROM t; END;"
+    ));
+    assert_eq!((code, said.contains("finished")), (Some(0), true), "{said}");
+    assert_eq!(said.matches("nobody reads the standard output").count(), 1, "{said}");
+    assert_eq!(folder.sink("o"), rows);
+}

@@ -9,13 +9,13 @@ use crate::job::{JobText, path_of, sinks};
 use crate::output::blocks::Shown;
 use crate::output::console::{Console, Stdout, Unread, show_text};
 use crate::output::rows;
+use crate::places;
 use anabranch_connectors::executor::ThreadPool;
 use anabranch_connectors::sink::{BlackholeSink, FilesystemSink, LineOutput, PrintSink, Sink};
 use anabranch_engine::ids::SinkId;
 use anabranch_engine::pipeline::{Ending, Pipeline, PipelineConfig, Status};
 use anabranch_engine::plan::{FormatSpec, Plan, Table};
 use anabranch_sql::{Compiled, StatementKind};
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &RunArgs, settings: &Resolved) -> Result<(), JobError> {
     sources.check().map_err(|(table, error)| {
         JobError::new(&errors::NO_FILE, format!("table {table}: {error}"))
     })?;
-    check_sinks(&job, &plan)?;
+    places::check(&job, &plan)?;
     let plan = Arc::new(plan);
     let state_dir = args
         .state_dir
@@ -172,23 +172,9 @@ fn answer_statements(compiled: &Compiled) -> Result<bool, JobError> {
 pub(super) fn check_plan(job: &JobText, plan: &Arc<Plan>) -> Result<(), JobError> {
     let refused = |what: String| JobError::new(&errors::OPTIONS, what);
     Sources::of(plan, &job.base).map_err(|error| refused(error.to_string()))?;
-    check_sinks(job, plan)?;
+    places::check(job, plan)?;
     let pipeline = Pipeline::new(plan.clone(), PipelineConfig::default());
     pipeline.map(drop).map_err(|error| refused(error.to_string()))
-}
-
-/// Two sinks cannot keep their markers in one folder.
-fn check_sinks(job: &JobText, plan: &Plan) -> Result<(), JobError> {
-    let mut folders = BTreeSet::new();
-    for table in sinks(plan) {
-        let Some(path) = path_of(table, &job.base) else { continue };
-        if !folders.insert(path.clone()) {
-            let message = format!("two INSERTs write to {}", path.display());
-            return Err(JobError::new(&errors::OPTIONS, message)
-                .with_help("put them together into one INSERT with UNION ALL"));
-        }
-    }
-    Ok(())
 }
 
 fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<(String, Box<dyn Sink>)> {

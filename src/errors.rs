@@ -18,6 +18,11 @@ pub(crate) struct ErrorCode {
     pub exit: u8,
 }
 
+/// How a message begins that is about a full disk; the path comes behind it.
+pub(crate) const DISK_FULL: &str = "the disk is full: ";
+/// What to do then.
+const MAKE_ROOM: &str = "make room and start the job again: it goes on from what is durable";
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $exit:literal, $title:literal, $explanation:literal;)*) => {
         $($(#[$doc])* pub(crate) static $name: ErrorCode = ErrorCode {
@@ -145,7 +150,15 @@ impl From<Failure> for JobError {
             Failure::BadRecord { .. } => &BAD_RECORD,
             Failure::JournalFailed(_) => &JOURNAL,
         };
-        JobError::new(code, failure.to_string())
+        match &failure {
+            Failure::SinkRejected { sink, message } if message.starts_with(DISK_FULL) => {
+                JobError::new(code, format!("sink {sink}: {message}")).with_help(MAKE_ROOM)
+            }
+            Failure::JournalFailed(message) if message.starts_with(DISK_FULL) => {
+                JobError::new(code, format!("the journal: {message}")).with_help(MAKE_ROOM)
+            }
+            _ => JobError::new(code, failure.to_string()),
+        }
     }
 }
 

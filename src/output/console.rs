@@ -115,7 +115,8 @@ impl Write for Stdout {
                     Ok(bytes.len())
                 }
             },
-            other => other.map(|()| bytes.len()),
+            Err(error) => Err(named(error)),
+            Ok(()) => Ok(bytes.len()),
         }
     }
 
@@ -124,15 +125,20 @@ impl Write for Stdout {
     }
 }
 
+/// The error with what could not be done.
+fn named(error: io::Error) -> io::Error {
+    let full = if error.kind() == io::ErrorKind::StorageFull { errors::DISK_FULL } else { "" };
+    io::Error::new(error.kind(), format!("{full}cannot write to the standard output: {error}"))
+}
+
 /// Writes results to the standard output.
 ///
 /// # Errors
 /// If it does not take them, for example because it is a file on a full disk.
 pub(crate) fn show_text(text: &str) -> Result<(), JobError> {
     let mut stdout = Stdout { unread: Unread::Ends };
-    stdout.write_all(text.as_bytes()).map_err(|error| {
-        JobError::new(&errors::SINK, format!("cannot write to the standard output: {error}"))
-    })
+    let written = stdout.write_all(text.as_bytes());
+    written.map_err(|error| JobError::new(&errors::SINK, error.to_string()))
 }
 
 /// Does something while the progress line is away.

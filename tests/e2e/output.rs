@@ -212,17 +212,24 @@ fn a_slow_pace_gives_a_record_of_several_lines() {
 fn a_full_standard_output_fails_and_a_full_standard_error_does_not() {
     let folder = Folder::with(&[("in.jsonl", ROWS)]);
     let full = || std::fs::File::options().write(true).open("/dev/full").expect("it is there");
-    let code = |query: &str, out: bool| {
+    let ran = |query: &str, out: bool| {
         let mut command = folder.command(&["run", "-e", query, "--format", "json"]);
         match out {
-            true => command.stdout(full()).stderr(std::process::Stdio::null()),
+            true => command.stdout(full()).stderr(std::process::Stdio::piped()),
             false => command.stderr(full()).stdout(std::process::Stdio::null()),
         };
-        command.status().expect("the binary runs").code()
+        let output = command.spawn().and_then(std::process::Child::wait_with_output);
+        let output = output.expect("the binary runs");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
     };
-    assert_eq!(code("SHOW FUNCTIONS;", true), Some(1));
+    let code = |query: &str, out: bool| ran(query, out).0;
     let select = format!("{TABLE}SELECT id FROM t;");
-    assert_eq!(code(&select, true), Some(1));
+    for query in ["SHOW FUNCTIONS;", &select] {
+        let (code, said) = ran(query, true);
+        assert_eq!(code, Some(1));
+        let words = "the disk is full: cannot write to the standard output";
+        assert!(said.contains(words) && !said.contains("rejects"), "{said}");
+    }
     assert_eq!(code(&select, false), Some(0));
     // Also what is said while the job runs: bad rows.
     folder.write("in.jsonl", "no\n{\"id\":1}\n");

@@ -179,10 +179,16 @@ fn without_numbers(text: &str, plan: &Plan) -> String {
 /// Puts a file in place as a whole: a power failure leaves all of it or none.
 fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    let placed = written.and_then(|()| fs::rename(&temporary, path));
+    if placed.is_err() {
+        // On a full disk every byte counts, and nobody else would remove it.
+        let _ = fs::remove_file(&temporary);
+    }
+    placed
 }
 
 /// Locks a sink's folder as a job does that writes there.

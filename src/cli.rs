@@ -62,6 +62,9 @@ pub(crate) struct LimitArgs {
     /// Which messages are written: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// How often a JSON log says where the job is, such as 10 s; 0 for never
+    #[arg(long, global = true, value_name = "TIME")]
+    pub progress_interval: Option<String>,
 }
 
 /// The commands.

@@ -201,6 +201,8 @@ pub(crate) struct Console {
     plan: Arc<Plan>,
     late_is_read: bool,
     line: Option<ProgressBar>,
+    /// How often a status is wanted.
+    interval: Option<Duration>,
     /// When the last status came, and how many records it had.
     last: (Instant, u64),
     rate: f64,
@@ -218,18 +220,29 @@ impl Console {
             }
             line
         });
+        let interval = match (config.log, &line) {
+            (LogFormat::Json, _) => Some(config.progress_interval.0).filter(|i| !i.is_zero()),
+            (LogFormat::Text, line) => line.as_ref().map(|_| PROGRESS),
+        };
         let now = Instant::now();
         let late_is_read = plan.nodes.iter().any(
             |node| matches!(&node.kind, NodeKind::SideScan(side) if side.kind == SideKind::Late),
         );
-        Console { plan, late_is_read, line, last: (now, 0), rate: 0.0 }
+        Console { plan, late_is_read, line, interval, last: (now, 0), rate: 0.0 }
+    }
+
+    /// The rows a second since the last status, if the job did nothing else then.
+    fn rate_now(&mut self, status: &Status) -> Option<f64> {
+        let (before, records) = self.last;
+        self.last = (Instant::now(), status.records);
+        let seconds = before.elapsed().as_secs_f64();
+        let counts = seconds > 0.0 && status.records >= records && status.running;
+        counts.then(|| (status.records - records) as f64 / seconds)
     }
 
     fn line_of(&self, status: &Status) -> String {
-        let total = |counts: &[(String, u64)]| counts.iter().map(|(_, count)| count).sum();
-        let watermark = status.watermark.filter(|w| *w != Watermark::NONE && *w != Watermark::END);
-        let (lag, watermark) = match watermark {
-            Some(Watermark(ms)) => (lag(ms), text::event_time(ms)),
+        let (lag, watermark) = match watermark_of(status) {
+            Some(ms) => (text::duration(lag(ms)), text::event_time(ms)),
             None => ("-".to_owned(), "-".to_owned()),
         };
         format!(
@@ -243,11 +256,38 @@ impl Console {
     }
 }
 
+fn total(counts: &[(String, u64)]) -> u64 {
+    counts.iter().map(|(_, count)| count).sum()
+}
+
+/// The job's watermark in ms, once there is one, and until there is nothing before it.
+fn watermark_of(status: &Status) -> Option<i64> {
+    let shown = status.watermark.filter(|w| *w != Watermark::NONE && *w != Watermark::END);
+    shown.map(|Watermark(ms)| ms)
+}
+
 /// How far a watermark lies behind the clock.
-fn lag(watermark_ms: i64) -> String {
+fn lag(watermark_ms: i64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    text::duration(Duration::from_millis(now_ms.saturating_sub(watermark_ms).max(0) as u64))
+    Duration::from_millis(now_ms.saturating_sub(watermark_ms).max(0) as u64)
+}
+
+/// Where the job is, as one JSON object of the log.
+fn say_progress(status: &Status, rows_per_second: f64) {
+    let watermark = watermark_of(status);
+    tracing::info!(
+        target: "anabranch::progress",
+        rows_in = status.records,
+        rows_per_second = rows_per_second.round() as u64,
+        lag_ms = watermark.map(|ms| lag(ms).as_millis() as u64),
+        watermark = watermark.map(text::event_time),
+        late = total(&status.late),
+        dead = total(&status.dead),
+        state_bytes = status.state_bytes as u64,
+        epoch = status.epoch.0,
+        "progress",
+    );
 }
 
 impl Observer for Console {
@@ -304,21 +344,20 @@ impl Observer for Console {
     }
 
     fn progress(&mut self, status: &Status) {
-        let Some(line) = &self.line else { return };
-        let (before, records) = self.last;
-        let seconds = before.elapsed().as_secs_f64();
-        if seconds > 0.0 && status.records >= records && status.running {
-            let now = (status.records - records) as f64 / seconds;
+        let now = self.rate_now(status);
+        let Some(line) = &self.line else {
+            return say_progress(status, now.unwrap_or(0.0));
+        };
+        if let Some(now) = now {
             // Half old, half new, so that the number can be read.
             self.rate = if self.rate == 0.0 { now } else { (self.rate + now) / 2.0 };
         }
-        self.last = (Instant::now(), status.records);
         line.set_message(self.line_of(status));
         line.tick();
     }
 
     fn interval(&self) -> Option<Duration> {
-        self.line.as_ref().map(|_| PROGRESS)
+        self.interval
     }
 }
 

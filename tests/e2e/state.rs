@@ -202,3 +202,34 @@ fn a_fresh_start_removes_no_file_that_only_begins_like_ours() {
     refused.exits_with(2).says("part-00000-of-spark.json, which no job wrote");
     assert_eq!(folder.read("out/part-00000-of-spark.json"), "{}");
 }
+
+#[test]
+fn a_json_log_says_where_the_job_is() {
+    let folder = following();
+    let sql = folder.read("copy.sql").replacen(
+        "word STRING)",
+        "word STRING, ts AS TO_TIMESTAMP_LTZ(id, 3), WATERMARK FOR ts AS ts)",
+        1,
+    );
+    folder.write("copy.sql", &sql);
+    let mut process = folder.start(&["run", "copy.sql", "--progress-interval", "20 ms"]);
+    let is_progress = |line: &serde_json::Value| line["target"] == "anabranch::progress";
+    process.wait_for(|line| is_progress(line) && line["rows_in"] == 3);
+    let said = process.lines.last().expect("it was waited for").clone();
+    assert_eq!(said["watermark"], "1970-01-01 00:00:00.003", "{said}");
+    for (key, value) in [("late", 0), ("dead", 0)] {
+        assert_eq!(said[key], value, "{said}");
+    }
+    for key in ["rows_per_second", "lag_ms", "state_bytes", "epoch"] {
+        assert!(said[key].is_u64(), "{key}: {said}");
+    }
+    process.terminate();
+    assert_eq!(process.finish(), Some(0));
+    let mut process = folder.start(&["run", "copy.sql", "--progress-interval", "0"]);
+    wait_until_read(&mut process);
+    assert!(!process.lines.iter().any(is_progress));
+    process.terminate();
+    assert_eq!(process.finish(), Some(0));
+    let refused = folder.run(&["run", "copy.sql", "--progress-interval", "soon"]);
+    refused.exits_with(2).says("error[CLI004]").says("a time span such as 10 s");
+}

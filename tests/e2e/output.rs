@@ -273,3 +273,22 @@ fn a_pipe_that_nobody_reads_ends_a_query_but_no_job_with_files() {
     assert_eq!(said.matches("nobody reads the standard output").count(), 1, "{said}");
     assert_eq!(folder.sink("o"), rows);
 }
+
+#[test]
+fn a_sink_stores_no_computed_column() {
+    let folder = Folder::with(&[("in.jsonl", ROWS)]);
+    for (connector, expected) in [
+        ("'filesystem', 'path' = 'o', 'format' = 'json'", "{\"id\":1,\"x\":1.5}\n"),
+        ("'print'", "+I[1, 1.5]\n"),
+    ] {
+        let query = format!(
+            "{TABLE}CREATE TABLE o (id BIGINT, twice AS id * 2, x DOUBLE NOT NULL) WITH ('connector' = \
+             {connector});\nINSERT INTO o SELECT id, x FROM t WHERE id < 100;"
+        );
+        let ran = folder.run(&["run", "-e", &query]);
+        // The second row has no x.
+        ran.exits_with(0).says("column x is NULL");
+        let stored = if ran.stdout.is_empty() { folder.sink("o") } else { ran.stdout };
+        assert_eq!(stored, expected);
+    }
+}

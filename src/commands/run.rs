@@ -1,6 +1,6 @@
 //! `run`: a job from its text to its last row.
 
-use super::state::State;
+use super::state::{SOURCES, State};
 use crate::cli::RunArgs;
 use crate::config::Resolved;
 use crate::driver::{self, Driver, JournalStore, SnapshotStore, Sources};
@@ -50,7 +50,13 @@ pub(super) fn run(args: &RunArgs, settings: &Resolved) -> Result<(), JobError> {
         .clone()
         .or_else(|| sinks(&plan).any(Table::keeps_marker).then(|| job.state_dir()));
     let (journal, snapshots) = match &state_dir {
-        Some(folder) => open_state(folder, args, &job, &plan)?,
+        Some(folder) => {
+            let stores = open_state(folder, args, &job, &plan)?;
+            sources.remember(&folder.join(SOURCES)).map_err(|(table, error)| {
+                JobError::new(&errors::DAMAGED, format!("table {table}: {error}"))
+            })?;
+            stores
+        }
         None => (JournalStore::Memory, SnapshotStore::None),
     };
     let shown =

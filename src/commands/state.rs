@@ -18,6 +18,9 @@ pub(crate) const JOURNAL: &str = "journal";
 /// The folder of the snapshots.
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 
+/// The folder of what sources have to know of what was read.
+pub(crate) const SOURCES: &str = "sources";
+
 /// A state folder that this process holds.
 pub(super) struct State {
     folder: PathBuf,
@@ -96,9 +99,11 @@ impl State {
             }
         }
         drop(locks);
-        let snapshots = self.folder.join(SNAPSHOTS);
-        if snapshots.exists() {
-            fs::remove_dir_all(&snapshots).map_err(cannot("remove", &snapshots))?;
+        for name in [SNAPSHOTS, SOURCES] {
+            let folder = self.folder.join(name);
+            if folder.exists() {
+                fs::remove_dir_all(&folder).map_err(cannot("remove", &folder))?;
+            }
         }
         let plan = self.folder.join(PLAN);
         if plan.exists() {

@@ -8,5 +8,6 @@ pub mod conformance;
 pub mod disk;
 pub mod lab;
 pub mod model;
+pub mod report;
 pub mod rng;
 pub mod time;

@@ -191,10 +191,10 @@ fn check_sinks(job: &JobText, plan: &Plan) -> Result<(), JobError> {
     Ok(())
 }
 
-fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<(String, Box<dyn Sink>)> {
+fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<Box<dyn Sink>> {
     let bounded = crate::job::sources(plan).all(|table| table.bounded);
-    let sink = |(index, table): (usize, &Table)| -> (String, Box<dyn Sink>) {
-        let sink: Box<dyn Sink> = match table.connector.as_str() {
+    let sink = |(index, table): (usize, &Table)| -> Box<dyn Sink> {
+        match table.connector.as_str() {
             "filesystem" => {
                 let folder = path_of(table, &job.base).unwrap_or_default();
                 let extension = match table.format {
@@ -214,8 +214,7 @@ fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<(String, Box<dy
                 Box::new(PrintSink::new(output))
             }
             _ => Box::new(BlackholeSink),
-        };
-        (table.name.clone(), sink)
+        }
     };
     sinks(plan).enumerate().map(sink).collect()
 }

@@ -11,8 +11,8 @@ use anabranch_engine::pipeline::{
 };
 use anabranch_engine::plan::Plan;
 use anabranch_engine::service::fs::{FsAnswer, FsRequest};
+use anabranch_engine::sink::OpenOutcome;
 use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST, inspect_manifest};
-use anabranch_engine::sink::{ApplyOutcome, OpenOutcome};
 use anabranch_engine::time::{Monotonic, WallClock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -114,8 +114,8 @@ impl Life<'_> {
     fn carry_out(&mut self, output: Output) -> Result<Option<Input>, End> {
         let (process, disks) = (&mut self.process, &mut *self.disks);
         Ok(Some(match output {
-            Output::ReadJournal => {
-                Input::JournalRead { segments: stores::read_journal(process, disks)? }
+            Output::ReadJournal { request } => {
+                Input::JournalRead { request, segments: stores::read_journal(process, disks)? }
             }
             Output::InspectSink { sink, .. } => self.inspect(sink)?,
             Output::OpenJournal { segment, bytes } => {
@@ -123,12 +123,13 @@ impl Life<'_> {
                 stores::create_segment(process, disks, segment, bytes)?;
                 Input::JournalOpened
             }
-            Output::ListSnapshots => {
-                Input::SnapshotsListed { manifests: stores::list_snapshots(process, disks)? }
+            Output::ListSnapshots { request } => {
+                let manifests = stores::list_snapshots(process, disks)?;
+                Input::SnapshotsListed { request, manifests }
             }
             Output::LoadSnapshot { name } => match stores::load_snapshot(process, disks, &name)? {
                 Ok(parts) => Input::SnapshotLoaded { name, parts },
-                Err(reason) => Input::SnapshotUnreadable { name, reason },
+                Err(reason) => Input::SnapshotUnreadable { name, transient: false, reason },
             },
             Output::OpenSink { request, sink, generation } => {
                 self.open(request, sink, generation)?
@@ -152,10 +153,10 @@ impl Life<'_> {
                 stores::store_snapshot(process, disks, &name, parts, manifest)?;
                 Input::SnapshotStored { epoch }
             }
-            Output::Trim { segments, snapshots } => {
+            Output::Trim { request, segments, snapshots } => {
                 stores::remove_snapshots(process, disks, &snapshots)?;
                 stores::remove_segments(process, disks, segments)?;
-                return Ok(None);
+                Input::Trimmed { request }
             }
             Output::Report(_) | Output::End(_) => return Ok(None),
             output @ (Output::DiscoverSplits { .. } | Output::Fetch { .. }) => self.read(output),
@@ -193,8 +194,7 @@ impl Life<'_> {
         };
         Ok(match outcome {
             OpenOutcome::Opened { marker } => Input::SinkOpened { request, sink, marker },
-            OpenOutcome::Fenced { by } => {
-                let outcome = ApplyOutcome::Fenced { by };
+            outcome @ OpenOutcome::Fenced { .. } => {
                 Input::SinkOpenFailed { request, sink, outcome, message: String::new() }
             }
             other => return Err(End::Broken(format!("the sink cannot be opened: {other:?}"))),
@@ -214,13 +214,14 @@ impl Life<'_> {
     /// The sources, which stand on another machine.
     fn read(&self, output: Output) -> Input {
         match output {
-            Output::DiscoverSplits { table } => {
+            Output::DiscoverSplits { request, table } => {
                 let found = |split: &Split| FoundSplit {
                     name: split.name.name.clone(),
                     start: anabranch_engine::ids::Offset(0),
                     identity: split.name.name.clone(),
                 };
-                Input::SplitsFound { table, splits: self.world.splits.iter().map(found).collect() }
+                let splits = self.world.splits.iter().map(found).collect();
+                Input::SplitsFound { request, table, splits }
             }
             Output::Fetch { request, split, name, from, until, bytes_max, .. } => {
                 let file = self.world.splits.iter().find(|file| file.name == name);

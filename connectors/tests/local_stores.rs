@@ -15,7 +15,7 @@ use anabranch_engine::sink::{
     ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, Marker, OpenOutcome, SinkShard,
 };
 use anabranch_engine::snapshot::{
-    Manifest, NodeState, PartName, PartRef, decode_part, encode_part,
+    Manifest, ManifestName, NodeState, PartName, PartRef, decode_part, encode_part,
 };
 use anabranch_engine::state::StateEntry;
 use anabranch_engine::time::Tick;
@@ -159,7 +159,14 @@ fn snapshots_come_back_newest_first_and_old_ones_go() {
     let broken = folder.path().join(format!("snapshots/.{broken}.tmp"));
     fs::write(&broken, "half").unwrap();
 
+    // Also a manifest of which only a part was written; one above may still be written.
+    let torn = folder.path().join(format!("snapshots/.{}.tmp", first.name()));
+    let above = ManifestName { epoch: Epoch(1_000), ..second.name() };
+    let above = folder.path().join(format!("snapshots/.{above}.tmp"));
+    fs::write(&torn, "half").unwrap();
+    fs::write(&above, "half").unwrap();
     store.remove_all_but(std::slice::from_ref(&second)).unwrap();
+    assert_eq!((torn.exists(), above.exists()), (false, true));
     assert_eq!(store.list().unwrap(), [second.name()]);
     assert!(!broken.exists());
     assert_eq!(store.read_part(under_way).unwrap(), b"later");

@@ -39,7 +39,11 @@ impl FilesystemSink {
 fn phase_of(request: &FsRequest) -> &'static str {
     match request {
         FsRequest::Lock { .. } | FsRequest::List | FsRequest::Read { .. } => "open",
-        FsRequest::Write { .. } | FsRequest::Append { .. } | FsRequest::Remove { .. } => "write",
+        FsRequest::Append { .. }
+        | FsRequest::Create { .. }
+        | FsRequest::Remove { .. }
+        | FsRequest::Truncate { .. }
+        | FsRequest::Write { .. } => "write",
         FsRequest::SyncFile { .. } | FsRequest::SyncDir => "fsync",
         FsRequest::Rename { .. } => "rename",
     }

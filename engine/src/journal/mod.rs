@@ -10,6 +10,7 @@ mod decode;
 pub mod encode;
 pub mod hash;
 mod history;
+pub mod local;
 mod machine;
 mod record;
 mod scan;

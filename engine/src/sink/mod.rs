@@ -5,6 +5,7 @@ mod file_manifest;
 pub mod files;
 mod machine;
 mod marker;
+pub mod redis;
 
 pub use machine::{Inspection, SinkMachine, SinkStep};
 pub use marker::{Marker, SinkShard, Standing, put_marker, read_marker, standing};

@@ -3,6 +3,7 @@
 
 mod file_manifest;
 pub mod files;
+pub mod kafka;
 mod machine;
 mod marker;
 pub mod redis;

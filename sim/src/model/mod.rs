@@ -5,6 +5,7 @@
 //! held against the real service by the transcripts of `tests/conformance`.
 
 pub mod redis;
+pub mod kafka;
 
 use crate::time::VirtualTime;
 use anabranch_engine::service::{Answer, Request};

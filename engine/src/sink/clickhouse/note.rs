@@ -95,6 +95,8 @@ pub(super) fn version_of(marker: &Marker) -> NoteVersion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Intent {
     pub(super) marker: Marker,
+    /// The marker of the table before.
+    pub(super) predecessor: Option<Marker>,
     /// How many rows each partition gets; ascending.
     pub(super) partitions: Vec<(Bytes, u64)>,
 }
@@ -121,6 +123,9 @@ impl Intent {
     pub(super) fn encode(&self) -> Bytes {
         let mut out = vec![FORMAT];
         put_marker(&mut out, &self.marker, Lineage::default());
+        put_list(&mut out, self.predecessor.as_slice(), |out, predecessor| {
+            put_marker(out, predecessor, Lineage::default());
+        });
         put_list(&mut out, &self.partitions, |out, (partition, rows)| {
             put_bytes(out, partition);
             put_u64(out, *rows);
@@ -131,11 +136,17 @@ impl Intent {
     pub(super) fn decode(text: &[u8]) -> Result<Intent, DecodeError> {
         read(text, |reader| {
             let marker = read_marker(reader, Lineage::default())?;
+            let mut before = reader
+                .list(CHUNK_BYTES_MIN - 1, |reader| read_marker(reader, Lineage::default()))?;
+            let predecessor = before.pop();
+            if !before.is_empty() {
+                return Err(reader.error("several predecessors"));
+            }
             let partitions = reader.list(2, |reader| {
                 let partition = Bytes::copy_from_slice(reader.bytes()?);
                 Ok((partition, reader.u64()?))
             })?;
-            Ok(Intent { marker, partitions })
+            Ok(Intent { marker, predecessor, partitions })
         })
     }
 }

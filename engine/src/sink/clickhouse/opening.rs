@@ -25,7 +25,10 @@ pub(super) trait Requirements {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Opening {
     Describing,
+    /// Before claiming: the last of two claims of one number would hide the first.
+    LookingForClaim,
     Claiming,
+    /// After claiming: of two that claim at once, at least one sees the other.
     ReadingClaim,
     ReadingMarker,
     Counting {
@@ -95,27 +98,33 @@ impl Opening {
                 if let Some(objection) = R::objection(&table) {
                     return Progress::rejected(target, objection);
                 }
+                let name = target.claim_note();
+                Progress::Ask(Opening::LookingForClaim, ClickHouseRequest::ReadNote { name })
+            }
+            (Opening::Claiming, ClickHouseAnswer::Done) => {
+                let name = target.claim_note();
+                Progress::Ask(Opening::ReadingClaim, ClickHouseRequest::ReadNote { name })
+            }
+            (
+                state @ (Opening::LookingForClaim | Opening::ReadingClaim),
+                ClickHouseAnswer::Note(note),
+            ) => {
+                match note.map(|(_, text)| decode_claim(&text)) {
+                    Some(Err(error)) => return Progress::damaged(&target.claim_note(), &error),
+                    Some(Ok(by)) if is_newer(by, generation) => return Progress::fenced(by),
+                    Some(Ok(_)) | None => {}
+                }
+                if state == Opening::ReadingClaim {
+                    let name = target.marker_note();
+                    let request = ClickHouseRequest::ReadNote { name };
+                    return Progress::Ask(Opening::ReadingMarker, request);
+                }
                 let request = ClickHouseRequest::WriteNote {
                     name: target.claim_note(),
                     version: NoteVersion { major: generation.number, minor: 0 },
                     text: encode_claim(generation),
                 };
                 Progress::Ask(Opening::Claiming, request)
-            }
-            (Opening::Claiming, ClickHouseAnswer::Done) => {
-                let name = target.claim_note();
-                Progress::Ask(Opening::ReadingClaim, ClickHouseRequest::ReadNote { name })
-            }
-            (Opening::ReadingClaim, ClickHouseAnswer::Note(note)) => {
-                match note.map(|(_, text)| decode_claim(&text)) {
-                    Some(Err(error)) => Progress::damaged(&target.claim_note(), &error),
-                    Some(Ok(by)) if is_newer(by, generation) => Progress::fenced(by),
-                    _ => {
-                        let name = target.marker_note();
-                        let request = ClickHouseRequest::ReadNote { name };
-                        Progress::Ask(Opening::ReadingMarker, request)
-                    }
-                }
             }
             (
                 state @ (Opening::ReadingMarker | Opening::Confirming),

@@ -285,7 +285,11 @@ impl SinkMachine for ClickHouseStrict {
         let parts = rows::appended(&chunk, 0).map(rows::by_partition);
         let parts = parts.and_then(|parts| {
             let counts = parts.iter().map(|(name, rows)| (name.clone(), rows.len() as u64));
-            let intent = Intent { marker: chunk.marker, partitions: counts.collect() };
+            let intent = Intent {
+                marker: chunk.marker,
+                predecessor: chunk.predecessor,
+                partitions: counts.collect(),
+            };
             let missing = missing(&chunk.marker, parts, &self.found.above)?;
             Ok(Publishing::new(intent, missing))
         });

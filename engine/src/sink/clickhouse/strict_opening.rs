@@ -49,6 +49,8 @@ enum State {
     ReadingIntent,
     ReadingMarker,
     Counting,
+    /// There are rows of several chunks, and there was no marker: looking once more.
+    Confirming,
     WritingMarker,
 }
 
@@ -123,8 +125,11 @@ impl StrictOpening {
                 let name = target.marker_note();
                 self.ask(State::ReadingMarker, ClickHouseRequest::ReadNote { name })
             }
-            (State::ReadingMarker, ClickHouseAnswer::Note(note)) => {
+            (state @ (State::ReadingMarker | State::Confirming), ClickHouseAnswer::Note(note)) => {
                 match marker_note(note.map(|(_, text)| text).as_deref()) {
+                    Ok(note) if note.chunks.is_empty() && state == State::Confirming => {
+                        return ended(Progress::unmarked(target));
+                    }
                     Ok(note) => self.found_mut().note = note,
                     Err(error) => return damaged(&target.marker_note(), &error),
                 }
@@ -133,7 +138,8 @@ impl StrictOpening {
             }
             (State::Counting, ClickHouseAnswer::Chunks(chunks)) => {
                 if is_unmarked(&self.found_mut().note, &chunks) {
-                    return ended(Progress::unmarked(target));
+                    let name = target.marker_note();
+                    return self.ask(State::Confirming, ClickHouseRequest::ReadNote { name });
                 }
                 self.counted(&chunks);
                 self.drop_older(target)
@@ -201,7 +207,7 @@ impl StrictOpening {
         let Some(intent) = newer else {
             return self.opened();
         };
-        let follows = intent.marker.may_follow(found.note.marker());
+        let follows = intent.predecessor == found.note.marker();
         if !follows || !intent.is_complete(&found.above) {
             found.intent = Some(intent);
             return self.opened();

@@ -5,7 +5,12 @@
 //! what was not synced.
 
 pub mod disk;
+pub mod ideal;
 pub mod lab;
 pub mod model;
+pub mod plan;
+pub mod recut;
 pub mod rng;
+pub mod run;
 pub mod time;
+pub mod world;

@@ -4,12 +4,15 @@
 //! its outputs one by one and can be killed behind any of them; and a disk that loses
 //! what was not synced.
 
+pub mod conformance;
 pub mod disk;
 pub mod ideal;
 pub mod lab;
 pub mod model;
 pub mod plan;
 pub mod recut;
+pub mod reference;
+pub mod report;
 pub mod rng;
 pub mod run;
 pub mod time;

@@ -187,6 +187,7 @@ impl Action {
                 Disturbance::Retention { .. } => "retention",
                 Disturbance::Merge => "merge",
                 Disturbance::ForgetTokens => "forget-tokens",
+                Disturbance::StopInsert { .. } => "stop-insert",
                 Disturbance::Fill { .. } => "fill",
                 Disturbance::MakeRoom => "make-room",
                 Disturbance::FailSync => "fail-sync",

@@ -48,13 +48,13 @@ impl Digest {
 
     pub(super) fn input(self, input: &Input) -> Digest {
         match input {
-            Input::JournalRead { segments } => {
+            Input::JournalRead { segments, .. } => {
                 segments.iter().fold(self, |digest, segment| digest.bytes(&segment.bytes))
             }
             Input::SnapshotLoaded { name, parts } => {
                 parts.iter().fold(self.text(name), |digest, part| digest.bytes(part))
             }
-            Input::SnapshotsListed { manifests } => {
+            Input::SnapshotsListed { manifests, .. } => {
                 let add = |digest: Digest, (name, manifest): &(String, bytes::Bytes)| {
                     digest.text(name).bytes(manifest)
                 };
@@ -173,8 +173,8 @@ impl Digest {
 
     fn clickhouse_request(self, request: &ClickHouseRequest) -> Digest {
         match request {
-            ClickHouseRequest::Insert { table, token, rows, .. } => {
-                let digest = self.text(table).text(token.as_deref().unwrap_or_default());
+            ClickHouseRequest::Insert { table, deduplication, rows, .. } => {
+                let digest = self.text(table).debug(deduplication);
                 let add = |digest: Digest, row: &ClickHouseRow| {
                     digest
                         .bytes(&row.key)

@@ -44,7 +44,7 @@ pub(super) struct Order {
 /// What an order is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
-    ReadJournal,
+    ReadJournal { request: RequestId },
     OpenJournal,
     /// Records of the epochs after `after` up to `last`.
     Append {
@@ -56,15 +56,25 @@ pub(super) enum Tag {
     Prove {
         lane: usize,
     },
-    TrimJournal,
-    List,
+    /// Of the journal, after the snapshots.
+    TrimJournal {
+        request: RequestId,
+        failure: Option<String>,
+    },
+    List {
+        request: RequestId,
+    },
     Load {
         name: String,
     },
     Store {
         epoch: Epoch,
     },
-    Remove,
+    /// Of the snapshots, before these segments of the journal.
+    Remove {
+        request: RequestId,
+        segments: Vec<SegmentName>,
+    },
     Inspect {
         request: RequestId,
     },
@@ -102,8 +112,6 @@ pub(super) struct Lane {
     /// Nothing may be written behind what is not known to be durable.
     // spec: J-6
     pub(super) is_broken: bool,
-    /// Whether it waits before it tries something again.
-    pub(super) is_waiting: bool,
 }
 
 impl Lane {
@@ -116,13 +124,12 @@ impl Lane {
             call: None,
             calls: 0,
             is_broken: false,
-            is_waiting: false,
         }
     }
 
     /// Begins the next order, if the machine is free and there is one.
     pub(super) fn begin(&mut self) -> Option<Step> {
-        if self.current.is_some() || self.is_broken || self.is_waiting {
+        if self.current.is_some() || self.is_broken {
             return None;
         }
         let Order { job, mut tag } = self.queue.pop_front()?;

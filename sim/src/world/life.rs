@@ -98,15 +98,6 @@ impl World {
         }
     }
 
-    /// What surrounds a pipeline cannot go on.
-    pub(super) fn give_up(&mut self, process: &mut Process, why: String) {
-        process.life = Life::Dead;
-        self.bury(process, ProcessEnding::GaveUp(why.clone()));
-        if process.watched {
-            self.restart_after(why);
-        }
-    }
-
     fn restart_after(&mut self, failure: String) {
         let supervisor = &mut self.supervisor;
         supervisor.last_failure = failure;
@@ -409,8 +400,12 @@ fn may_mend(failure: &Failure) -> bool {
     match failure {
         Failure::Fenced { .. }
         | Failure::JournalFailed(_)
+        | Failure::JournalUnreadable(_)
+        | Failure::Locked { .. }
         | Failure::SinkRejected { .. }
-        | Failure::SourceFailed { .. } => true,
+        | Failure::SnapshotsUnreadable(_)
+        | Failure::SourceFailed { .. }
+        | Failure::TableFailed { .. } => true,
         Failure::BadRecord { .. }
         | Failure::Damaged(_)
         | Failure::Diverged { .. }

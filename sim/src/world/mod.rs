@@ -60,8 +60,6 @@ enum Event {
     Input(u32, Box<Input>),
     /// An answer reaches a machine of a process.
     Answer { process: u32, lane: usize, call: u64, answer: Box<Answer> },
-    /// A machine may begin its next order again.
-    Pump { process: u32, lane: usize },
     /// A request reaches a service.
     Arrive(Box<Parcel>),
     /// A service does something by itself.
@@ -270,8 +268,7 @@ impl World {
             Event::Turn(id)
             | Event::Wake(id)
             | Event::Input(id, _)
-            | Event::Answer { process: id, .. }
-            | Event::Pump { process: id, .. } => self.reach(id, event),
+            | Event::Answer { process: id, .. } => self.reach(id, event),
             Event::Arrive(parcel) => self.arrive(*parcel),
             Event::ServiceDue(place) => self.service_due(place),
             Event::Read(call) => self.read(*call),
@@ -307,10 +304,6 @@ impl World {
             Event::Input(_, input) => self.give(process, *input),
             Event::Answer { lane, call, answer, .. } => {
                 self.answered(process, lane, call, *answer);
-            }
-            Event::Pump { lane, .. } => {
-                process.lanes[lane].is_waiting = false;
-                self.pump(process, lane);
             }
             other => panic!("{other:?} reaches no process"),
         }

@@ -1,21 +1,16 @@
 //! What comes of a machine's order, as the input that the pipeline is given.
 
 use super::faults::{Moment, Side};
-use super::lane::{Job, Order, Step, Tag};
-use super::process::{Life, Process};
+use super::lane::{Job, Step, Tag};
+use super::process::{JOURNAL, Life, Process};
 use super::wire::kind_of;
 use super::{Event, World};
-use crate::time::Span;
-use anabranch_engine::ids::{RequestId, SinkId};
+use anabranch_engine::ids::SinkId;
 use anabranch_engine::journal::JournalStep;
 use anabranch_engine::pipeline::Input;
 use anabranch_engine::service::Answer;
 use anabranch_engine::sink::{ApplyOutcome, FailKind, OpenOutcome, SinkStep};
 use anabranch_engine::snapshot::SnapshotStep;
-
-/// How long after a failure the transport tries the same again, where no input tells
-/// the pipeline of it.
-const AGAIN: Span = Span::ms(200);
 
 impl World {
     /// An order is done, or has failed. Gives the lane that waited for it, with what it
@@ -32,7 +27,7 @@ impl World {
                 Ok(input) => input,
                 Err(answer) => return Some(answer),
             },
-            Step::Snapshots(step) => self.snapshots_outcome(process, lane, &tag, step),
+            Step::Snapshots(step) => self.snapshots_outcome(process, &tag, step),
             Step::Sink(step) => self.sink_outcome(process, lane, &tag, step),
             Step::Request(_) => panic!("a request is no outcome"),
         };
@@ -81,9 +76,12 @@ impl World {
         step: JournalStep,
     ) -> Result<Option<Input>, (usize, Answer)> {
         Ok(match (tag, step) {
-            (Tag::ReadJournal, JournalStep::Read(segments)) => {
+            (Tag::ReadJournal { request }, JournalStep::Read(segments)) => {
                 self.watch.journal_read(&segments);
-                Some(Input::JournalRead { segments })
+                Some(Input::JournalRead { request: *request, segments })
+            }
+            (Tag::ReadJournal { request }, JournalStep::Failed { message, transient }) => {
+                Some(Input::JournalUnreadable { request: *request, transient, message })
             }
             (Tag::OpenJournal, JournalStep::Opened) => Some(Input::JournalOpened),
             (Tag::Append { last, .. }, JournalStep::Appended) => {
@@ -95,19 +93,19 @@ impl World {
                 return Err((*lane, Answer::Proved(is_newest)));
             }
             (Tag::Prove { lane }, _) => return Err((*lane, Answer::Proved(false))),
-            (Tag::TrimJournal, _) => None,
+            (Tag::TrimJournal { request, failure: None }, JournalStep::Trimmed) => {
+                Some(Input::Trimmed { request: *request })
+            }
+            (Tag::TrimJournal { request, failure }, step) => {
+                let message = match step {
+                    JournalStep::Failed { message, .. } => message,
+                    _ => failure.clone().unwrap_or_default(),
+                };
+                Some(Input::TrimFailed { request: *request, message })
+            }
             (_, JournalStep::Fenced { by }) => {
                 process.lanes[lane].is_broken = true;
                 Some(Input::JournalFenced { by })
-            }
-            (Tag::ReadJournal, JournalStep::Failed { transient: true, .. }) => {
-                let order = Order { job: Job::ReadJournal, tag: Tag::ReadJournal };
-                self.try_again(process, lane, order);
-                None
-            }
-            (Tag::ReadJournal, JournalStep::Failed { message, .. }) => {
-                self.give_up(process, format!("the journal cannot be read: {message}"));
-                None
             }
             (_, JournalStep::Failed { message, .. }) => {
                 // spec: J-6
@@ -121,26 +119,22 @@ impl World {
     fn snapshots_outcome(
         &mut self,
         process: &mut Process,
-        lane: usize,
         tag: &Tag,
         step: SnapshotStep,
     ) -> Option<Input> {
         match (tag, step) {
-            (Tag::List, SnapshotStep::Listed(manifests)) => {
-                Some(Input::SnapshotsListed { manifests })
+            (Tag::List { request }, SnapshotStep::Listed(manifests)) => {
+                Some(Input::SnapshotsListed { request: *request, manifests })
             }
-            (Tag::List, SnapshotStep::Failed { transient: true, .. }) => {
-                self.try_again(process, lane, Order { job: Job::List, tag: Tag::List });
-                None
+            (Tag::List { request }, SnapshotStep::Failed { transient, message }) => {
+                Some(Input::SnapshotsNotListed { request: *request, transient, message })
             }
-            // A store that cannot be read is one without snapshots: the journal decides
-            // whether the job can do without.
-            (Tag::List, _) => Some(Input::SnapshotsListed { manifests: Vec::new() }),
             (Tag::Load { name }, SnapshotStep::Loaded(parts)) => {
                 Some(Input::SnapshotLoaded { name: name.clone(), parts })
             }
-            (Tag::Load { name }, SnapshotStep::Failed { message, .. }) => {
-                Some(Input::SnapshotUnreadable { name: name.clone(), reason: message })
+            (Tag::Load { name }, SnapshotStep::Failed { message, transient }) => {
+                let (name, reason) = (name.clone(), message);
+                Some(Input::SnapshotUnreadable { name, reason, transient })
             }
             (Tag::Store { epoch }, SnapshotStep::Stored) => {
                 Some(Input::SnapshotStored { epoch: *epoch })
@@ -149,7 +143,16 @@ impl World {
                 self.watch.counts.mark("snapshot-failed");
                 Some(Input::SnapshotFailed { epoch: *epoch, message })
             }
-            (Tag::Remove, _) => None,
+            (Tag::Remove { request, segments }, step) => {
+                let failure = match step {
+                    SnapshotStep::Failed { message, .. } => Some(message),
+                    _ => None,
+                };
+                let trim = Job::TrimJournal { segments: segments.clone() };
+                let tag = Tag::TrimJournal { request: *request, failure };
+                self.order(process, JOURNAL, trim, tag);
+                None
+            }
             (tag, other) => panic!("{other:?} does not end {tag:?}"),
         }
     }
@@ -162,40 +165,29 @@ impl World {
         step: SinkStep,
     ) -> Option<Input> {
         let sink = SinkId(lane as u32 - 2);
-        let failed = |request: RequestId, outcome, message| Input::SinkOpenFailed {
-            request,
-            sink,
-            outcome,
-            message,
-        };
+        let message = |process: &Process| process.lanes[lane].failure();
         match (tag, step) {
-            (Tag::Inspect { .. }, SinkStep::Inspected(Ok(found))) => {
-                Some(Input::SinkInspected { sink, generation: found.claim, marker: found.marker })
-            }
+            (Tag::Inspect { .. }, SinkStep::Inspected(Ok(found))) => Some(Input::SinkInspected {
+                sink,
+                generation: found.claim,
+                marker: found.marker,
+            }),
             (Tag::Inspect { request }, SinkStep::Inspected(Err(outcome))) => {
-                Some(failed(*request, outcome, process.lanes[lane].failure()))
+                let outcome = match outcome {
+                    ApplyOutcome::Fenced { by } => OpenOutcome::Fenced { by },
+                    ApplyOutcome::Failed(kind) => OpenOutcome::Failed(kind),
+                    other => panic!("{other:?} is no way in which looking fails"),
+                };
+                let (request, message) = (*request, message(process));
+                Some(Input::SinkOpenFailed { request, sink, outcome, message })
             }
-            (Tag::Open { request }, SinkStep::Opened(outcome)) => match outcome {
-                OpenOutcome::Opened { marker } => {
-                    Some(Input::SinkOpened { request: *request, sink, marker })
-                }
-                OpenOutcome::Fenced { by } => {
-                    let message = process.lanes[lane].failure();
-                    Some(failed(*request, ApplyOutcome::Fenced { by }, message))
-                }
-                OpenOutcome::Failed(kind) => {
-                    let message = process.lanes[lane].failure();
-                    Some(failed(*request, ApplyOutcome::Failed(kind), message))
-                }
-                OpenOutcome::Locked { by } => {
-                    self.give_up(process, format!("a sink is in use by {by}"));
-                    None
-                }
-                OpenOutcome::Damaged { what } => {
-                    self.give_up(process, format!("a sink is damaged: {what}"));
-                    None
-                }
-            },
+            (Tag::Open { request }, SinkStep::Opened(OpenOutcome::Opened { marker })) => {
+                Some(Input::SinkOpened { request: *request, sink, marker })
+            }
+            (Tag::Open { request }, SinkStep::Opened(outcome)) => {
+                let (request, message) = (*request, message(process));
+                Some(Input::SinkOpenFailed { request, sink, outcome, message })
+            }
             (Tag::Apply { request, .. }, SinkStep::Applied(outcome)) => {
                 self.note_applied(&outcome);
                 let message = match outcome {
@@ -220,11 +212,5 @@ impl World {
             ApplyOutcome::Failed(FailKind::Unknown) => "chunk-unknown",
         };
         self.watch.counts.mark(mark);
-    }
-
-    fn try_again(&mut self, process: &mut Process, lane: usize, order: Order) {
-        process.lanes[lane].queue.push_front(order);
-        process.lanes[lane].is_waiting = true;
-        self.heap.plan(self.now + AGAIN, Event::Pump { process: process.id, lane });
     }
 }

@@ -85,8 +85,6 @@ pub enum ProcessEnding {
     PowerFailed,
     /// The pipeline ended.
     Ended(Ending),
-    /// What surrounds the pipeline gave up.
-    GaveUp(String),
     /// It still ran when the run was over.
     StillRuns,
 }

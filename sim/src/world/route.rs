@@ -24,7 +24,9 @@ impl World {
         moment: &Moment,
     ) {
         let (lane, job, tag) = match output {
-            Output::ReadJournal => (JOURNAL, Job::ReadJournal, Tag::ReadJournal),
+            Output::ReadJournal { request } => {
+                (JOURNAL, Job::ReadJournal, Tag::ReadJournal { request })
+            }
             Output::InspectSink { request, sink } => {
                 (sink_lane(sink), Job::Inspect, Tag::Inspect { request })
             }
@@ -32,7 +34,7 @@ impl World {
                 self.watch.segment_opened(segment, &bytes);
                 (JOURNAL, Job::OpenJournal { segment, bytes }, Tag::OpenJournal)
             }
-            Output::ListSnapshots => (SNAPSHOTS, Job::List, Tag::List),
+            Output::ListSnapshots { request } => (SNAPSHOTS, Job::List, Tag::List { request }),
             Output::LoadSnapshot { name } => {
                 (SNAPSHOTS, Job::Load { name: name.clone() }, Tag::Load { name })
             }
@@ -56,10 +58,8 @@ impl World {
             Output::StoreSnapshot { epoch, name, parts, manifest } => {
                 (SNAPSHOTS, Job::Store { name, parts, manifest }, Tag::Store { epoch })
             }
-            Output::Trim { segments, snapshots } => {
-                let remove = Job::Remove { names: snapshots };
-                self.order(process, SNAPSHOTS, remove, Tag::Remove);
-                (JOURNAL, Job::TrimJournal { segments }, Tag::TrimJournal)
+            Output::Trim { request, segments, snapshots } => {
+                (SNAPSHOTS, Job::Remove { names: snapshots }, Tag::Remove { request, segments })
             }
             Output::Report(report) => {
                 self.reported(process, report);
@@ -81,7 +81,9 @@ impl World {
 
     fn ask_source(&mut self, process: &mut Process, output: Output, fate: Fate, moment: &Moment) {
         let call = match output {
-            Output::DiscoverSplits { table } => SourceCall::discover(process.id, table, self.now),
+            Output::DiscoverSplits { request, table } => {
+                SourceCall::discover(process.id, request, table, self.now)
+            }
             Output::Fetch { request, split, from, until, bytes_max, wait, .. } => {
                 let Some(index) = moment.split else {
                     // The split is gone with its table: nobody answers for it.

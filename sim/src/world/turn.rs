@@ -107,13 +107,13 @@ impl World {
     /// the splits is noted.
     fn moment_of(&mut self, process: &mut Process, output: &Output) -> Moment {
         let (kind, concerns) = match output {
-            Output::ReadJournal => (Kind::ReadJournal, Concerns::Nothing),
+            Output::ReadJournal { .. } => (Kind::ReadJournal, Concerns::Nothing),
             Output::InspectSink { .. } => (Kind::Inspect, Concerns::Nothing),
             Output::OpenJournal { segment, bytes } => {
                 process.records.open(*segment, bytes);
                 (Kind::OpenJournal, Concerns::Nothing)
             }
-            Output::ListSnapshots => (Kind::List, Concerns::Nothing),
+            Output::ListSnapshots { .. } => (Kind::List, Concerns::Nothing),
             Output::LoadSnapshot { .. } => (Kind::Load, Concerns::Nothing),
             Output::OpenSink { .. } => (Kind::Open, Concerns::Nothing),
             Output::DiscoverSplits { .. } => (Kind::Discover, Concerns::Nothing),
@@ -140,7 +140,7 @@ impl World {
                 (Some(self.sinks[sink.0 as usize]), None)
             }
             Output::ApplyChunk { chunk, .. } => (Some(self.sinks[chunk.sink.0 as usize]), None),
-            Output::DiscoverSplits { table } => (Some(*table), None),
+            Output::DiscoverSplits { table, .. } => (Some(*table), None),
             Output::Fetch { name, .. } => {
                 (Some(name.table), self.splits.iter().position(|split| split.name == *name))
             }
@@ -204,7 +204,7 @@ fn bytes_of(input: &Input) -> usize {
     match input {
         Input::Fetched { data: FetchedData::Bytes(bytes), .. } => bytes.len(),
         Input::Fetched { data: FetchedData::Records(block), .. } => block.data.len(),
-        Input::JournalRead { segments } => segments.iter().map(|s| s.bytes.len()).sum(),
+        Input::JournalRead { segments, .. } => segments.iter().map(|s| s.bytes.len()).sum(),
         Input::SnapshotLoaded { parts, .. } => parts.iter().map(bytes::Bytes::len).sum(),
         _ => 0,
     }

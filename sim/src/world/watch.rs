@@ -110,7 +110,8 @@ pub(super) fn may_change(request: &Request) -> bool {
         }
         Request::ClickHouse(request) => !matches!(
             request,
-            ClickHouseRequest::Epochs { .. }
+            ClickHouseRequest::Chunks { .. }
+                | ClickHouseRequest::Select { .. }
                 | ClickHouseRequest::Describe { .. }
                 | ClickHouseRequest::Tables { .. }
                 | ClickHouseRequest::ReadNote { .. }
@@ -160,6 +161,7 @@ impl World {
             Report::Retrying { .. } => "retried",
             Report::SnapshotStored { .. } => "snapshot-stored",
             Report::SnapshotFailed { .. } => "snapshot-not-stored",
+            Report::TrimFailed { .. } => "trim-failed",
         };
         self.watch.counts.mark(mark);
         self.report(process.id, report);

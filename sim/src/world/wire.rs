@@ -54,13 +54,13 @@ impl Fate {
 /// What an order is, as triggers name it.
 pub(super) fn kind_of(tag: &Tag) -> (Kind, Concerns) {
     match tag {
-        Tag::ReadJournal => (Kind::ReadJournal, Concerns::Nothing),
+        Tag::ReadJournal { .. } => (Kind::ReadJournal, Concerns::Nothing),
         Tag::OpenJournal => (Kind::OpenJournal, Concerns::Nothing),
         Tag::Append { after, last } => (Kind::Append, Concerns::Epochs(*after, *last)),
         Tag::Finish => (Kind::Finish, Concerns::Nothing),
         Tag::Prove { .. } => (Kind::Prove, Concerns::Nothing),
-        Tag::TrimJournal | Tag::Remove => (Kind::Trim, Concerns::Nothing),
-        Tag::List => (Kind::List, Concerns::Nothing),
+        Tag::TrimJournal { .. } | Tag::Remove { .. } => (Kind::Trim, Concerns::Nothing),
+        Tag::List { .. } => (Kind::List, Concerns::Nothing),
         Tag::Load { .. } => (Kind::Load, Concerns::Nothing),
         Tag::Store { epoch } => (Kind::Store, Concerns::Epochs(Default::default(), *epoch)),
         Tag::Inspect { .. } => (Kind::Inspect, Concerns::Nothing),

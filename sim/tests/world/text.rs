@@ -141,6 +141,7 @@ fn disturbance() -> BoxedStrategy<Disturbance> {
     prop_oneof![
         any::<u32>().prop_map(|writes| Disturbance::LoseAcknowledged { writes }),
         any::<u32>().prop_map(|keep| Disturbance::Retention { keep }),
+        any::<u32>().prop_map(|parts| Disturbance::StopInsert { parts }),
         any::<u32>().prop_map(|writes| Disturbance::Fill { writes }),
         any::<u64>().prop_map(|place| Disturbance::Rot { place }),
         any::<u64>().prop_map(|choice| Disturbance::PowerFailure { choice }),

@@ -394,6 +394,7 @@ fn disturbance(words: &mut Words) -> Result<Disturbance, String> {
         "retention" => Disturbance::Retention { keep: words.number("a number")? },
         "merge" => Disturbance::Merge,
         "forget-tokens" => Disturbance::ForgetTokens,
+        "stop-insert" => Disturbance::StopInsert { parts: words.number("a number")? },
         "fill" => Disturbance::Fill { writes: words.number("a number")? },
         "make-room" => Disturbance::MakeRoom,
         "fail-sync" => Disturbance::FailSync,

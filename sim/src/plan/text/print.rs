@@ -230,6 +230,7 @@ fn print_disturbance(disturbance: &Disturbance, f: &mut Formatter<'_>) -> fmt::R
         Disturbance::Retention { keep } => write!(f, "retention {keep}"),
         Disturbance::Merge => f.write_str("merge"),
         Disturbance::ForgetTokens => f.write_str("forget-tokens"),
+        Disturbance::StopInsert { parts } => write!(f, "stop-insert {parts}"),
         Disturbance::Fill { writes } => write!(f, "fill {writes}"),
         Disturbance::MakeRoom => f.write_str("make-room"),
         Disturbance::FailSync => f.write_str("fail-sync"),

@@ -44,9 +44,7 @@ pub(super) struct Order {
 /// What an order is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
-    ReadJournal {
-        request: RequestId,
-    },
+    ReadJournal { request: RequestId },
     OpenJournal,
     /// Records of the epochs after `after` up to `last`.
     Append {
@@ -58,8 +56,10 @@ pub(super) enum Tag {
     Prove {
         lane: usize,
     },
+    /// Of the journal, after the snapshots.
     TrimJournal {
         request: RequestId,
+        failure: Option<String>,
     },
     List {
         request: RequestId,
@@ -70,7 +70,11 @@ pub(super) enum Tag {
     Store {
         epoch: Epoch,
     },
-    Remove,
+    /// Of the snapshots, before these segments of the journal.
+    Remove {
+        request: RequestId,
+        segments: Vec<SegmentName>,
+    },
     Inspect {
         request: RequestId,
     },

@@ -402,10 +402,10 @@ fn may_mend(failure: &Failure) -> bool {
         | Failure::JournalFailed(_)
         | Failure::JournalUnreadable(_)
         | Failure::Locked { .. }
-        | Failure::SnapshotsUnreadable(_)
-        | Failure::TableFailed { .. }
         | Failure::SinkRejected { .. }
-        | Failure::SourceFailed { .. } => true,
+        | Failure::SnapshotsUnreadable(_)
+        | Failure::SourceFailed { .. }
+        | Failure::TableFailed { .. } => true,
         Failure::BadRecord { .. }
         | Failure::Damaged(_)
         | Failure::Diverged { .. }

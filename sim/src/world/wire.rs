@@ -59,7 +59,7 @@ pub(super) fn kind_of(tag: &Tag) -> (Kind, Concerns) {
         Tag::Append { after, last } => (Kind::Append, Concerns::Epochs(*after, *last)),
         Tag::Finish => (Kind::Finish, Concerns::Nothing),
         Tag::Prove { .. } => (Kind::Prove, Concerns::Nothing),
-        Tag::TrimJournal { .. } | Tag::Remove => (Kind::Trim, Concerns::Nothing),
+        Tag::TrimJournal { .. } | Tag::Remove { .. } => (Kind::Trim, Concerns::Nothing),
         Tag::List { .. } => (Kind::List, Concerns::Nothing),
         Tag::Load { .. } => (Kind::Load, Concerns::Nothing),
         Tag::Store { epoch } => (Kind::Store, Concerns::Epochs(Default::default(), *epoch)),

@@ -3,3 +3,4 @@
 mod calm;
 mod crash;
 mod jobs;
+mod text;

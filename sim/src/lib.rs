@@ -5,10 +5,17 @@
 //! what was not synced. Beside them stand an interpreter that says what a job must give,
 //! and the oracles that compare with it.
 
+pub mod conformance;
 pub mod disk;
+pub mod ideal;
 pub mod lab;
 pub mod model;
 pub mod oracle;
+pub mod plan;
+pub mod recut;
 pub mod reference;
+pub mod report;
 pub mod rng;
+pub mod run;
 pub mod time;
+pub mod world;

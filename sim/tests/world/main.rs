@@ -3,4 +3,5 @@
 mod calm;
 mod crash;
 mod jobs;
+mod judged;
 mod text;

@@ -6,6 +6,7 @@
 
 pub mod conformance;
 pub mod disk;
+pub mod generate;
 pub mod ideal;
 pub mod lab;
 pub mod model;

@@ -3,4 +3,5 @@
 mod calm;
 mod crash;
 mod jobs;
+mod swarm;
 mod text;

@@ -6,6 +6,7 @@
 
 pub mod conformance;
 pub mod disk;
+pub mod finding;
 pub mod generate;
 pub mod ideal;
 pub mod lab;
@@ -16,5 +17,6 @@ pub mod reference;
 pub mod report;
 pub mod rng;
 pub mod run;
+pub mod shrink;
 pub mod time;
 pub mod world;

@@ -2,6 +2,7 @@
 
 mod calm;
 mod crash;
+mod found;
 mod jobs;
 mod swarm;
 mod text;

@@ -36,14 +36,12 @@ pub(super) enum Command {
 struct Journal {
     store: JournalStore,
     answers: Answers,
-    /// The open segment and its length.
-    open: Option<(SegmentName, u64)>,
 }
 
 /// Starts the thread.
 pub(super) fn start(store: JournalStore, answers: Answers) -> std::io::Result<SyncSender<Command>> {
     let (sender, receiver) = sync_channel(COMMANDS_MAX);
-    let journal = Journal { store, answers, open: None };
+    let journal = Journal { store, answers };
     std::thread::Builder::new().name("journal".into()).spawn(move || journal.run(&receiver))?;
     Ok(sender)
 }
@@ -83,7 +81,7 @@ impl Journal {
                 self.answer(Input::JournalRead { segments });
             }
             Command::Open { segment, bytes } => {
-                let opened = in_phase("open-journal", || self.open(segment, &bytes))?;
+                let opened = in_phase("open-journal", || self.open(segment, bytes))?;
                 self.answer(opened);
             }
             Command::Append { epoch, bytes } => {
@@ -95,18 +93,18 @@ impl Journal {
                         group = [group, bytes].concat().into();
                     }
                 }
-                in_phase("append", || self.append(&group))?;
+                in_phase("append", || self.append(group))?;
                 self.answer(Input::JournalAppended { epoch: last });
             }
             Command::Finish { bytes } => {
-                in_phase("finish", || self.append(&bytes))?;
+                in_phase("finish", || self.append(bytes))?;
                 self.answer(Input::FinishRecorded);
             }
             Command::Remove { segments } => {
                 if let JournalStore::Local(store) = &mut self.store
-                    && let Err(error) = in_phase("trim-journal", || store.remove(&segments))
+                    && let Err(error) = in_phase("trim-journal", || store.remove(segments))
                 {
-                    tracing::warn!("old segments of the journal stay: {}", text(&error));
+                    tracing::warn!("old segments of the journal stay: {error}");
                 }
             }
         }
@@ -117,53 +115,35 @@ impl Journal {
         self.answers.send(Event::Input(input));
     }
 
-    fn read(&self) -> Result<Vec<SegmentBytes>, Event> {
-        match &self.store {
+    fn read(&mut self) -> Result<Vec<SegmentBytes>, Event> {
+        match &mut self.store {
             JournalStore::Memory => Ok(Vec::new()),
             JournalStore::Local(store) => store.read_all().map_err(|error| {
-                let message = format!("the journal cannot be read: {}", text(&error));
+                let message = format!("the journal cannot be read: {error}");
                 Event::Failed(JobError::new(&errors::JOURNAL, message))
             }),
         }
     }
 
-    fn open(&mut self, segment: SegmentName, bytes: &[u8]) -> Result<Input, Event> {
+    fn open(&mut self, segment: SegmentName, bytes: Bytes) -> Result<Input, Event> {
         if let JournalStore::Local(store) = &mut self.store {
             match store.create(segment, bytes) {
                 Ok(()) => {}
-                Err(StoreError::Exists { .. }) => {
-                    let by = format!("another process made {segment} first");
-                    return Ok(Input::JournalFenced { by });
-                }
+                Err(StoreError::Fenced { by }) => return Ok(Input::JournalFenced { by }),
                 Err(error) => return Err(failed(&error)),
             }
-            // Only a help for whoever finds the lock held.
-            let _ = store.describe_holder(&format!("generation {}", segment.generation));
         }
-        self.open = Some((segment, bytes.len() as u64));
         Ok(Input::JournalOpened)
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Event> {
-        let Some((segment, at)) = &mut self.open else {
-            panic!("the journal is opened before it is written to");
-        };
-        if let JournalStore::Local(store) = &mut self.store {
-            store.append(*segment, *at, bytes).map_err(|error| failed(&error))?;
+    fn append(&mut self, bytes: Bytes) -> Result<(), Event> {
+        match &mut self.store {
+            JournalStore::Memory => Ok(()),
+            JournalStore::Local(store) => store.append(bytes).map_err(|error| failed(&error)),
         }
-        *at += bytes.len() as u64;
-        Ok(())
     }
 }
 
 fn failed(error: &StoreError) -> Event {
-    Event::Input(Input::JournalFailed { message: text(error) })
-}
-
-/// An error with its cause.
-pub(super) fn text(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
+    Event::Input(Input::JournalFailed { message: error.to_string() })
 }

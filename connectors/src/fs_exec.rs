@@ -92,8 +92,8 @@ impl FolderExecutor {
     }
 
     fn lock(&mut self, name: &str, holder: &str) -> FsAnswer {
-        if let Err(what) = make_folder_io(&self.folder) {
-            return failed("make the folder", &self.folder, &what);
+        if let Err(error) = make_folder(&self.folder) {
+            return failed("make the folder", &self.folder, &error);
         }
         let locked = match &mut self.lock {
             Some(lock) => lock.describe(holder),
@@ -196,18 +196,13 @@ fn phase_of(request: &FsRequest) -> &'static str {
     }
 }
 
-/// Makes a folder and those above it, and makes them survive a power failure; gives what
-/// the system said if that fails.
-pub(crate) fn make_folder(folder: &Path) -> Result<(), String> {
-    make_folder_io(folder).map_err(|error| failure("make the folder", folder, &error).1)
-}
-
-fn make_folder_io(folder: &Path) -> io::Result<()> {
+/// Makes a folder and those above it, and makes them survive a power failure.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        make_folder_io(parent)?;
+        make_folder(parent)?;
     }
     match fs::create_dir(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -218,7 +213,7 @@ fn make_folder_io(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes the names in a folder survive a power failure.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
@@ -235,7 +230,7 @@ fn failed(action: &str, path: &Path, error: &io::Error) -> FsAnswer {
 }
 
 /// What kind of failure it is, and what a person is told.
-fn failure(action: &str, path: &Path, error: &io::Error) -> (FsFailure, String) {
+pub(crate) fn failure(action: &str, path: &Path, error: &io::Error) -> (FsFailure, String) {
     let kind = match error.kind() {
         io::ErrorKind::AlreadyExists => FsFailure::Exists,
         io::ErrorKind::NotFound => FsFailure::NotFound,

@@ -16,7 +16,7 @@ use anabranch_engine::sink::{
 };
 use anabranch_engine::sink::{SinkMachine, SinkStep};
 use anabranch_engine::snapshot::{
-    Manifest, NodeState, PartName, PartRef, decode_part, encode_part,
+    Manifest, ManifestName, NodeState, PartName, PartRef, decode_part, encode_part,
 };
 use anabranch_engine::state::StateEntry;
 use anabranch_engine::time::Tick;
@@ -197,7 +197,13 @@ fn snapshots_come_back_and_old_ones_go() {
         fs::write(path, "half").unwrap();
     }
 
+    // One above may still be written.
+    let above = ManifestName { epoch: Epoch(1_000), ..second.name() };
+    let above = folder.join(format!(".{above}.tmp"));
+    fs::write(&above, "half").unwrap();
+
     store.remove(vec![name_of(&first), name_of(&third)]).unwrap();
+    assert!(above.exists());
     assert_eq!(epochs_in(&mut store), BTreeSet::from([9]));
     assert!(broken.iter().all(|path| !path.exists()));
     assert_eq!(fs::read(under_way).unwrap(), b"later");

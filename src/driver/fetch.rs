@@ -81,6 +81,18 @@ impl Sources {
         Ok(())
     }
 
+    /// Lets the sources keep in this folder what they have to know of what was read.
+    ///
+    /// # Errors
+    /// The first that cannot read what it kept, with its table's name.
+    pub(crate) fn remember(&self, folder: &Path) -> Result<(), (String, SourceError)> {
+        for (id, table) in &self.tables {
+            let kept = table.source.remember(&folder.join(format!("table-{id}.json")));
+            kept.map_err(|error| (table.name.clone(), error))?;
+        }
+        Ok(())
+    }
+
     /// Reads a range at once.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Snapshots in a local folder: carries out what their machine asks for.
 
-use crate::fs_exec::{FolderExecutor, make_folder};
+use crate::fs_exec::{FolderExecutor, failure, make_folder};
 use crate::store::StoreError;
 use anabranch_engine::service::{Answer, Request};
 use anabranch_engine::snapshot::local::LocalSnapshots;
@@ -22,7 +22,10 @@ impl LocalSnapshotStore {
     /// # Errors
     /// If it cannot be made.
     pub fn open(folder: &Path) -> Result<LocalSnapshotStore, StoreError> {
-        make_folder(folder).map_err(|message| StoreError::Failed { message, transient: false })?;
+        make_folder(folder).map_err(|error| {
+            let (_, message) = failure("make the folder", folder, &error);
+            StoreError::Failed { message, transient: false }
+        })?;
         Ok(LocalSnapshotStore {
             files: FolderExecutor::new(folder),
             machine: LocalSnapshots::new(),

@@ -4,6 +4,8 @@
 //! documentation allows may happen, also what it hardly ever does. What a model does is
 //! held against the real service by the transcripts of `tests/conformance`.
 
+pub mod disk;
+
 use crate::time::VirtualTime;
 use anabranch_engine::service::{Answer, Request};
 use anabranch_engine::sink::Marker;

@@ -48,6 +48,7 @@
 //! reach it; and implement [`Executor`] over a real client in `tests/conformance`. [`redis`]
 //! and `tests/conformance/redis/` are the pattern.
 
+pub mod kafka;
 mod on_model;
 mod phrase;
 pub mod redis;

@@ -1,9 +1,9 @@
 //! A small client of Redis over TCP.
 
+use super::resp::{put_command, read_reply};
 use anabranch_engine::service::Answer;
 use anabranch_engine::service::redis::RedisRequest;
-use anabranch_engine::sink::redis::resp::{RedisReply, put_command, read_reply};
-use anabranch_engine::sink::redis::wire;
+use anabranch_engine::sink::redis::wire::{self, RedisReply};
 use bytes::Bytes;
 use std::io::{Read, Write};
 use std::net::TcpStream;

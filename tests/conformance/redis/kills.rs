@@ -20,7 +20,11 @@ fn chunks(count: u64) -> Vec<Chunk> {
     for epoch in 1..=count {
         let record = |row: u64| SinkRecord {
             epoch: Epoch(epoch),
-            kind: if (row + epoch) % 7 == 0 { RowKind::Delete } else { RowKind::UpdateAfter },
+            kind: if (row + epoch).is_multiple_of(7) {
+                RowKind::Delete
+            } else {
+                RowKind::UpdateAfter
+            },
             key: Bytes::from(format!("{}", (row * 3 + epoch) % 20)),
             partition: Bytes::new(),
             value: Bytes::from(format!("{epoch}/{row}")),
@@ -39,7 +43,8 @@ fn expected(chunks: &[Chunk]) -> Vec<Option<Bytes>> {
     for chunk in chunks {
         let ChunkPayload::Records { records } = &chunk.payload else { panic!("records") };
         for record in records {
-            let key: usize = std::str::from_utf8(&record.key).unwrap().parse().unwrap();
+            let key = std::str::from_utf8(&record.key).expect("keys are digits");
+            let key: usize = key.parse().expect("keys are digits");
             let is_there = record.kind != RowKind::Delete;
             values[key] = is_there.then(|| record.value.clone());
         }
@@ -99,7 +104,7 @@ impl Writer {
     }
 
     fn value(&mut self, key: usize) -> Option<Bytes> {
-        use anabranch_engine::sink::redis::resp::RedisReply;
+        use anabranch_engine::sink::redis::wire::RedisReply;
         let key = format!("row:{key}");
         match self.client.command(&[b"GET", key.as_bytes()]).expect("a string") {
             RedisReply::Text(text) => Some(text),
@@ -206,5 +211,5 @@ fn a_hash_of_more_fields_than_a_command_of_lua_takes_is_written_whole() {
     let chunk = Chunk::new(TARGET, None, place, payload);
     assert_eq!(writer.apply(&chunk), ApplyOutcome::Applied);
     let count = writer.client.command(&[b"HLEN", b"h"]);
-    assert_eq!(count, Ok(anabranch_engine::sink::redis::resp::RedisReply::Integer(10_001)));
+    assert_eq!(count, Ok(anabranch_engine::sink::redis::wire::RedisReply::Integer(10_001)));
 }

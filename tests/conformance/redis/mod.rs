@@ -3,6 +3,7 @@
 mod client;
 mod kills;
 mod real;
+mod resp;
 
 use self::real::Real;
 use crate::transcripts;

@@ -3,7 +3,7 @@
 use super::client::Client;
 use crate::server::Server;
 use anabranch_engine::service::{Answer, Request};
-use anabranch_engine::sink::redis::resp::RedisReply;
+use anabranch_engine::sink::redis::wire::RedisReply;
 use anabranch_sim::conformance::{Executor, Phrase, Value};
 use bytes::Bytes;
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@
 //! - memory may end in the middle of a script (Redis 7 looks before the first write only);
 //! - at a failover the old primary still acknowledges writes of clients that are
 //!   connected to it, which are lost, before it finds out that it is a replica;
-//! - as a replica it still answers readers, with the past.
+//! - as a replica it still answers readers, with the past, and judges scripts by it.
 
 mod act;
 mod keyspace;
@@ -96,26 +96,24 @@ impl RedisModel {
         if let RedisRequest::Claim { marker_key, .. } = request {
             self.marker_keys.insert(marker_key.clone());
         }
-        let is_write = matches!(request, RedisRequest::Claim { .. } | RedisRequest::Apply { .. });
         let is_deposed = self.connections.get(&client) == Some(&true);
         if is_deposed && let Some((keys, until)) = &mut self.deposed {
-            if is_write && now >= *until {
-                // Whoever is told so connects again, and finds the new primary.
-                self.connections.remove(&client);
-                return RedisAnswer::Refused(RedisError::ReadOnly);
-            }
+            // As a replica it judges a script by the past, up to its first write.
+            self.limits.is_replica = now >= *until;
             let run = self.starts - 1;
             let answer = run_on(keys, &mut self.limits, &self.config, run, now, request);
             keys.commit(now);
+            if answer == RedisAnswer::Refused(RedisError::ReadOnly) {
+                // Whoever is told so connects again, and finds the new primary.
+                self.connections.remove(&client);
+            }
             return answer;
         }
         self.connections.insert(client, false);
         if now < self.loading_until {
             return RedisAnswer::Refused(RedisError::Busy);
         }
-        if self.demoted && is_write {
-            return RedisAnswer::Refused(RedisError::ReadOnly);
-        }
+        self.limits.is_replica = self.demoted;
         let (keys, limits) = (&mut self.primary, &mut self.limits);
         let answer = run_on(keys, limits, &self.config, self.starts, now, request);
         self.primary.commit(now);

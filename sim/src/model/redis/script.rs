@@ -17,6 +17,8 @@ pub(super) struct Limits {
     pub(super) room: Option<u32>,
     /// Commands that the user may not run, in capitals.
     pub(super) forbidden: BTreeSet<String>,
+    /// Whether the server knows that it is a replica.
+    pub(super) is_replica: bool,
 }
 
 impl Limits {
@@ -25,6 +27,9 @@ impl Limits {
         if self.forbidden.contains(command) {
             let message = format!("this user may not run {command}");
             return Err(RedisError::Other(message));
+        }
+        if self.is_replica {
+            return Err(RedisError::ReadOnly);
         }
         if command != "DEL" && self.room == Some(0) {
             return Err(RedisError::OutOfMemory);

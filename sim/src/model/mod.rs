@@ -4,6 +4,9 @@
 //! documentation allows may happen, also what it hardly ever does. What a model does is
 //! held against the real service by the transcripts of `tests/conformance`.
 
+pub mod clickhouse;
+pub mod kafka;
+pub mod object;
 pub mod redis;
 
 use crate::time::VirtualTime;
@@ -93,6 +96,11 @@ pub enum Disturbance {
     Merge,
     /// ClickHouse: deduplication windows have passed.
     ForgetTokens,
+    /// ClickHouse: the next insert is killed after so many of its parts.
+    StopInsert {
+        /// How many parts are written.
+        parts: u32,
+    },
     /// A disk, or the memory of Redis: so many bytes or writes more, then it is full.
     Fill {
         /// How many writes still go well.

@@ -38,6 +38,19 @@ fn rows_after_a_zombie() -> Vec<(String, String)> {
 }
 
 #[test]
+fn k2_loses_a_chunk_that_was_never_answered() {
+    let rows = || {
+        let mut world = World::new(&[(5, Fault::Lost)]);
+        let mut process = world.start(0);
+        let end = world.run(&mut process);
+        (end, world.rows())
+    };
+    assert_eq!(rows(), (End::Done, final_rows()));
+    let _on = On::new(Plant::K2);
+    assert_ne!(rows(), (End::Done, final_rows()));
+}
+
+#[test]
 fn k6_lets_a_zombie_write() {
     assert_eq!(rows_after_a_zombie(), rows_after(1));
     let _on = On::new(Plant::K6);

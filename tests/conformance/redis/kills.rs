@@ -15,7 +15,7 @@ use bytes::Bytes;
 const TARGET: SinkShard = SinkShard { sink: SinkId(0), shard: 0 };
 
 /// Chunks of 50 rows over 20 keys, in epochs of one chunk.
-fn chunks(count: u64) -> Vec<Chunk> {
+pub(super) fn chunks(count: u64) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = Vec::new();
     for epoch in 1..=count {
         let record = |row: u64| SinkRecord {
@@ -38,7 +38,7 @@ fn chunks(count: u64) -> Vec<Chunk> {
 }
 
 /// What each key holds after the chunks.
-fn expected(chunks: &[Chunk]) -> Vec<Option<Bytes>> {
+pub(super) fn expected(chunks: &[Chunk]) -> Vec<Option<Bytes>> {
     let mut values = vec![None; 20];
     for chunk in chunks {
         let ChunkPayload::Records { records } = &chunk.payload else { panic!("records") };
@@ -53,13 +53,13 @@ fn expected(chunks: &[Chunk]) -> Vec<Option<Bytes>> {
 }
 
 /// A machine with its connection.
-struct Writer {
-    machine: RedisSink,
-    client: Client,
+pub(super) struct Writer {
+    pub(super) machine: RedisSink,
+    pub(super) client: Client,
 }
 
 impl Writer {
-    fn new(port: u16) -> Writer {
+    pub(super) fn new(port: u16) -> Writer {
         let machine = RedisSink::new(RedisSinkConfig {
             target: TARGET,
             marker_key: "anabranch:job:0".into(),
@@ -77,7 +77,7 @@ impl Writer {
         step
     }
 
-    fn open(&mut self) -> Option<Marker> {
+    pub(super) fn open(&mut self) -> Option<Marker> {
         let step = self.machine.open(Generation { number: 1, nonce: 9 });
         match self.run(step) {
             SinkStep::Opened(OpenOutcome::Opened { marker }) => marker,
@@ -85,7 +85,7 @@ impl Writer {
         }
     }
 
-    fn apply(&mut self, chunk: &Chunk) -> ApplyOutcome {
+    pub(super) fn apply(&mut self, chunk: &Chunk) -> ApplyOutcome {
         let step = self.machine.apply(chunk.clone());
         match self.run(step) {
             SinkStep::Applied(outcome) => outcome,
@@ -103,7 +103,7 @@ impl Writer {
         assert_eq!(step, SinkStep::Applied(ApplyOutcome::Failed(FailKind::Unknown)));
     }
 
-    fn value(&mut self, key: usize) -> Option<Bytes> {
+    pub(super) fn value(&mut self, key: usize) -> Option<Bytes> {
         use anabranch_engine::sink::redis::wire::RedisReply;
         let key = format!("row:{key}");
         match self.client.command(&[b"GET", key.as_bytes()]).expect("a string") {

@@ -1,6 +1,7 @@
 //! Redis.
 
 mod client;
+mod failover;
 mod kills;
 mod real;
 mod resp;

@@ -60,6 +60,8 @@ pub struct RedisModel {
     loading_until: VirtualTime,
     /// Whether it was made a replica of a server that is away.
     demoted: bool,
+    /// Whether somebody's script does not end.
+    hangs: bool,
     /// Every key that was ever claimed: they are no data.
     marker_keys: BTreeSet<Bytes>,
 }
@@ -77,6 +79,7 @@ impl RedisModel {
             starts: 1,
             loading_until: VirtualTime::default(),
             demoted: false,
+            hangs: false,
             marker_keys: BTreeSet::new(),
         }
     }
@@ -110,7 +113,7 @@ impl RedisModel {
             return answer;
         }
         self.connections.insert(client, false);
-        if now < self.loading_until {
+        if self.hangs || now < self.loading_until {
             return RedisAnswer::Refused(RedisError::Busy);
         }
         self.limits.is_replica = self.demoted;
@@ -126,6 +129,7 @@ impl RedisModel {
         self.loading_until = now + LOADING;
         self.connections.clear();
         self.deposed = None;
+        self.hangs = false;
     }
 
     /// The server is killed and starts again; `choice` says how much is lost of what may be.

@@ -19,6 +19,8 @@ pub(super) struct Limits {
     pub(super) forbidden: BTreeSet<String>,
     /// Whether the server knows that it is a replica.
     pub(super) is_replica: bool,
+    /// Whether the server wants replicas that it does not have.
+    pub(super) lacks_replicas: bool,
 }
 
 impl Limits {
@@ -30,6 +32,9 @@ impl Limits {
         }
         if self.is_replica {
             return Err(RedisError::ReadOnly);
+        }
+        if self.lacks_replicas {
+            return Err(RedisError::Busy);
         }
         if command != "DEL" && self.room == Some(0) {
             return Err(RedisError::OutOfMemory);

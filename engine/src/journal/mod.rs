@@ -11,6 +11,7 @@ pub mod encode;
 pub mod hash;
 mod history;
 mod machine;
+mod object;
 mod record;
 mod scan;
 mod segment;
@@ -21,6 +22,7 @@ pub use encode::Encoder;
 pub use hash::{ChainHash, EpochHasher};
 pub use history::{Cut, Damage, Journal, Placed, SegmentBytes, SegmentInfo};
 pub use machine::{JournalMachine, JournalStep};
+pub use object::ObjectJournal;
 pub use record::{
     Acknowledged, ChunkLimits, Control, ControlRecord, EpochRecord, ExtraInput, FlushEnd,
     OutputHash, Skip, SliceRecord,

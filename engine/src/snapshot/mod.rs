@@ -8,6 +8,7 @@ mod envelope;
 mod machine;
 mod manifest;
 mod manifest_codec;
+mod object;
 mod part;
 
 pub use machine::{SnapshotMachine, SnapshotStep};
@@ -15,6 +16,7 @@ pub use manifest::{
     Counter, Manifest, ManifestName, NodeState, PartName, PartRef, SNAPSHOT_VERSION, SinkState,
     SplitState,
 };
+pub use object::ObjectSnapshots;
 pub use part::{PartEntry, cut_parts, decode_part, encode_part};
 
 /// Why a manifest or a part cannot be used.

@@ -56,9 +56,11 @@ impl ObjectModel {
 
     fn request(&mut self, now: VirtualTime, request: &ObjectRequest) -> ObjectAnswer {
         match request {
-            ObjectRequest::Delete { name } => {
-                if self.objects.remove(name).is_some() {
-                    self.removed.insert(name.clone(), now);
+            ObjectRequest::Delete { names } => {
+                for name in names {
+                    if self.objects.remove(name).is_some() {
+                        self.removed.insert(name.clone(), now);
+                    }
                 }
                 ObjectAnswer::Done
             }

@@ -14,8 +14,8 @@ mod driver;
 mod errors;
 mod job;
 mod output;
+mod places;
 
-use clap::Parser;
 use std::fmt::Debug;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
         return ExitCode::from(MISUSED);
     };
     tracing_subscriber::registry().with(point).init();
-    match commands::run(cli::Cli::parse()) {
+    match commands::run(cli::Cli::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::errors::show(&error);

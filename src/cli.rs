@@ -1,7 +1,10 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+/// The option that may stand several times.
+const SET: &str = "set";
 
 /// A stream engine whose answer is a function of its input.
 #[derive(Debug, Parser)]
@@ -15,6 +18,31 @@ pub(crate) struct Cli {
     pub limits: LimitArgs,
 }
 
+impl Cli {
+    /// What this process was started with; ends it if that makes no sense.
+    pub(crate) fn read() -> Cli {
+        let command = Cli::command();
+        let set = command.get_arguments().find(|arg| arg.get_id() == SET);
+        let set = set.expect("it is declared below").clone();
+        let matches = with_option(command, &set).get_matches();
+        let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        cli.limits.set = values_in_order(&matches);
+        cli
+    }
+}
+
+/// The command with the option also behind each of its commands.
+fn with_option(command: clap::Command, option: &Arg) -> clap::Command {
+    command.mut_subcommands(|below| with_option(below, option).arg(option))
+}
+
+/// The settings from the first command to the innermost.
+fn values_in_order(matches: &ArgMatches) -> Vec<String> {
+    let here = matches.get_many::<String>(SET).into_iter().flatten().cloned();
+    let below = matches.subcommand().map(|(_, below)| values_in_order(below));
+    here.chain(below.into_iter().flatten()).collect()
+}
+
 /// Settings that change how much is done at once, never a result.
 #[derive(Debug, Default, Args)]
 pub(crate) struct LimitArgs {
@@ -22,7 +50,8 @@ pub(crate) struct LimitArgs {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// A setting; `anabranch config show` lists them
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    // Not global: then those behind the command would push out those before it.
+    #[arg(id = SET, long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// How many threads compute [default: one for each core]
     #[arg(long, global = true, value_name = "COUNT")]
@@ -33,6 +62,9 @@ pub(crate) struct LimitArgs {
     /// Which messages are written: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// How often a JSON log says where the job is, such as 10 s; 0 for never
+    #[arg(long, global = true, value_name = "TIME")]
+    pub progress_interval: Option<String>,
 }
 
 /// The commands.

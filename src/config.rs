@@ -7,10 +7,12 @@
 use crate::cli::LimitArgs;
 use crate::errors::{self, JobError};
 use anabranch_engine::pipeline::PipelineConfig;
+use anabranch_engine::plan::connector::parse_duration_ms;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The file that is read if no other is named.
 const FILE: &str = "anabranch.toml";
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub log: LogFormat,
     /// Which messages are written.
     pub log_level: tracing::Level,
+    /// How often a JSON log says where the job is; 0 for never.
+    pub progress_interval: Interval,
 }
 
 /// How messages are written.
@@ -67,6 +71,25 @@ impl fmt::Display for LogFormat {
     }
 }
 
+/// A time span, written as Flink's options write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interval(pub Duration);
+
+impl FromStr for Interval {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Interval, ()> {
+        let ms = parse_duration_ms(text).filter(|ms| *ms <= MS_MAX).ok_or(())?;
+        Ok(Interval(Duration::from_millis(u64::try_from(ms).map_err(drop)?)))
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ms", self.0.as_millis())
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -74,6 +97,7 @@ impl Default for Config {
             threads: 0,
             log: LogFormat::Text,
             log_level: tracing::Level::INFO,
+            progress_interval: Interval(Duration::from_secs(10)),
         }
     }
 }
@@ -125,6 +149,8 @@ settings! {
     "log-level", log_level, "error, warn, info, debug or trace", "which messages are written";
     "poison-starts", pipeline.poison_starts in 1.., "a number from 1 on",
         "starts without progress after which a job is poisoned";
+    "progress-interval", progress_interval, "a time span such as 10 s, 0 for none",
+        "how often a JSON log says where the job is";
     "retry-ms", pipeline.retry_ms in 0..=MS_MAX, "milliseconds",
         "the first wait before what failed is tried again";
     "samples-max", pipeline.samples_max, "a number",
@@ -195,8 +221,12 @@ impl Resolved {
                 resolved.set(setting.key, value, Origin::Environment(name))?;
             }
         }
-        let known =
-            [("threads", &flags.threads), ("log", &flags.log), ("log-level", &flags.log_level)];
+        let known = [
+            ("threads", &flags.threads),
+            ("log", &flags.log),
+            ("log-level", &flags.log_level),
+            ("progress-interval", &flags.progress_interval),
+        ];
         for (key, value) in known {
             if let Some(value) = value {
                 resolved.set(key, value, Origin::Flag(format!("--{key}")))?;

@@ -18,6 +18,11 @@ pub(crate) struct ErrorCode {
     pub exit: u8,
 }
 
+/// How a message begins that is about a full disk; the path comes behind it.
+pub(crate) const DISK_FULL: &str = "the disk is full: ";
+/// What to do then.
+const MAKE_ROOM: &str = "make room and start the job again: it goes on from what is durable";
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $exit:literal, $title:literal, $explanation:literal;)*) => {
         $($(#[$doc])* pub(crate) static $name: ErrorCode = ErrorCode {
@@ -45,13 +50,16 @@ codes! {
         "A flag, an environment variable or anabranch.toml sets something that does not exist, or to a value that it does not take. `anabranch config show` lists all settings.";
     /// Options of a table that make no sense together.
     OPTIONS = "CLI005", 2, "table cannot be used",
-        "The options of a table make no sense together, or two INSERTs would write to the same folder. Nothing was started.";
+        "The options of a table make no sense together, two INSERTs would write to the same folder, or a sink would write to a file. Nothing was started.";
     /// A sink's folder has files, and a new start was asked for.
     NOT_EMPTY = "CLI006", 2, "sink is not empty",
         "With --fresh the job starts over, and its results would come to stand beside those that are there. Give --overwrite as well to remove what the job wrote, or move the files away.";
     /// The state belongs to other statements.
     PLAN = "CLI007", 2, "plan changed",
         "The state folder was written by other statements than these: their results so far may not fit together. The message shows which nodes differ. Restore the old statements, start over with --fresh, or give the changed job another folder with --state-dir.";
+    /// A sink would write into what the job reads.
+    OVERLAP = "CLI008", 2, "sink and source in one folder",
+        "A sink's folder is the folder of a source of the same job, lies in it, or holds it: the job would read its own results, and --overwrite could remove its input. Links are followed. Give the sink a folder of its own. Nothing was started.";
     /// The journal or a snapshot is damaged.
     DAMAGED = "DMG001", 4, "damaged journal, snapshot or manifest",
         "Something that was durable is missing or has other bytes now. Nothing was changed. Restore the named file from a copy of the folder; if there is none, --fresh starts over.";
@@ -72,7 +80,7 @@ codes! {
         "A record cannot be read and its table says 'on-error' = 'fail'. The message names its place. Correct the record if it was never processed, or say 'on-error' = 'dead-letter' and read the table's $dead.";
     /// The journal cannot be written.
     JOURNAL = "RUN003", 1, "journal failed",
-        "The journal cannot be read or written, for example because the disk is full. Nothing was lost; started again, the job goes on from what is durable.";
+        "The journal or the snapshots cannot be read or written, for example because the disk is full. Nothing was lost; started again, the job goes on from what is durable.";
     /// A sink refuses.
     SINK = "RUN004", 1, "sink failed",
         "A sink refused the data for good or failed too many times in a row. The message says what it said.";
@@ -133,16 +141,27 @@ impl From<Failure> for JobError {
             Failure::Damaged(_) => &DAMAGED,
             Failure::SinkLostData { .. } => &LOST,
             Failure::Diverged { .. } => &DIVERGED,
+            Failure::Locked { .. } => &LOCKED,
             Failure::SinkRejected { .. } => &SINK,
             Failure::SourceChanged { .. } => &SOURCE_CHANGED,
-            Failure::SourceFailed { .. } => &SOURCE,
+            Failure::SourceFailed { .. } | Failure::TableFailed { .. } => &SOURCE,
             Failure::NotReproduced { .. } => &NOT_REPRODUCED,
             Failure::PlanChanged { .. } => &PLAN,
             Failure::Poisoned { .. } => &POISONED,
             Failure::BadRecord { .. } => &BAD_RECORD,
-            Failure::JournalFailed(_) => &JOURNAL,
+            Failure::JournalFailed(_)
+            | Failure::JournalUnreadable(_)
+            | Failure::SnapshotsUnreadable(_) => &JOURNAL,
         };
-        JobError::new(code, failure.to_string())
+        match &failure {
+            Failure::SinkRejected { sink, message } if message.starts_with(DISK_FULL) => {
+                JobError::new(code, format!("sink {sink}: {message}")).with_help(MAKE_ROOM)
+            }
+            Failure::JournalFailed(message) if message.starts_with(DISK_FULL) => {
+                JobError::new(code, format!("the journal: {message}")).with_help(MAKE_ROOM)
+            }
+            _ => JobError::new(code, failure.to_string()),
+        }
     }
 }
 

@@ -11,12 +11,12 @@ mod driver;
 mod errors;
 mod job;
 mod output;
+mod places;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match commands::run(cli::Cli::parse()) {
+    match commands::run(cli::Cli::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::errors::show(&error);

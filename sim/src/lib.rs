@@ -8,5 +8,7 @@ pub mod conformance;
 pub mod disk;
 pub mod lab;
 pub mod model;
+pub mod reference;
+pub mod report;
 pub mod rng;
 pub mod time;

@@ -183,7 +183,7 @@ fn print(
         let table = rehearsal.sink_table(*sink);
         let mut rows = Vec::new();
         for piece in pieces {
-            encode_print(&table.schema(), piece, &mut rows);
+            encode_print(&table.stored_schema(), piece, &mut rows);
         }
         for row in rows.split_inclusive(|byte| *byte == b'\n') {
             lines.extend_from_slice(format!("{} {}> ", record.epoch, table.name).as_bytes());

@@ -1,21 +1,21 @@
 //! `run`: a job from its text to its last row.
 
-use super::state::State;
+use super::state::{SOURCES, State};
 use crate::cli::RunArgs;
 use crate::config::Resolved;
 use crate::driver::{self, Driver, JournalStore, SnapshotStore, Sources};
 use crate::errors::{self, JobError};
 use crate::job::{JobText, path_of, sinks};
 use crate::output::blocks::Shown;
-use crate::output::console::{Console, Stdout, show_text};
+use crate::output::console::{Console, Stdout, Unread, show_text};
 use crate::output::rows;
+use crate::places;
 use anabranch_connectors::executor::ThreadPool;
 use anabranch_connectors::sink::{BlackholeSink, FilesystemSink, LineOutput, PrintSink, Sink};
 use anabranch_engine::ids::SinkId;
 use anabranch_engine::pipeline::{Ending, Pipeline, PipelineConfig, Status};
 use anabranch_engine::plan::{FormatSpec, Plan, Table};
 use anabranch_sql::{Compiled, StatementKind};
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,14 +43,20 @@ pub(super) fn run(args: &RunArgs, settings: &Resolved) -> Result<(), JobError> {
     sources.check().map_err(|(table, error)| {
         JobError::new(&errors::NO_FILE, format!("table {table}: {error}"))
     })?;
-    check_sinks(&job, &plan)?;
+    places::check(&job, &plan)?;
     let plan = Arc::new(plan);
     let state_dir = args
         .state_dir
         .clone()
         .or_else(|| sinks(&plan).any(Table::keeps_marker).then(|| job.state_dir()));
     let (journal, snapshots) = match &state_dir {
-        Some(folder) => open_state(folder, args, &job, &plan)?,
+        Some(folder) => {
+            let stores = open_state(folder, args, &job, &plan)?;
+            sources.remember(&folder.join(SOURCES)).map_err(|(table, error)| {
+                JobError::new(&errors::DAMAGED, format!("table {table}: {error}"))
+            })?;
+            stores
+        }
         None => (JournalStore::Memory, SnapshotStore::None),
     };
     let shown =
@@ -172,29 +178,17 @@ fn answer_statements(compiled: &Compiled) -> Result<bool, JobError> {
 pub(super) fn check_plan(job: &JobText, plan: &Arc<Plan>) -> Result<(), JobError> {
     let refused = |what: String| JobError::new(&errors::OPTIONS, what);
     Sources::of(plan, &job.base).map_err(|error| refused(error.to_string()))?;
-    check_sinks(job, plan)?;
+    places::check(job, plan)?;
     let pipeline = Pipeline::new(plan.clone(), PipelineConfig::default());
     pipeline.map(drop).map_err(|error| refused(error.to_string()))
 }
 
-/// Two sinks cannot keep their markers in one folder.
-fn check_sinks(job: &JobText, plan: &Plan) -> Result<(), JobError> {
-    let mut folders = BTreeSet::new();
-    for table in sinks(plan) {
-        let Some(path) = path_of(table, &job.base) else { continue };
-        if !folders.insert(path.clone()) {
-            let message = format!("two INSERTs write to {}", path.display());
-            return Err(JobError::new(&errors::OPTIONS, message)
-                .with_help("put them together into one INSERT with UNION ALL"));
-        }
-    }
-    Ok(())
-}
-
-fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<(String, Box<dyn Sink>)> {
+fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<Box<dyn Sink>> {
     let bounded = crate::job::sources(plan).all(|table| table.bounded);
-    let sink = |(index, table): (usize, &Table)| -> (String, Box<dyn Sink>) {
-        let sink: Box<dyn Sink> = match table.connector.as_str() {
+    let only_shown = sinks(plan).all(|table| !table.keeps_marker());
+    let stdout = Stdout { unread: if only_shown { Unread::Ends } else { Unread::IsDropped } };
+    let sink = |(index, table): (usize, &Table)| -> Box<dyn Sink> {
+        match table.connector.as_str() {
             "filesystem" => {
                 let folder = path_of(table, &job.base).unwrap_or_default();
                 let extension = match table.format {
@@ -205,17 +199,16 @@ fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<(String, Box<dy
             }
             "print" => {
                 let identifier = table.options.get("print-identifier").map_or("", String::as_str);
-                Box::new(PrintSink::new(Box::new(LineOutput::new(Stdout, identifier))))
+                Box::new(PrintSink::new(Box::new(LineOutput::new(stdout, identifier))))
             }
             "print-table" => {
                 let columns = table.columns.iter();
                 let columns = columns.map(|c| (c.name.clone(), c.ty.sql.is_numeric())).collect();
-                let output = rows::output(args.format, columns, bounded, Box::new(Stdout));
+                let output = rows::output(args.format, columns, bounded, Box::new(stdout));
                 Box::new(PrintSink::new(output))
             }
             _ => Box::new(BlackholeSink),
-        };
-        (table.name.clone(), sink)
+        }
     };
     sinks(plan).enumerate().map(sink).collect()
 }

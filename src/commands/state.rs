@@ -18,6 +18,9 @@ pub(crate) const JOURNAL: &str = "journal";
 /// The folder of the snapshots.
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 
+/// The folder of what sources have to know of what was read.
+pub(crate) const SOURCES: &str = "sources";
+
 /// A state folder that this process holds.
 pub(super) struct State {
     folder: PathBuf,
@@ -96,9 +99,11 @@ impl State {
             }
         }
         drop(locks);
-        let snapshots = self.folder.join(SNAPSHOTS);
-        if snapshots.exists() {
-            fs::remove_dir_all(&snapshots).map_err(cannot("remove", &snapshots))?;
+        for name in [SNAPSHOTS, SOURCES] {
+            let folder = self.folder.join(name);
+            if folder.exists() {
+                fs::remove_dir_all(&folder).map_err(cannot("remove", &folder))?;
+            }
         }
         let plan = self.folder.join(PLAN);
         if plan.exists() {
@@ -179,10 +184,16 @@ fn without_numbers(text: &str, plan: &Plan) -> String {
 /// Puts a file in place as a whole: a power failure leaves all of it or none.
 fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    let placed = written.and_then(|()| fs::rename(&temporary, path));
+    if placed.is_err() {
+        // On a full disk every byte counts, and nobody else would remove it.
+        let _ = fs::remove_file(&temporary);
+    }
+    placed
 }
 
 /// Locks a sink's folder as a job does that writes there.

@@ -82,16 +82,41 @@ impl MakeWriter<'_> for Stderr {
     }
 }
 
-/// The standard output, beside the progress line. That nobody reads it any more ends
-/// the process quietly, as it does other programs in a pipe.
+/// The standard output, beside the progress line.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stdout;
+pub(crate) struct Stdout {
+    /// What happens when nobody reads it any more.
+    pub unread: Unread,
+}
+
+/// What happens when nobody reads the standard output any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// The process ends quietly, as other programs in a pipe do.
+    Ends,
+    /// What would go there is dropped: there are other results, and they are wanted.
+    IsDropped,
+}
+
+/// Whether somebody was told that output is dropped.
+static DROPPED: AtomicBool = AtomicBool::new(false);
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match suspended(|| io::stdout().write_all(bytes).and_then(|()| io::stdout().flush())) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-            other => other.map(|()| bytes.len()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => match self.unread {
+                Unread::Ends => std::process::exit(0),
+                Unread::IsDropped => {
+                    if !DROPPED.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            "nobody reads the standard output any more: what goes there is dropped, the other sinks go on"
+                        );
+                    }
+                    Ok(bytes.len())
+                }
+            },
+            Err(error) => Err(named(error)),
+            Ok(()) => Ok(bytes.len()),
         }
     }
 
@@ -100,14 +125,20 @@ impl Write for Stdout {
     }
 }
 
+/// The error with what could not be done.
+fn named(error: io::Error) -> io::Error {
+    let full = if error.kind() == io::ErrorKind::StorageFull { errors::DISK_FULL } else { "" };
+    io::Error::new(error.kind(), format!("{full}cannot write to the standard output: {error}"))
+}
+
 /// Writes results to the standard output.
 ///
 /// # Errors
 /// If it does not take them, for example because it is a file on a full disk.
 pub(crate) fn show_text(text: &str) -> Result<(), JobError> {
-    Stdout.write_all(text.as_bytes()).map_err(|error| {
-        JobError::new(&errors::SINK, format!("cannot write to the standard output: {error}"))
-    })
+    let mut stdout = Stdout { unread: Unread::Ends };
+    let written = stdout.write_all(text.as_bytes());
+    written.map_err(|error| JobError::new(&errors::SINK, error.to_string()))
 }
 
 /// Does something while the progress line is away.
@@ -170,6 +201,8 @@ pub(crate) struct Console {
     plan: Arc<Plan>,
     late_is_read: bool,
     line: Option<ProgressBar>,
+    /// How often a status is wanted.
+    interval: Option<Duration>,
     /// When the last status came, and how many records it had.
     last: (Instant, u64),
     rate: f64,
@@ -187,18 +220,29 @@ impl Console {
             }
             line
         });
+        let interval = match (config.log, &line) {
+            (LogFormat::Json, _) => Some(config.progress_interval.0).filter(|i| !i.is_zero()),
+            (LogFormat::Text, line) => line.as_ref().map(|_| PROGRESS),
+        };
         let now = Instant::now();
         let late_is_read = plan.nodes.iter().any(
             |node| matches!(&node.kind, NodeKind::SideScan(side) if side.kind == SideKind::Late),
         );
-        Console { plan, late_is_read, line, last: (now, 0), rate: 0.0 }
+        Console { plan, late_is_read, line, interval, last: (now, 0), rate: 0.0 }
+    }
+
+    /// The rows a second since the last status, if the job did nothing else then.
+    fn rate_now(&mut self, status: &Status) -> Option<f64> {
+        let (before, records) = self.last;
+        self.last = (Instant::now(), status.records);
+        let seconds = before.elapsed().as_secs_f64();
+        let counts = seconds > 0.0 && status.records >= records && status.running;
+        counts.then(|| (status.records - records) as f64 / seconds)
     }
 
     fn line_of(&self, status: &Status) -> String {
-        let total = |counts: &[(String, u64)]| counts.iter().map(|(_, count)| count).sum();
-        let watermark = status.watermark.filter(|w| *w != Watermark::NONE && *w != Watermark::END);
-        let (lag, watermark) = match watermark {
-            Some(Watermark(ms)) => (lag(ms), text::event_time(ms)),
+        let (lag, watermark) = match watermark_of(status) {
+            Some(ms) => (text::duration(lag(ms)), text::event_time(ms)),
             None => ("-".to_owned(), "-".to_owned()),
         };
         format!(
@@ -212,11 +256,38 @@ impl Console {
     }
 }
 
+fn total(counts: &[(String, u64)]) -> u64 {
+    counts.iter().map(|(_, count)| count).sum()
+}
+
+/// The job's watermark in ms, once there is one, and until there is nothing before it.
+fn watermark_of(status: &Status) -> Option<i64> {
+    let shown = status.watermark.filter(|w| *w != Watermark::NONE && *w != Watermark::END);
+    shown.map(|Watermark(ms)| ms)
+}
+
 /// How far a watermark lies behind the clock.
-fn lag(watermark_ms: i64) -> String {
+fn lag(watermark_ms: i64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    text::duration(Duration::from_millis(now_ms.saturating_sub(watermark_ms).max(0) as u64))
+    Duration::from_millis(now_ms.saturating_sub(watermark_ms).max(0) as u64)
+}
+
+/// Where the job is, as one JSON object of the log.
+fn say_progress(status: &Status, rows_per_second: f64) {
+    let watermark = watermark_of(status);
+    tracing::info!(
+        target: "anabranch::progress",
+        rows_in = status.records,
+        rows_per_second = rows_per_second.round() as u64,
+        lag_ms = watermark.map(|ms| lag(ms).as_millis() as u64),
+        watermark = watermark.map(text::event_time),
+        late = total(&status.late),
+        dead = total(&status.dead),
+        state_bytes = status.state_bytes as u64,
+        epoch = status.epoch.0,
+        "progress",
+    );
 }
 
 impl Observer for Console {
@@ -259,6 +330,9 @@ impl Observer for Console {
             Report::Retrying { what, message, attempts } => {
                 tracing::warn!("{what}: {message}; trying again (attempt {attempts})");
             }
+            Report::TrimFailed { message } => {
+                tracing::warn!("old state stays for now: {message}");
+            }
             Report::SnapshotStored { epoch } => {
                 tracing::debug!("snapshot after epoch {epoch} stored");
             }
@@ -273,21 +347,20 @@ impl Observer for Console {
     }
 
     fn progress(&mut self, status: &Status) {
-        let Some(line) = &self.line else { return };
-        let (before, records) = self.last;
-        let seconds = before.elapsed().as_secs_f64();
-        if seconds > 0.0 && status.records >= records && status.running {
-            let now = (status.records - records) as f64 / seconds;
+        let now = self.rate_now(status);
+        let Some(line) = &self.line else {
+            return say_progress(status, now.unwrap_or(0.0));
+        };
+        if let Some(now) = now {
             // Half old, half new, so that the number can be read.
             self.rate = if self.rate == 0.0 { now } else { (self.rate + now) / 2.0 };
         }
-        self.last = (Instant::now(), status.records);
         line.set_message(self.line_of(status));
         line.tick();
     }
 
     fn interval(&self) -> Option<Duration> {
-        self.line.as_ref().map(|_| PROGRESS)
+        self.interval
     }
 }
 

@@ -77,6 +77,7 @@ fn run_with_more_and_more_room(disk: &Disk, folder: &Path, more: &[&str]) -> Vec
         let error = ran.stderr.lines().find(|line| line.contains("error["));
         let error = error.expect("it says why");
         assert!(error.contains("the disk is full: cannot "), "{}", ran.stderr);
+        assert!(!error.contains("rejects"), "{error}");
         said.extend(ran.stderr.lines().map(str::to_owned));
         left = left.checked_sub(STEP_BYTES).expect("the whole disk is enough");
         let ballast = File::options().write(true).open(&ballast).expect("it was written above");

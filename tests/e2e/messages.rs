@@ -131,3 +131,95 @@ fn a_null_does_not_reach_a_column_that_takes_none() {
     assert_eq!(folder.sink("out"), "{\"id\":1,\"s\":\"a\"}\n{\"id\":3,\"s\":\"c\"}\n");
     assert_eq!(folder.sink("bad"), "{\"o\":17,\"reason\":\"not null: column s is NULL\"}\n");
 }
+
+/// A job that copies rows from a folder to one or two.
+fn copies(from: &str, to: &[&str]) -> String {
+    let table = |name: &str, path: &str| {
+        format!(
+            "CREATE TABLE {name} (id BIGINT) WITH ('connector' = 'filesystem', 'path' = '{path}', \
+             'format' = 'json');\n"
+        )
+    };
+    let mut sql = table("t", from);
+    for (index, path) in to.iter().enumerate() {
+        sql += &table(&format!("o{index}"), path);
+    }
+    sql += "EXECUTE STATEMENT SET BEGIN\n";
+    for index in 0..to.len() {
+        sql += &format!("INSERT INTO o{index} SELECT id FROM t;\n");
+    }
+    sql + "END;"
+}
+
+#[test]
+fn a_sink_in_the_way_of_a_source_is_refused_before_anything_is_written() {
+    let cases = [
+        ("data/in", "data/in"),
+        ("data/in", "data/out/../in/."),
+        ("data/in", "data/in/below"),
+        ("data/in", "data"),
+        ("data/in", "link/new"),
+        ("link", "data/in"),
+    ];
+    for (from, to) in cases {
+        let folder =
+            Folder::with(&[("data/in/a", "{\"id\":1}\n"), ("job.sql", &copies(from, &[to]))]);
+        std::os::unix::fs::symlink("data/in", folder.path("link")).expect("a link");
+        folder.run(&["check", "job.sql"]).exits_with(2).says("error[CLI008]");
+        let ran = folder.run(&["run", "job.sql", "--fresh", "--overwrite"]);
+        ran.exits_with(2).says("error[CLI008]").says("the sink o0 writes to ");
+        assert_eq!(folder.read("data/in/a"), "{\"id\":1}\n");
+        let left = std::fs::read_dir(folder.path("data/in")).expect("it is there").count();
+        assert_eq!((left, folder.path(".anabranch").exists()), (1, false), "{from} {to}");
+    }
+    // One file is not its folder.
+    let folder =
+        Folder::with(&[("in/a", "{\"id\":1}\n"), ("job.sql", &copies("in/a", &["in/out"]))]);
+    folder.run(&["run", "job.sql"]).exits_with(0);
+}
+
+#[test]
+fn one_folder_under_two_names_is_one() {
+    for (first, second) in
+        [("out", "./out"), ("out", "a/../out/"), ("out", "link"), ("link/x", "out/x")]
+    {
+        let sql = copies("in", &[first, second]);
+        let folder =
+            Folder::with(&[("in/a", "{\"id\":1}\n"), ("job.sql", &sql), ("out/.keep", "")]);
+        std::os::unix::fs::symlink("out", folder.path("link")).expect("a link");
+        let ran = folder.run(&["run", "job.sql"]);
+        ran.exits_with(2).says("error[CLI005]").says("two INSERTs write to ").says("UNION ALL");
+    }
+}
+
+#[test]
+fn a_file_in_the_place_of_a_sink_is_refused_at_once() {
+    for to in ["out", "out/below"] {
+        let folder =
+            Folder::with(&[("in/a", ""), ("out", "mine"), ("job.sql", &copies("in", &[to]))]);
+        for command in ["check", "run"] {
+            let ran = folder.run(&[command, "job.sql"]);
+            ran.exits_with(2).says("error[CLI005]").says("the sink o0 writes to").says("a file");
+            assert!(!ran.stderr.contains("trying again"), "{ran:#?}");
+        }
+        assert_eq!(folder.read("out"), "mine");
+    }
+}
+
+#[test]
+fn options_before_and_behind_the_command_add_up() {
+    let folder = Folder::new();
+    let before = ["--set", "retry-ms=7", "--set", "flush-bytes=8", "--threads", "3"];
+    let behind = ["config", "--set", "flush-bytes=9", "show", "--set", "fetch-bytes=10"];
+    let ran = folder.run(&[&before[..], &behind[..], &["--log-level", "warn"]].concat());
+    ran.exits_with(0);
+    let value = |key: &str| {
+        let line = ran.stdout.lines().find(|line| line.starts_with(&format!("{key} ")));
+        line.and_then(|line| line.split_whitespace().nth(1)).unwrap_or_default().to_owned()
+    };
+    let found = ["retry-ms", "flush-bytes", "fetch-bytes", "threads", "log-level"].map(value);
+    // The nearest to the end wins.
+    assert_eq!(found, ["7", "9", "10", "3", "warn"]);
+    let help = folder.run(&["run", "--help"]);
+    assert_eq!(help.stdout.matches("--set <KEY=VALUE>").count(), 1, "{}", help.stdout);
+}

@@ -212,17 +212,24 @@ fn a_slow_pace_gives_a_record_of_several_lines() {
 fn a_full_standard_output_fails_and_a_full_standard_error_does_not() {
     let folder = Folder::with(&[("in.jsonl", ROWS)]);
     let full = || std::fs::File::options().write(true).open("/dev/full").expect("it is there");
-    let code = |query: &str, out: bool| {
+    let ran = |query: &str, out: bool| {
         let mut command = folder.command(&["run", "-e", query, "--format", "json"]);
         match out {
-            true => command.stdout(full()).stderr(std::process::Stdio::null()),
+            true => command.stdout(full()).stderr(std::process::Stdio::piped()),
             false => command.stderr(full()).stdout(std::process::Stdio::null()),
         };
-        command.status().expect("the binary runs").code()
+        let output = command.spawn().and_then(std::process::Child::wait_with_output);
+        let output = output.expect("the binary runs");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
     };
-    assert_eq!(code("SHOW FUNCTIONS;", true), Some(1));
+    let code = |query: &str, out: bool| ran(query, out).0;
     let select = format!("{TABLE}SELECT id FROM t;");
-    assert_eq!(code(&select, true), Some(1));
+    for query in ["SHOW FUNCTIONS;", &select] {
+        let (code, said) = ran(query, true);
+        assert_eq!(code, Some(1));
+        let words = "the disk is full: cannot write to the standard output";
+        assert!(said.contains(words) && !said.contains("rejects"), "{said}");
+    }
     assert_eq!(code(&select, false), Some(0));
     // Also what is said while the job runs: bad rows.
     folder.write("in.jsonl", "no\n{\"id\":1}\n");
@@ -237,4 +244,51 @@ fn a_sequence_that_ends_ends_the_job() {
     let ran = Folder::with(&[]).run(&["run", "-e", query, "--format", "csv"]);
     ran.exits_with(0);
     assert_eq!(ran.stdout, "n\n1\n2\n3\n");
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_ends_a_query_but_no_job_with_files() {
+    let rows: String = (0..2_000).map(|id| format!("{{\"id\":{id}}}\n")).collect();
+    let folder = Folder::with(&[("in.jsonl", &rows)]);
+    // Rows are shown at once, and files written at the end.
+    let limits = ["--set", "epoch-bytes-max=100", "--set", "flush-age-ms=600000"];
+    let run = |query: &str| {
+        let mut command = folder.command(&[&limits[..], &["run", "-e", query]].concat());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    };
+    let shown = "CREATE TABLE p (id BIGINT) WITH ('connector' = 'print');\n";
+    let (code, said) = run(&format!("{TABLE}{shown}INSERT INTO p SELECT id FROM t;"));
+    assert_eq!((code, said.contains("finished")), (Some(0), false), "{said}");
+    let kept = "CREATE TABLE o (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'o', \
+                'format' = 'json');\n";
+    let (code, said) = run(&format!(
+        "{TABLE}{shown}{kept}EXECUTE STATEMENT SET BEGIN\n\
+         INSERT INTO p SELECT id FROM t; INSERT INTO o SELECT id FROM t; END;"
+    ));
+    assert_eq!((code, said.contains("finished")), (Some(0), true), "{said}");
+    assert_eq!(said.matches("nobody reads the standard output").count(), 1, "{said}");
+    assert_eq!(folder.sink("o"), rows);
+}
+
+#[test]
+fn a_sink_stores_no_computed_column() {
+    let folder = Folder::with(&[("in.jsonl", ROWS)]);
+    for (connector, expected) in [
+        ("'filesystem', 'path' = 'o', 'format' = 'json'", "{\"id\":1,\"x\":1.5}\n"),
+        ("'print'", "+I[1, 1.5]\n"),
+    ] {
+        let query = format!(
+            "{TABLE}CREATE TABLE o (id BIGINT, twice AS id * 2, x DOUBLE NOT NULL) WITH ('connector' = \
+             {connector});\nINSERT INTO o SELECT id, x FROM t WHERE id < 100;"
+        );
+        let ran = folder.run(&["run", "-e", &query]);
+        // The second row has no x.
+        ran.exits_with(0).says("column x is NULL");
+        let stored = if ran.stdout.is_empty() { folder.sink("o") } else { ran.stdout };
+        assert_eq!(stored, expected);
+    }
 }

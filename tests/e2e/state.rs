@@ -202,3 +202,83 @@ fn a_fresh_start_removes_no_file_that_only_begins_like_ours() {
     refused.exits_with(2).says("part-00000-of-spark.json, which no job wrote");
     assert_eq!(folder.read("out/part-00000-of-spark.json"), "{}");
 }
+
+#[test]
+fn a_json_log_says_where_the_job_is() {
+    let folder = following();
+    let sql = folder.read("copy.sql").replacen(
+        "word STRING)",
+        "word STRING, ts AS TO_TIMESTAMP_LTZ(id, 3), WATERMARK FOR ts AS ts)",
+        1,
+    );
+    folder.write("copy.sql", &sql);
+    let mut process = folder.start(&["run", "copy.sql", "--progress-interval", "20 ms"]);
+    let is_progress = |line: &serde_json::Value| line["target"] == "anabranch::progress";
+    process.wait_for(|line| is_progress(line) && line["rows_in"] == 3);
+    let said = process.lines.last().expect("it was waited for").clone();
+    assert_eq!(said["watermark"], "1970-01-01 00:00:00.003", "{said}");
+    for (key, value) in [("late", 0), ("dead", 0)] {
+        assert_eq!(said[key], value, "{said}");
+    }
+    for key in ["rows_per_second", "lag_ms", "state_bytes", "epoch"] {
+        assert!(said[key].is_u64(), "{key}: {said}");
+    }
+    process.terminate();
+    assert_eq!(process.finish(), Some(0));
+    let mut process = folder.start(&["run", "copy.sql", "--progress-interval", "0"]);
+    wait_until_read(&mut process);
+    assert!(!process.lines.iter().any(is_progress));
+    process.terminate();
+    assert_eq!(process.finish(), Some(0));
+    let refused = folder.run(&["run", "copy.sql", "--progress-interval", "soon"]);
+    refused.exits_with(2).says("error[CLI004]").says("a time span such as 10 s");
+}
+
+/// A folder in name order, of which some was read, and what was done to it then.
+fn changed_between_two_runs(change: impl Fn(&Folder)) -> crate::support::Ran {
+    let options =
+        "'format' = 'json', 'scan.order' = 'name', 'source.monitor-interval' = '50 ms');\nCREATE";
+    let sql = COPY.replacen("'format' = 'json');\nCREATE", options, 1);
+    let row = |id: u64| format!("{{\"id\":{id},\"word\":\"a\"}}\n");
+    let files = [("copy.sql", sql), ("in/b", row(2)), ("in/d", row(4))];
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let folder = Folder::with(&files);
+    let limits = ["--set", "flush-age-ms=0", "--set", "snapshot-bytes=1", "run", "copy.sql"];
+    let mut process = folder.start(&limits);
+    while !folder.path("out").exists() || !folder.sink("out").contains("\"id\":4") {
+        process.wait_for(|line| is_phase(line, "apply", "end"));
+    }
+    process.terminate();
+    assert_eq!(process.finish(), Some(0));
+    change(&folder);
+    let mut process = folder.start(&limits);
+    let mut lines = Vec::new();
+    let done =
+        |line: &serde_json::Value| is_phase(line, "apply", "end") || line["code"].is_string();
+    process.wait_for(done);
+    lines.extend(process.lines.iter().map(ToString::to_string));
+    process.terminate();
+    let code = process.finish();
+    crate::support::Ran { code, stdout: folder.sink("out"), stderr: lines.join("\n") }
+}
+
+#[test]
+fn a_folder_in_name_order_that_changed_below_stops_the_job_after_a_restart() {
+    // spec: J-7
+    let row = |id: u64| format!("{{\"id\":{id},\"word\":\"a\"}}\n");
+    let grown = changed_between_two_runs(|folder| {
+        folder.write("in/b", &(row(2) + &row(3)));
+    });
+    grown.exits_with(1).says("RUN007").says("b had 20 bytes when it was read, and has 40 now");
+    let below = changed_between_two_runs(|folder| folder.write("in/c", &row(3)));
+    below.exits_with(1).says("RUN007").says("c appeared below d");
+    for new in ["in/d", "in/e"] {
+        let grows = changed_between_two_runs(|folder| {
+            let old = if new == "in/d" { row(4) } else { String::new() };
+            folder.write(new, &(old + &row(5)));
+        });
+        grows.exits_with(0);
+        assert!(grows.stdout.ends_with("{\"id\":5,\"word\":\"A\"}\n"), "{}", grows.stdout);
+    }
+}

@@ -171,6 +171,10 @@ impl Source for FilesystemSource {
         }
     }
 
+    fn remember(&self, file: &Path) -> Result<(), SourceError> {
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.remember(file))
+    }
+
     fn rows_per_second(&self) -> Option<f64> {
         self.rate
     }

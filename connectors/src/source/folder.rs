@@ -4,6 +4,7 @@
 //! So the files before must not change any more, and no file may appear among them.
 
 use super::filesystem::{fetched, wanted};
+use super::memory::{Known, Memory};
 use super::{FetchRequest, Fetched, SourceError};
 use bytes::{Bytes, BytesMut};
 use std::fs;
@@ -83,7 +84,9 @@ pub(super) struct Folder {
     path: PathBuf,
     bounded: bool,
     /// The files with their sizes, in name order; all but the last are complete.
-    known: Mutex<Vec<(String, u64)>>,
+    known: Mutex<Vec<Known>>,
+    /// The same as an earlier process knew it, if anybody keeps that.
+    memory: Mutex<Option<Memory>>,
 }
 
 impl Folder {
@@ -91,12 +94,18 @@ impl Folder {
     pub(super) const SPLIT: &'static str = "*";
 
     pub(super) fn new(path: PathBuf, bounded: bool) -> Folder {
-        Folder { path, bounded, known: Mutex::new(Vec::new()) }
+        Folder { path, bounded, known: Mutex::default(), memory: Mutex::default() }
+    }
+
+    /// Keeps in this file which files are complete.
+    pub(super) fn remember(&self, file: &Path) -> Result<(), SourceError> {
+        *self.memory.lock().expect("no reader panics") = Some(Memory::open(file)?);
+        Ok(())
     }
 
     pub(super) fn fetch(&self, request: &FetchRequest) -> Result<Fetched, SourceError> {
         let mut known = self.known.lock().expect("no reader panics");
-        let total = |known: &[(String, u64)]| known.iter().map(|(_, size)| size).sum::<u64>();
+        let total = |known: &[Known]| known.iter().map(|(_, size)| size).sum::<u64>();
         // Half a line at the end stays unread until the rest of it is written, so what
         // is known to be left says nothing of whether there is more by now.
         let last_size = known.last().map_or(0, |(_, size)| *size);
@@ -104,6 +113,10 @@ impl Folder {
         let reaches_end = left <= last_size.min(request.bytes_max as u64);
         if known.is_empty() || (!self.bounded && request.until.is_none() && reaches_end) {
             self.look_again(&mut known)?;
+        }
+        if let Some(memory) = &mut *self.memory.lock().expect("no reader panics") {
+            // A range that is read again was read to its end.
+            memory.take(&known, request.until.unwrap_or(request.from).0)?;
         }
         let size = total(&known);
         if size < request.from.0 {
@@ -155,9 +168,9 @@ impl Folder {
     }
 
     /// Takes new files and a longer last file; nothing else may have changed.
-    fn look_again(&self, known: &mut Vec<(String, u64)>) -> Result<(), SourceError> {
+    fn look_again(&self, known: &mut Vec<Known>) -> Result<(), SourceError> {
         let files = list(&self.path)?;
-        let found: Vec<(String, u64)> =
+        let found: Vec<Known> =
             files.into_iter().map(|file| (file.name, file.metadata.len())).collect();
         let Some((last_name, last_size)) = known.last().cloned() else {
             *known = found;

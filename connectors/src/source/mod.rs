@@ -6,6 +6,7 @@
 mod datagen;
 mod filesystem;
 mod folder;
+mod memory;
 mod pace;
 
 pub use datagen::DatagenSource;
@@ -32,6 +33,16 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// If it cannot be read.
     fn fetch(&self, request: &FetchRequest) -> Result<Fetched, SourceError>;
+
+    /// Keeps in this file what it has to know of what was read, if anything, so that a
+    /// later process can tell whether that is still the same. Called before the first
+    /// fetch.
+    ///
+    /// # Errors
+    /// If there is such a file and it cannot be read.
+    fn remember(&self, _file: &Path) -> Result<(), SourceError> {
+        Ok(())
+    }
 
     /// How many rows a second it gives at most, all splits together.
     fn rows_per_second(&self) -> Option<f64>;

@@ -113,9 +113,10 @@ impl LocalSnapshotStore {
         self.sync_names()?;
         let unused = |name: &&String| {
             let whole = name.strip_suffix(TEMPORARY_END).map(|name| name.trim_start_matches('.'));
+            let manifest = whole.and_then(ManifestName::parse);
             match PartName::parse(whole.unwrap_or(name)) {
                 Some(part) => part.epoch <= newest && !parts.contains(&part),
-                None => false,
+                None => manifest.is_some_and(|manifest| manifest.epoch <= newest),
             }
         };
         for name in names.iter().filter(unused) {

@@ -20,8 +20,7 @@ pub(super) struct SinkExec {
 impl SinkExec {
     pub(super) fn new(node: &Node, table: &Table, id: SinkId) -> SinkExec {
         let not_null = table
-            .columns
-            .iter()
+            .stored_columns()
             .enumerate()
             .filter(|(_, column)| !column.ty.nullable)
             .map(|(index, column)| (index, column.name.clone()))

@@ -10,12 +10,14 @@ mod decode;
 pub mod encode;
 pub mod hash;
 mod history;
+pub mod local;
 mod machine;
 mod object;
 mod record;
 mod scan;
 mod segment;
 mod slice;
+pub mod topic;
 
 pub use decode::{Decoder, decode_header};
 pub use encode::Encoder;

@@ -15,7 +15,7 @@ pub(super) struct Encoded {
 /// The rows in the sink's format, one record a line. The blackhole is only told how
 /// many there are.
 pub(super) fn encode_rows(table: &Table, rows: &[Rows]) -> Encoded {
-    let schema = table.schema();
+    let schema = table.stored_schema();
     let mut encoded = Encoded::default();
     for piece in rows {
         encoded.rows += piece.len() as u32;
@@ -42,7 +42,7 @@ pub(super) fn encode_rows(table: &Table, rows: &[Rows]) -> Encoded {
 /// the sink's format.
 // spec: J-2
 pub(super) fn hash_rows(table: &Table, rows: &[Rows], take: &mut dyn FnMut(&[u8])) {
-    let types: Vec<_> = table.columns.iter().map(|column| column.ty.sql.clone()).collect();
+    let types: Vec<_> = table.stored_columns().map(|column| column.ty.sql.clone()).collect();
     let mut bytes = Vec::new();
     for piece in rows {
         bytes.clear();

@@ -173,6 +173,19 @@ impl Table {
         self.connector == "filesystem"
     }
 
+    /// The columns that a sink stores, which are those of the rows that reach it: neither
+    /// computed ones nor metadata.
+    pub fn stored_columns(&self) -> impl Iterator<Item = &TableColumn> {
+        self.columns.iter().filter(|column| column.kind == ColumnKind::Physical)
+    }
+
+    /// The columns that a sink stores as a schema.
+    #[must_use]
+    pub fn stored_schema(&self) -> Schema {
+        let stored = self.stored_columns();
+        Schema::new(stored.map(|c| Field::new(c.name.clone(), c.ty.clone())).collect())
+    }
+
     /// All columns as a schema.
     #[must_use]
     pub fn schema(&self) -> Schema {

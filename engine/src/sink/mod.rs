@@ -4,8 +4,10 @@
 pub mod clickhouse;
 mod file_manifest;
 pub mod files;
+pub mod kafka;
 mod machine;
 mod marker;
+pub mod redis;
 
 pub use machine::{Inspection, SinkMachine, SinkStep};
 pub use marker::{Marker, SinkShard, Standing, put_marker, read_marker, standing};

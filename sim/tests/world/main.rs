@@ -1,0 +1,6 @@
+//! The world: calm runs, crashes, faults, twins.
+
+mod calm;
+mod crash;
+mod jobs;
+mod text;

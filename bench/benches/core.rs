@@ -2,7 +2,10 @@
 
 use anabranch_bench::{Bids, bids_json, bids_plan, block, window_node};
 use anabranch_engine::executor::Sequential;
-use anabranch_engine::ids::{Epoch, Generation, SplitId, SplitName};
+use anabranch_engine::ids::{Epoch, Generation, Lineage, Offset, SplitId, SplitName};
+use anabranch_engine::journal::{
+    Carried, ChainHash, Encoder, EpochRecord, OutputHash, SegmentHeader, SegmentName, SliceRecord,
+};
 use anabranch_engine::op::{Operator, OperatorCx, WindowAggregateOp};
 use anabranch_engine::rows::{Origin, Rows};
 use anabranch_engine::snapshot::{PartName, encode_part};
@@ -31,6 +34,52 @@ fn one_row_epoch(c: &mut Criterion) {
             },
             BatchSize::SmallInput,
         );
+    });
+}
+
+/// The record of an epoch with one slice, encoded behind the one before.
+fn journal_record(c: &mut Criterion) {
+    let generation = Generation { number: 1, nonce: 7 };
+    let header = SegmentHeader {
+        name: SegmentName { generation, part: 0 },
+        lineage: Lineage { number: 1, nonce: 7 },
+        parent: None,
+        plan: bids_plan().hash(),
+        semantics: 1,
+        binary: "bench".into(),
+        predecessor: None,
+        first_epoch: Epoch(1),
+        sources: Vec::new(),
+        carried: Carried::default(),
+    };
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::open(&header, &mut bytes);
+    let mut epoch = 0;
+    c.bench_function("journal/one-slice record", |b| {
+        b.iter(|| {
+            epoch += 1;
+            let at = Offset(epoch * 88);
+            let slice = SliceRecord {
+                split: SplitId(0),
+                start: at,
+                end: Offset(at.0 + 88),
+                count: 1,
+                first: at,
+                last: at,
+                crc: epoch as u32,
+            };
+            let hash = ChainHash([epoch as u8; 16]);
+            let record = EpochRecord {
+                epoch: Epoch(epoch),
+                tick: Tick(epoch as i64 * 1_000_000),
+                durable_up_to: Epoch(epoch - 1),
+                slices: vec![slice],
+                output_hash: Some(OutputHash { epoch: Epoch(epoch - 1), hash }),
+                ..EpochRecord::default()
+            };
+            bytes.clear();
+            black_box(encoder.append_epoch(&record, &mut bytes))
+        });
     });
 }
 
@@ -156,6 +205,7 @@ fn keyed_batch(first: i64, rows: i64) -> Rows {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     one_row_epoch(&mut criterion);
+    journal_record(&mut criterion);
     json_rows(&mut criterion);
     arrow_rows(&mut criterion);
     snapshot_of_a_million_keys(&mut criterion);

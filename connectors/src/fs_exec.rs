@@ -37,6 +37,24 @@ impl FolderExecutor {
                 Ok(bytes) => FsAnswer::Data(bytes.into()),
                 Err(error) => failed("read", &self.path(name), &error),
             },
+            FsRequest::Create { name, bytes } => {
+                let path = self.path(name);
+                let created = OpenOptions::new().write(true).create_new(true).open(&path);
+                let file = created.and_then(|mut file| {
+                    file.write_all(bytes)?;
+                    Ok(file)
+                });
+                done(file.map(|file| self.written = Some((name.clone(), file))), "write", &path)
+            }
+            FsRequest::Truncate { name, length } => {
+                let path = self.path(name);
+                let opened = OpenOptions::new().write(true).open(&path);
+                let cut = opened.and_then(|file| {
+                    file.set_len(*length)?;
+                    Ok(file)
+                });
+                done(cut.map(|file| self.written = Some((name.clone(), file))), "cut", &path)
+            }
             FsRequest::Write { name, bytes } => {
                 let path = self.path(name);
                 let file = File::create(&path).and_then(|mut file| {
@@ -130,6 +148,7 @@ fn done(result: io::Result<()>, action: &str, path: &Path) -> FsAnswer {
 
 fn failed(action: &str, path: &Path, error: &io::Error) -> FsAnswer {
     let kind = match error.kind() {
+        io::ErrorKind::AlreadyExists => FsFailure::Exists,
         io::ErrorKind::NotFound => FsFailure::NotFound,
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => FsFailure::Denied,
         _ if is_disk_full(error) => FsFailure::NoSpace,

@@ -10,10 +10,12 @@ use anabranch_engine::journal::{
 };
 use anabranch_engine::plan::PlanHash;
 use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
-use anabranch_engine::sink::files::{FileSink, FileStep};
+use anabranch_engine::service::{Answer, Request};
+use anabranch_engine::sink::files::FileSink;
 use anabranch_engine::sink::{
     ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, Marker, OpenOutcome, SinkShard,
 };
+use anabranch_engine::sink::{SinkMachine, SinkStep};
 use anabranch_engine::snapshot::{
     Manifest, ManifestName, NodeState, PartName, PartRef, decode_part, encode_part,
 };
@@ -206,9 +208,9 @@ fn chunk(before: Option<Marker>, epoch: u64, text: &'static str) -> Chunk {
 }
 
 /// Drives a sink on a real folder until it gives an outcome.
-fn drive(sink: &mut FileSink, files: &mut FolderExecutor, mut step: FileStep) -> FileStep {
-    while let FileStep::Request(request) = &step {
-        step = sink.answer(files.execute(request));
+fn drive(sink: &mut FileSink, files: &mut FolderExecutor, mut step: SinkStep) -> SinkStep {
+    while let SinkStep::Request(Request::Fs(request)) = &step {
+        step = sink.answer(Answer::Fs(files.execute(request)));
     }
     step
 }
@@ -216,7 +218,7 @@ fn drive(sink: &mut FileSink, files: &mut FolderExecutor, mut step: FileStep) ->
 fn open(sink: &mut FileSink, files: &mut FolderExecutor, number: u64) -> OpenOutcome {
     let step = sink.open(Generation { number, nonce: 40 + number });
     match drive(sink, files, step) {
-        FileStep::Opened(outcome) => outcome,
+        SinkStep::Opened(outcome) => outcome,
         other => panic!("opening gave {other:?}"),
     }
 }
@@ -224,7 +226,7 @@ fn open(sink: &mut FileSink, files: &mut FolderExecutor, number: u64) -> OpenOut
 fn apply(sink: &mut FileSink, files: &mut FolderExecutor, chunk: &Chunk) -> ApplyOutcome {
     let step = sink.apply(chunk.clone());
     match drive(sink, files, step) {
-        FileStep::Applied(outcome) => outcome,
+        SinkStep::Applied(outcome) => outcome,
         other => panic!("applying gave {other:?}"),
     }
 }

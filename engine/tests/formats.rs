@@ -15,10 +15,12 @@ use anabranch_engine::journal::{
 };
 use anabranch_engine::plan::PlanHash;
 use anabranch_engine::service::fs::{FsAnswer, FsRequest};
-use anabranch_engine::sink::files::{FileSink, FileStep};
+use anabranch_engine::service::{Answer, Request};
+use anabranch_engine::sink::files::FileSink;
 use anabranch_engine::sink::{
     ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, Marker, OpenOutcome, SinkShard,
 };
+use anabranch_engine::sink::{SinkMachine, SinkStep};
 use anabranch_engine::snapshot::{
     Counter, Manifest, NodeState, PartName, PartRef, SinkState, SplitState, decode_part,
     encode_part,
@@ -385,20 +387,22 @@ fn sink_manifest() -> (Vec<u8>, Vec<u8>) {
     let (mut claim, mut intent) = (Vec::new(), Vec::new());
     loop {
         step = match step {
-            FileStep::Opened(OpenOutcome::Opened { marker: None }) => sink.apply(chunk.clone()),
-            FileStep::Applied(ApplyOutcome::Applied) => return (claim, intent),
-            FileStep::Request(FsRequest::List) => sink.answer(FsAnswer::Names(Vec::new())),
-            FileStep::Request(FsRequest::Write { name, bytes }) => {
+            SinkStep::Opened(OpenOutcome::Opened { marker: None }) => sink.apply(chunk.clone()),
+            SinkStep::Applied(ApplyOutcome::Applied) => return (claim, intent),
+            SinkStep::Request(Request::Fs(FsRequest::List)) => {
+                sink.answer(Answer::Fs(FsAnswer::Names(Vec::new())))
+            }
+            SinkStep::Request(Request::Fs(FsRequest::Write { name, bytes })) => {
                 if name.contains("manifest") {
                     claim.extend_from_slice(&bytes);
                 }
-                sink.answer(FsAnswer::Done)
+                sink.answer(Answer::Fs(FsAnswer::Done))
             }
-            FileStep::Request(FsRequest::Append { bytes, .. }) => {
+            SinkStep::Request(Request::Fs(FsRequest::Append { bytes, .. })) => {
                 intent.extend_from_slice(&bytes);
-                sink.answer(FsAnswer::Done)
+                sink.answer(Answer::Fs(FsAnswer::Done))
             }
-            FileStep::Request(_) => sink.answer(FsAnswer::Done),
+            SinkStep::Request(_) => sink.answer(Answer::Fs(FsAnswer::Done)),
             other => panic!("{other:?}"),
         };
     }

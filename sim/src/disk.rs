@@ -36,6 +36,11 @@ struct File {
     bytes: Vec<u8>,
     /// As they certainly survive.
     durable: Vec<u8>,
+    /// What the file held since it was last synced and was then replaced or cut: some of
+    /// that may have reached the disk all the same.
+    replaced: Vec<Vec<u8>>,
+    /// How many bytes at the start nothing has touched since the file was last synced.
+    untouched: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +62,12 @@ impl Folder {
                 };
                 return FsAnswer::Data(Bytes::copy_from_slice(&self.files[*file].bytes));
             }
+            FsRequest::Create { name, bytes } => {
+                if self.names.contains_key(name) {
+                    return failed(FsFailure::Exists, name);
+                }
+                self.write(name, bytes);
+            }
             FsRequest::Write { name, bytes } => self.write(name, bytes),
             FsRequest::Append { name, at, bytes } => {
                 let Some(file) = self.names.get(name) else {
@@ -68,12 +79,18 @@ impl Folder {
                 }
                 file.bytes.extend_from_slice(bytes);
             }
+            FsRequest::Truncate { name, length } => {
+                let Some(file) = self.names.get(name) else {
+                    return failed(FsFailure::NotFound, name);
+                };
+                let length = usize::try_from(*length).expect("a file of memory fits into it");
+                self.files[*file].cut(length);
+            }
             FsRequest::SyncFile { name } => {
                 let Some(file) = self.names.get(name) else {
                     return failed(FsFailure::NotFound, name);
                 };
-                let file = &mut self.files[*file];
-                file.durable.clone_from(&file.bytes);
+                self.files[*file].sync();
             }
             FsRequest::SyncDir => {
                 self.durable_names.clone_from(&self.names);
@@ -101,7 +118,9 @@ impl Folder {
     pub fn execute_half(&mut self, process: ProcessId, request: &FsRequest) {
         let mut half = request.clone();
         match &mut half {
-            FsRequest::Write { bytes, .. } | FsRequest::Append { bytes, .. } => {
+            FsRequest::Append { bytes, .. }
+            | FsRequest::Create { bytes, .. }
+            | FsRequest::Write { bytes, .. } => {
                 bytes.truncate(bytes.len() / 2);
                 self.execute(process, &half);
             }
@@ -111,6 +130,7 @@ impl Folder {
             | FsRequest::SyncFile { .. }
             | FsRequest::SyncDir
             | FsRequest::Rename { .. }
+            | FsRequest::Truncate { .. }
             | FsRequest::Remove { .. } => {}
         }
     }
@@ -136,7 +156,8 @@ impl Folder {
                 file
             }
         };
-        self.files[file].bytes = bytes.to_vec();
+        self.files[file].cut(0);
+        self.files[file].bytes.extend_from_slice(bytes);
     }
 
     /// A process dies: its locks are free, everything that it wrote stays visible.
@@ -229,27 +250,46 @@ impl NameChange {
 }
 
 impl File {
+    fn sync(&mut self) {
+        self.durable.clone_from(&self.bytes);
+        self.replaced.clear();
+        self.untouched = self.bytes.len();
+    }
+
+    /// Cuts the file to so many bytes.
+    fn cut(&mut self, length: usize) {
+        if self.bytes != self.durable {
+            self.replaced.push(self.bytes.clone());
+        }
+        self.bytes.truncate(length);
+        self.untouched = self.untouched.min(length);
+    }
+
     /// What may have come of the bytes that were not synced.
     fn outcomes(&self) -> BTreeSet<File> {
-        let (old, new) = (&self.durable, &self.bytes);
-        if old == new {
-            return BTreeSet::from([self.clone()]);
+        let mut found = BTreeSet::from([self.durable.clone()]);
+        for new in self.replaced.iter().chain([&self.bytes]) {
+            let kept = self.untouched.min(new.len());
+            let middle = kept + (new.len() - kept) / 2;
+            let zeros = |from: usize| [&new[..from], &vec![0; new.len() - from][..]].concat();
+            // A block that came behind one that did not.
+            let hole = [&new[..kept], &vec![0; middle - kept][..], &new[middle..]].concat();
+            found.extend([
+                new[..kept].to_vec(),
+                new[..middle].to_vec(),
+                zeros(kept),
+                zeros(middle),
+                hole,
+                new.clone(),
+            ]);
         }
-        let kept = if new.starts_with(old) { old.len() } else { 0 };
-        let middle = kept + (new.len() - kept) / 2;
-        let zeros = |from: usize| [&new[..from], &vec![0; new.len() - from][..]].concat();
-        // A block that came behind one that did not.
-        let hole = [&new[..kept], &vec![0; middle - kept][..], &new[middle..]].concat();
-        let found = [
-            old.clone(),
-            new[..kept].to_vec(),
-            new[..middle].to_vec(),
-            zeros(kept),
-            zeros(middle),
-            hole,
-            new.clone(),
-        ];
-        found.into_iter().map(|bytes| File { durable: bytes.clone(), bytes }).collect()
+        found.into_iter().map(File::durable).collect()
+    }
+
+    /// A file all of which survives.
+    fn durable(bytes: Vec<u8>) -> File {
+        let (durable, untouched) = (bytes.clone(), bytes.len());
+        File { bytes, durable, replaced: Vec::new(), untouched }
     }
 }
 

@@ -4,8 +4,10 @@
 //! its outputs one by one and can be killed behind any of them; and a disk that loses
 //! what was not synced.
 
+pub mod conformance;
 pub mod disk;
 pub mod lab;
 pub mod model;
+pub mod report;
 pub mod rng;
 pub mod time;

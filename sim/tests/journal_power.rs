@@ -2,12 +2,14 @@
 //! a torn tail is never taken for damage.
 
 use anabranch_engine::ids::{Epoch, Generation, Lineage};
+use anabranch_engine::journal::local::LocalJournal;
 use anabranch_engine::journal::{
-    Carried, Damage, Encoder, EpochRecord, ExtraInput, Journal, SegmentBytes, SegmentHeader,
-    SegmentName, scan,
+    Carried, Damage, Encoder, EpochRecord, ExtraInput, Journal, JournalMachine, JournalStep,
+    SegmentHeader, SegmentName, scan,
 };
 use anabranch_engine::plan::PlanHash;
 use anabranch_engine::service::fs::{FsAnswer, FsRequest};
+use anabranch_engine::service::{Answer, Request};
 use anabranch_engine::time::Tick;
 use anabranch_sim::disk::{Folder, ProcessId};
 use std::collections::BTreeSet;
@@ -29,6 +31,8 @@ struct Process {
     left: usize,
     halves: bool,
     mistake: Mistake,
+    /// Whether it is reading at present.
+    reads: bool,
 }
 
 /// A mistake of the store that the sweep must find.
@@ -49,6 +53,10 @@ enum End {
 }
 
 impl Process {
+    fn new(left: usize, halves: bool, mistake: Mistake) -> Process {
+        Process { id: ProcessId(1), left, halves, mistake, reads: false }
+    }
+
     fn ask(&mut self, folder: &mut Folder, request: &FsRequest) -> Result<FsAnswer, End> {
         if self.left == 0 {
             if self.halves {
@@ -57,9 +65,11 @@ impl Process {
             return Err(End::Died);
         }
         self.left -= 1;
+        let is_file_sync = matches!(request, FsRequest::SyncFile { .. });
         let skipped = match self.mistake {
-            Mistake::None | Mistake::ReadsUnsynced => false,
-            Mistake::NeverSyncs => matches!(request, FsRequest::SyncFile { .. }),
+            Mistake::None => false,
+            Mistake::ReadsUnsynced => self.reads && is_file_sync,
+            Mistake::NeverSyncs => is_file_sync,
             Mistake::NeverSyncsNames => matches!(request, FsRequest::SyncDir),
         };
         if skipped {
@@ -67,33 +77,44 @@ impl Process {
         }
         Ok(folder.execute(self.id, request))
     }
-}
 
-/// Reads the journal as the local store does.
-fn read(folder: &mut Folder, process: &mut Process, known: u64) -> Result<Journal, End> {
-    let FsAnswer::Names(names) = process.ask(folder, &FsRequest::List)? else {
-        panic!("a list gives names");
-    };
-    let mut segments = Vec::new();
-    for file in names {
-        let name = SegmentName::parse(&file).expect("nothing else is written");
-        if process.mistake != Mistake::ReadsUnsynced {
-            process.ask(folder, &FsRequest::SyncFile { name: file.clone() })?;
+    /// Does what the machine asks for until it has an outcome.
+    fn follow(
+        &mut self,
+        folder: &mut Folder,
+        machine: &mut LocalJournal,
+        mut step: JournalStep,
+    ) -> Result<JournalStep, End> {
+        while let JournalStep::Request(request) = step {
+            let Request::Fs(request) = request else { panic!("{request:?} is not of a folder") };
+            let answer = self.ask(folder, &request)?;
+            step = machine.answer(Answer::Fs(answer));
         }
-        let FsAnswer::Data(bytes) = process.ask(folder, &FsRequest::Read { name: file })? else {
-            panic!("a read gives data");
-        };
-        segments.push(SegmentBytes { name, bytes });
+        Ok(step)
     }
-    process.ask(folder, &FsRequest::SyncDir)?;
-    scan(&segments, &[Epoch(known)]).map_err(End::Damaged)
+
+    fn read(
+        &mut self,
+        folder: &mut Folder,
+        machine: &mut LocalJournal,
+        known: u64,
+    ) -> Result<Journal, End> {
+        self.reads = true;
+        let step = machine.read();
+        let JournalStep::Read(segments) = self.follow(folder, machine, step)? else {
+            panic!("what was listed can be read");
+        };
+        self.reads = false;
+        scan(&segments, &[Epoch(known)]).map_err(End::Damaged)
+    }
 }
 
 impl World {
     /// One life: read the journal, open a segment, write two records that are synced
     /// together, then one, then two.
     fn live(&mut self, process: &mut Process) -> Result<(), End> {
-        let journal = read(&mut self.folder, process, self.known)?;
+        let mut machine = LocalJournal::new();
+        let journal = process.read(&mut self.folder, &mut machine, self.known)?;
         let newest = journal.newest_generation.map_or(0, |generation| generation.number);
         assert!(newest <= self.generation);
         let number = newest + 1;
@@ -114,23 +135,20 @@ impl World {
         };
         let mut bytes = Vec::new();
         let mut encoder = Encoder::open(&header, &mut bytes);
-        let name = header.name.file_name();
-        let write = FsRequest::Write { name: name.clone(), bytes: bytes.into() };
-        process.ask(&mut self.folder, &write)?;
-        process.ask(&mut self.folder, &FsRequest::SyncFile { name: name.clone() })?;
-        process.ask(&mut self.folder, &FsRequest::SyncDir)?;
+        let step = machine.open(header.name, bytes.into());
+        let opened = process.follow(&mut self.folder, &mut machine, step)?;
+        assert_eq!(opened, JournalStep::Opened);
         self.known = first_epoch.0 - 1;
         let mut epoch = first_epoch;
         for count in [2, 1, 2] {
+            let mut bytes = Vec::new();
             for _ in 0..count {
-                let at = encoder.position();
-                let mut bytes = Vec::new();
                 encoder.append_epoch(&record(epoch, self.known), &mut bytes);
                 epoch = epoch.next();
-                let append = FsRequest::Append { name: name.clone(), at, bytes: bytes.into() };
-                process.ask(&mut self.folder, &append)?;
             }
-            process.ask(&mut self.folder, &FsRequest::SyncFile { name: name.clone() })?;
+            let step = machine.append(bytes.into());
+            let appended = process.follow(&mut self.folder, &mut machine, step)?;
+            assert_eq!(appended, JournalStep::Appended);
             self.known = epoch.0 - 1;
         }
         Ok(())
@@ -141,8 +159,9 @@ impl World {
         for halves in [false, true] {
             for left in 0.. {
                 let mut world = self.clone();
-                let mut process = Process { id: ProcessId(1), left, halves, mistake };
+                let mut process = Process::new(left, halves, mistake);
                 let end = world.live(&mut process);
+                world.folder.process_dies(process.id);
                 if let Err(End::Damaged(damage)) = end {
                     return Err(damage);
                 }
@@ -181,8 +200,8 @@ fn sweep(mistake: Mistake) -> Result<usize, Damage> {
     let mut cuts = 0;
     for world in second {
         let World { mut folder, known, .. } = world;
-        let mut process = Process { id: ProcessId(1), left: usize::MAX, halves: false, mistake };
-        let journal = match read(&mut folder, &mut process, known) {
+        let mut process = Process::new(usize::MAX, false, mistake);
+        let journal = match process.read(&mut folder, &mut LocalJournal::new(), known) {
             Ok(journal) => journal,
             Err(End::Damaged(damage)) => return Err(damage),
             Err(End::Died) => panic!("the last process does not die"),

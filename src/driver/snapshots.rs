@@ -4,7 +4,7 @@ use super::journal::text;
 use super::{Answers, Event};
 use anabranch_connectors::in_phase;
 use anabranch_connectors::store::{LocalSnapshotStore, StoreError};
-use anabranch_engine::ids::Epoch;
+use anabranch_engine::ids::{Epoch, RequestId};
 use anabranch_engine::pipeline::Input;
 use anabranch_engine::snapshot::{Manifest, ManifestName, PartName};
 use bytes::Bytes;
@@ -28,10 +28,10 @@ pub(crate) enum SnapshotStore {
 /// What the snapshots' thread is asked.
 #[derive(Debug)]
 pub(super) enum Command {
-    List,
+    List { request: RequestId },
     Load { name: String },
     Store { epoch: Epoch, parts: Vec<(String, Bytes)>, manifest: Bytes },
-    Remove { names: Vec<String> },
+    Remove { request: RequestId, names: Vec<String> },
 }
 
 /// Starts the thread.
@@ -44,55 +44,50 @@ pub(super) fn start(store: SnapshotStore, answers: Answers) -> io::Result<SyncSe
 
 fn serve(store: &SnapshotStore, answers: &Answers, commands: &Receiver<Command>) {
     for command in commands {
-        let input = match (store, command) {
-            (SnapshotStore::Local(store), command) => carry_out(store, command),
-            (SnapshotStore::None, Command::List) => {
-                Some(Input::SnapshotsListed { manifests: Vec::new() })
-            }
-            (SnapshotStore::None, Command::Load { name }) => {
-                let reason = "there is no store".to_owned();
-                Some(Input::SnapshotUnreadable { name, reason })
-            }
-            (SnapshotStore::None, Command::Store { epoch, .. }) => {
-                let message = "there is no store".to_owned();
-                Some(Input::SnapshotFailed { epoch, message })
-            }
-            (SnapshotStore::None, Command::Remove { .. }) => None,
-        };
-        if let Some(input) = input {
-            answers.send(Event::Input(input));
-        }
+        answers.send(match store {
+            SnapshotStore::Local(store) => carry_out(store, command),
+            SnapshotStore::None => do_without(command),
+        });
     }
 }
 
-fn carry_out(store: &LocalSnapshotStore, command: Command) -> Option<Input> {
-    match command {
-        Command::List => {
-            // A store that cannot be read is one without snapshots: the journal
-            // decides whether the job can do without.
-            let manifests = in_phase("list-snapshots", || list(store)).unwrap_or_else(|error| {
-                tracing::warn!("the snapshots cannot be listed: {}", text(&error));
-                Vec::new()
-            });
-            Some(Input::SnapshotsListed { manifests })
+/// What a store that keeps nothing answers.
+fn do_without(command: Command) -> Event {
+    let nowhere = || "there is no store".to_owned();
+    Event::Input(match command {
+        Command::List { request } => Input::SnapshotsListed { request, manifests: Vec::new() },
+        Command::Load { name } => {
+            Input::SnapshotUnreadable { name, transient: false, reason: nowhere() }
         }
-        Command::Load { name } => Some(match in_phase("load-snapshot", || load(store, &name)) {
+        Command::Store { epoch, .. } => Input::SnapshotFailed { epoch, message: nowhere() },
+        Command::Remove { request, .. } => return Event::Removed(request, Ok(())),
+    })
+}
+
+fn carry_out(store: &LocalSnapshotStore, command: Command) -> Event {
+    Event::Input(match command {
+        Command::List { request } => match in_phase("list-snapshots", || list(store)) {
+            Ok(manifests) => Input::SnapshotsListed { request, manifests },
+            Err(error) => {
+                let (transient, message) = (error.is_transient(), text(&error));
+                Input::SnapshotsNotListed { request, transient, message }
+            }
+        },
+        Command::Load { name } => match in_phase("load-snapshot", || load(store, &name)) {
             Ok(parts) => Input::SnapshotLoaded { name, parts },
-            Err(reason) => Input::SnapshotUnreadable { name, reason },
-        }),
+            Err(reason) => Input::SnapshotUnreadable { name, transient: false, reason },
+        },
         Command::Store { epoch, parts, manifest } => {
-            Some(match in_phase("snapshot", || put(store, &parts, &manifest)) {
+            match in_phase("snapshot", || put(store, &parts, &manifest)) {
                 Ok(()) => Input::SnapshotStored { epoch },
                 Err(message) => Input::SnapshotFailed { epoch, message },
-            })
-        }
-        Command::Remove { names } => {
-            if let Err(message) = in_phase("trim-snapshots", || remove(store, &names)) {
-                tracing::warn!("old snapshots stay: {message}");
             }
-            None
         }
-    }
+        Command::Remove { request, names } => {
+            let removed = in_phase("trim-snapshots", || remove(store, &names));
+            return Event::Removed(request, removed);
+        }
+    })
 }
 
 /// Every snapshot, by the name that the pipeline uses, with its manifest. One that

@@ -4,9 +4,10 @@ use super::{Inspected, Sink};
 use crate::fs_exec::FolderExecutor;
 use crate::in_phase;
 use anabranch_engine::ids::{Generation, SinkId};
-use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
-use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST, inspect_manifest};
-use anabranch_engine::sink::{ApplyOutcome, Chunk, OpenOutcome};
+use anabranch_engine::service::fs::FsRequest;
+use anabranch_engine::service::{Answer, Request};
+use anabranch_engine::sink::files::FileSink;
+use anabranch_engine::sink::{ApplyOutcome, Chunk, OpenOutcome, SinkMachine, SinkStep};
 use std::path::Path;
 
 /// Files in a folder, exactly once.
@@ -26,10 +27,11 @@ impl FilesystemSink {
     }
 
     /// Does what the machine asks for until it has an outcome.
-    fn run(&mut self, mut step: FileStep) -> FileStep {
-        while let FileStep::Request(request) = step {
+    fn run(&mut self, mut step: SinkStep) -> SinkStep {
+        while let SinkStep::Request(request) = step {
+            let Request::Fs(request) = request else { panic!("{request:?} is not of a folder") };
             let answer = in_phase(phase_of(&request), || self.folder.execute(&request));
-            step = self.machine.answer(answer);
+            step = self.machine.answer(Answer::Fs(answer));
         }
         step
     }
@@ -39,7 +41,11 @@ impl FilesystemSink {
 fn phase_of(request: &FsRequest) -> &'static str {
     match request {
         FsRequest::Lock { .. } | FsRequest::List | FsRequest::Read { .. } => "open",
-        FsRequest::Write { .. } | FsRequest::Append { .. } | FsRequest::Remove { .. } => "write",
+        FsRequest::Append { .. }
+        | FsRequest::Create { .. }
+        | FsRequest::Remove { .. }
+        | FsRequest::Truncate { .. }
+        | FsRequest::Write { .. } => "write",
         FsRequest::SyncFile { .. } | FsRequest::SyncDir => "fsync",
         FsRequest::Rename { .. } => "rename",
     }
@@ -47,22 +53,20 @@ fn phase_of(request: &FsRequest) -> &'static str {
 
 impl Sink for FilesystemSink {
     fn inspect(&mut self) -> Result<Inspected, String> {
-        match self.folder.execute(&FsRequest::Read { name: MANIFEST.into() }) {
-            FsAnswer::Data(bytes) => {
-                let (generation, marker) =
-                    inspect_manifest(&bytes).map_err(|error| format!("{MANIFEST}: {error}"))?;
-                Ok(Inspected { generation, marker })
+        let step = self.machine.inspect();
+        match self.run(step) {
+            SinkStep::Inspected(Ok(found)) => {
+                Ok(Inspected { generation: found.claim, marker: found.marker })
             }
-            FsAnswer::Failed { kind: FsFailure::NotFound, .. } => Ok(Inspected::default()),
-            FsAnswer::Failed { what, .. } => Err(what),
-            FsAnswer::Done | FsAnswer::Names(_) => Err("a read gave no data".to_owned()),
+            SinkStep::Inspected(Err(_)) => Err(self.machine.failure().to_owned()),
+            step => panic!("looking ended with {step:?}"),
         }
     }
 
     fn open(&mut self, generation: Generation) -> (OpenOutcome, String) {
         let step = self.machine.open(generation);
         match self.run(step) {
-            FileStep::Opened(outcome) => (outcome, self.machine.failure().to_owned()),
+            SinkStep::Opened(outcome) => (outcome, self.machine.failure().to_owned()),
             step => panic!("opening ended with {step:?}"),
         }
     }
@@ -70,7 +74,7 @@ impl Sink for FilesystemSink {
     fn apply(&mut self, chunk: Chunk) -> (ApplyOutcome, String) {
         let step = self.machine.apply(chunk);
         match self.run(step) {
-            FileStep::Applied(outcome) => (outcome, self.machine.failure().to_owned()),
+            SinkStep::Applied(outcome) => (outcome, self.machine.failure().to_owned()),
             step => panic!("applying ended with {step:?}"),
         }
     }

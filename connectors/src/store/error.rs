@@ -64,6 +64,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether reading the same again may go well.
+    // spec: F-2
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        use io::ErrorKind::{InvalidFilename, InvalidInput, NotFound, PermissionDenied};
+        let lasting = [InvalidFilename, InvalidInput, NotFound, PermissionDenied];
+        matches!(self, StoreError::Io { source, .. } if !lasting.contains(&source.kind()))
+    }
+
     /// Adds what was to be done, and recognises a full disk.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
         move |source| {

@@ -13,7 +13,8 @@ use bytes::Bytes;
 /// All methods panic if they are called out of turn, or if an answer is of another kind
 /// than the request.
 pub trait JournalMachine: std::fmt::Debug {
-    /// Reads all segments; ends with [`JournalStep::Read`].
+    /// Reads all segments; ends with [`JournalStep::Read`], or with
+    /// [`JournalStep::Fenced`] where somebody else holds the store.
     fn read(&mut self) -> JournalStep;
 
     /// Creates a segment, which must not exist, with its first bytes, durably, and fences

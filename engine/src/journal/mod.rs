@@ -10,11 +10,13 @@ mod decode;
 pub mod encode;
 pub mod hash;
 mod history;
+pub mod local;
 mod machine;
 mod record;
 mod scan;
 mod segment;
 mod slice;
+pub mod topic;
 
 pub use decode::{Decoder, decode_header};
 pub use encode::Encoder;

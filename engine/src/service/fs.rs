@@ -27,6 +27,14 @@ pub enum FsRequest {
         /// The file.
         name: String,
     },
+    /// Make a file with these bytes, which must not be there. If it fails for another
+    /// reason than [`FsFailure::Exists`], a part of it may be there.
+    Create {
+        /// The file.
+        name: String,
+        /// Its content.
+        bytes: Bytes,
+    },
     /// Make a file with these bytes; one of that name is replaced.
     Write {
         /// The file.
@@ -34,7 +42,8 @@ pub enum FsRequest {
         /// Its content.
         bytes: Bytes,
     },
-    /// Append bytes to a file, which must be `at` bytes long.
+    /// Append bytes to a file, which must be `at` bytes long. If it fails for another
+    /// reason than [`FsFailure::Moved`], a part of them may be there.
     Append {
         /// The file.
         name: String,
@@ -43,12 +52,21 @@ pub enum FsRequest {
         /// The bytes.
         bytes: Bytes,
     },
-    /// Make what was written to a file survive a power failure.
+    /// Cut a file to its first bytes; it must have as many.
+    Truncate {
+        /// The file.
+        name: String,
+        /// How many bytes are left.
+        length: u64,
+    },
+    /// Make what was written to a file survive a power failure. If it fails, nothing is
+    /// known any more of what was written since the last time, and the system may say
+    /// that all is well when it is asked again.
     SyncFile {
         /// The file.
         name: String,
     },
-    /// Make the names survive a power failure.
+    /// Make the names survive a power failure. For a failure holds the same.
     SyncDir,
     /// Rename a file; one that has the new name is replaced.
     Rename {
@@ -87,6 +105,8 @@ pub enum FsAnswer {
 pub enum FsFailure {
     /// Reading or writing is not allowed.
     Denied,
+    /// A file that was to be made is there already.
+    Exists,
     /// Another process holds the lock; `what` says which.
     Locked,
     /// A file to be appended to is not as long as it should be.

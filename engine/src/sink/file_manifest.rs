@@ -153,10 +153,12 @@ mod tests {
     use crate::ids::{Epoch, SinkId};
     use crate::journal::ChainHash;
     use crate::service::fs::{FsAnswer, FsRequest};
-    use crate::sink::files::{FileSink, FileStep, MANIFEST};
+    use crate::service::{Answer, Request};
+    use crate::sink::files::{FileSink, MANIFEST};
     use crate::sink::{
         ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, FailKind, OpenOutcome, SinkShard,
     };
+    use crate::sink::{SinkMachine, SinkStep};
     use bytes::Bytes;
 
     fn marker(epoch: u64) -> Marker {
@@ -227,19 +229,19 @@ mod tests {
         let manifest = Bytes::from(FileManifest { claim, last: Some(intent) }.encode());
         let mut sink = FileSink::new(SinkId(0), ".jsonl");
         let mut step = sink.open(Generation { number: 2, nonce: 9 });
-        while let FileStep::Request(request) = step {
-            step = sink.answer(match request {
+        while let SinkStep::Request(Request::Fs(request)) = step {
+            step = sink.answer(Answer::Fs(match request {
                 FsRequest::List => FsAnswer::Names(vec![MANIFEST.into(), ".a.tmp".into()]),
                 FsRequest::Read { name } if name == MANIFEST => FsAnswer::Data(manifest.clone()),
                 FsRequest::Read { .. } => FsAnswer::Data(data.clone()),
                 _ => FsAnswer::Done,
-            });
+            }));
         }
-        assert_eq!(step, FileStep::Opened(OpenOutcome::Opened { marker: Some(marker(4)) }));
+        assert_eq!(step, SinkStep::Opened(OpenOutcome::Opened { marker: Some(marker(4)) }));
         let place = ChunkPlace { lineage, epoch: Epoch(9), chunk: 0, last: true };
         let payload = ChunkPayload::Bytes { data, rows: 1 };
         let chunk = Chunk::new(SinkShard::default(), Some(marker(4)), place, payload);
         let rejected = ApplyOutcome::Failed(FailKind::Rejected);
-        assert_eq!(sink.apply(chunk), FileStep::Applied(rejected));
+        assert_eq!(sink.apply(chunk), SinkStep::Applied(rejected));
     }
 }

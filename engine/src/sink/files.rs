@@ -18,10 +18,13 @@
 //! before anything is done about it.
 
 use crate::ids::{Generation, SinkId};
+use crate::planted;
 use crate::service::fs::{FsAnswer, FsFailure, FsRequest};
+use crate::service::{Answer, Request};
 use crate::sink::file_manifest::{FileManifest, Intent, encode_intent};
 use crate::sink::{
-    ApplyOutcome, Chunk, ChunkPayload, FailKind, Marker, OpenOutcome, SinkShard, Verdict, judge,
+    ApplyOutcome, Chunk, ChunkPayload, FailKind, Inspection, Marker, OpenOutcome, SinkMachine,
+    SinkShard, SinkStep, Verdict, judge,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -36,22 +39,7 @@ const FINAL_START: &str = "part-";
 const TEMPORARY_START: &str = ".part-";
 const TEMPORARY_END: &str = ".tmp";
 
-/// What the machine wants next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileStep {
-    /// Do this and call [`FileSink::answer`] with what came of it.
-    Request(FsRequest),
-    /// Opening has ended.
-    Opened(OpenOutcome),
-    /// Applying has ended.
-    Applied(ApplyOutcome),
-}
-
 /// The machine of one filesystem sink.
-///
-/// One thing at a time: after `open` or `apply`, requests are answered until an
-/// outcome comes. After any outcome that leaves it unknown what was done, it is
-/// closed and has to be opened again.
 #[derive(Clone, Debug)]
 pub struct FileSink {
     target: SinkShard,
@@ -70,11 +58,12 @@ pub struct FileSink {
     failure: String,
 }
 
-/// Where the machine is. Each state but the first two and `Open` waits for the answer
+/// Where the machine is. Each state but `Closed` and `Open` waits for the answer
 /// to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Closed,
+    Inspecting,
     // Opening, in this order.
     Locking,
     Listing,
@@ -131,70 +120,17 @@ impl FileSink {
         self.marker
     }
 
-    /// What the system said at the last failure; for a person.
-    #[must_use]
-    pub fn failure(&self) -> &str {
-        &self.failure
-    }
-
     /// Whether chunks can be applied.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.state == State::Open
     }
 
-    /// Opens the folder for a generation, also when it was open. Whatever was under
-    /// way is given up; a late answer must not be passed on.
-    // spec: K-3
-    pub fn open(&mut self, generation: Generation) -> FileStep {
-        self.generation = generation;
-        self.marker = None;
-        self.state = State::Locking;
-        let holder = format!("generation {generation}");
-        FileStep::Request(FsRequest::Lock { name: LOCK.into(), holder })
-    }
-
-    /// Applies a chunk.
-    ///
-    /// # Panics
-    /// If the sink is not open, or the chunk belongs to another sink.
-    // spec: K-1, K-2
-    pub fn apply(&mut self, chunk: Chunk) -> FileStep {
-        assert_eq!(self.state, State::Open, "only an open sink applies chunks");
-        assert_eq!(chunk.target(), self.target, "the chunk belongs to this sink");
-        match judge(self.marker, &chunk) {
-            Verdict::Apply => {}
-            Verdict::Duplicate => return FileStep::Applied(ApplyOutcome::Duplicate),
-            Verdict::Gap => {
-                return FileStep::Applied(ApplyOutcome::Gap { found: self.marker });
-            }
-            Verdict::Diverged => {
-                let found = self.marker.expect("only a marker diverges");
-                return FileStep::Applied(ApplyOutcome::Diverged { found });
-            }
-        }
-        let name = self.final_name(&chunk.marker);
-        if self.taken.contains(&name) {
-            self.failure = format!("{name} is there already, and not by this sink");
-            return FileStep::Applied(ApplyOutcome::Failed(FailKind::Rejected));
-        }
-        let name = temporary_name(&name);
-        let bytes = bytes_of(&chunk).clone();
-        self.state = State::WritingFile { chunk };
-        FileStep::Request(FsRequest::Write { name, bytes })
-    }
-
-    /// Takes what came of the last request.
-    ///
-    /// # Panics
-    /// If there was no request, or the answer is of another kind.
-    pub fn answer(&mut self, answer: FsAnswer) -> FileStep {
-        if let FsAnswer::Failed { kind, what } = answer {
-            self.failure = what;
-            return self.fail(kind);
-        }
+    /// It is done, and it gave this.
+    fn done(&mut self, answer: FsAnswer) -> SinkStep {
         match mem::replace(&mut self.state, State::Closed) {
             State::Closed | State::Open => panic!("an answer to no request: {answer:?}"),
+            State::Inspecting => self.inspected(&data_of(answer)),
             State::Locking => self.ask(State::Listing, FsRequest::List),
             State::Listing => self.look_for_manifest(answer),
             State::ReadingManifest { names } => self.read_manifest(names, answer),
@@ -239,22 +175,34 @@ impl FileSink {
             State::Renaming => self.ask(State::SyncingName, FsRequest::SyncDir),
             State::SyncingName => {
                 self.state = State::Open;
-                FileStep::Applied(ApplyOutcome::Applied)
+                SinkStep::Applied(ApplyOutcome::Applied)
             }
         }
     }
 
-    fn ask(&mut self, state: State, request: FsRequest) -> FileStep {
+    fn ask(&mut self, state: State, request: FsRequest) -> SinkStep {
         self.state = state;
-        FileStep::Request(request)
+        SinkStep::Request(Request::Fs(request))
     }
 
-    fn end_opening(&mut self, outcome: OpenOutcome) -> FileStep {
+    fn end_opening(&mut self, outcome: OpenOutcome) -> SinkStep {
         self.state = State::Closed;
-        FileStep::Opened(outcome)
+        SinkStep::Opened(outcome)
     }
 
-    fn look_for_manifest(&mut self, answer: FsAnswer) -> FileStep {
+    fn inspected(&mut self, manifest: &[u8]) -> SinkStep {
+        SinkStep::Inspected(match FileManifest::decode(manifest) {
+            Ok(FileManifest { claim, last }) => {
+                Ok(Inspection { claim, marker: last.map(|intent| intent.marker) })
+            }
+            Err(error) => {
+                self.failure = format!("{MANIFEST}: {error}");
+                Err(ApplyOutcome::Failed(FailKind::Rejected))
+            }
+        })
+    }
+
+    fn look_for_manifest(&mut self, answer: FsAnswer) -> SinkStep {
         let FsAnswer::Names(mut names) = answer else {
             panic!("a list is answered by names, not by {answer:?}");
         };
@@ -268,7 +216,7 @@ impl FileSink {
         self.claim(names, FileManifest::default())
     }
 
-    fn read_manifest(&mut self, names: Vec<String>, answer: FsAnswer) -> FileStep {
+    fn read_manifest(&mut self, names: Vec<String>, answer: FsAnswer) -> SinkStep {
         match FileManifest::decode(&data_of(answer)) {
             Ok(manifest) => self.claim(names, manifest),
             Err(error) => {
@@ -280,10 +228,11 @@ impl FileSink {
 
     /// Claims the folder by a manifest that replaces the one that was found.
     // spec: G-1, K-3
-    fn claim(&mut self, names: Vec<String>, manifest: FileManifest) -> FileStep {
+    fn claim(&mut self, names: Vec<String>, manifest: FileManifest) -> SinkStep {
         if let Some(by) = manifest.claim
             && by != self.generation
-            && by.number >= self.generation.number
+            && (by.number > self.generation.number
+                || (by.number == self.generation.number && !planted!(K18)))
         {
             return self.end_opening(OpenOutcome::Fenced { by });
         }
@@ -298,7 +247,7 @@ impl FileSink {
     }
 
     /// The claim is durable, and with it the last intent: finishes that.
-    fn look_for_temporary(&mut self, mut found: Found) -> FileStep {
+    fn look_for_temporary(&mut self, mut found: Found) -> SinkStep {
         let open = found.last.take().filter(|intent| found.names.contains(&intent.temporary));
         let Some(intent) = open else {
             return self.remove_leftovers(found);
@@ -309,7 +258,7 @@ impl FileSink {
 
     /// The bytes were durable before the intent was written; so other bytes mean
     /// that somebody changed them.
-    fn check_temporary(&mut self, mut found: Found, intent: Intent, answer: FsAnswer) -> FileStep {
+    fn check_temporary(&mut self, mut found: Found, intent: Intent, answer: FsAnswer) -> SinkStep {
         let bytes = data_of(answer);
         let is_whole = bytes.len() as u64 == intent.length && crc32fast::hash(&bytes) == intent.crc;
         if !is_whole {
@@ -323,17 +272,17 @@ impl FileSink {
     }
 
     /// Removes temporary files for which no intent was written, one at a time.
-    fn remove_leftovers(&mut self, mut found: Found) -> FileStep {
+    fn remove_leftovers(&mut self, mut found: Found) -> SinkStep {
         while let Some(name) = found.names.pop() {
             if name.starts_with(TEMPORARY_START) && name.ends_with(TEMPORARY_END) {
                 return self.ask(State::RemovingLeftover { found }, FsRequest::Remove { name });
             }
         }
         self.state = State::Open;
-        FileStep::Opened(OpenOutcome::Opened { marker: self.marker })
+        SinkStep::Opened(OpenOutcome::Opened { marker: self.marker })
     }
 
-    fn write_intent(&mut self, chunk: &Chunk) -> FileStep {
+    fn write_intent(&mut self, chunk: &Chunk) -> SinkStep {
         let data = bytes_of(chunk);
         let name = self.final_name(&chunk.marker);
         let intent = Intent {
@@ -354,13 +303,17 @@ impl FileSink {
     /// Ends what was under way. Before the intent is written, nothing was done that
     /// counts; afterwards only opening again can tell.
     // spec: F-2, K-4
-    fn fail(&mut self, kind: FsFailure) -> FileStep {
-        let certain =
-            if kind == FsFailure::Denied { FailKind::Rejected } else { FailKind::Transient };
+    fn fail(&mut self, kind: Option<FsFailure>) -> SinkStep {
+        let denied = kind == Some(FsFailure::Denied);
+        let certain = if denied { FailKind::Rejected } else { FailKind::Transient };
         match mem::replace(&mut self.state, State::Closed) {
             State::Closed | State::Open => panic!("a failure of no request: {}", self.failure),
-            State::Locking if kind == FsFailure::Locked => {
-                FileStep::Opened(OpenOutcome::Locked { by: self.failure.clone() })
+            State::Inspecting if kind == Some(FsFailure::NotFound) => {
+                SinkStep::Inspected(Ok(Inspection::default()))
+            }
+            State::Inspecting => SinkStep::Inspected(Err(ApplyOutcome::Failed(certain))),
+            State::Locking if kind == Some(FsFailure::Locked) => {
+                SinkStep::Opened(OpenOutcome::Locked { by: self.failure.clone() })
             }
             State::Locking
             | State::Listing
@@ -371,18 +324,38 @@ impl FileSink {
             | State::SyncingClaim { .. }
             | State::CheckingTemporary { .. }
             | State::Finishing { .. }
-            | State::SyncingFinished { .. }
-            | State::RemovingLeftover { .. } => FileStep::Opened(OpenOutcome::Failed(certain)),
+            | State::RemovingLeftover { .. } => SinkStep::Opened(OpenOutcome::Failed(certain)),
+            // The file has its name, but that may be lost with the power, and the system may
+            // call it safe when it is asked again. Only the next process can tell.
+            State::SyncingFinished { .. } => {
+                self.failure += "; whether the last file keeps its name is unknown";
+                SinkStep::Opened(OpenOutcome::Failed(FailKind::Rejected))
+            }
+            State::SyncingName if kind.is_some() => {
+                self.failure += "; whether the last file keeps its name is unknown";
+                SinkStep::Applied(ApplyOutcome::Failed(FailKind::Rejected))
+            }
+            // The whole file is written again.
+            State::WritingFile { .. } | State::SyncingFile { .. } if kind.is_some() => {
+                self.state = State::Open;
+                SinkStep::Applied(ApplyOutcome::Failed(certain))
+            }
+            State::WritingIntent { .. } | State::SyncingIntent { .. } if planted!(K1) => {
+                self.state = State::Open;
+                SinkStep::Applied(ApplyOutcome::Failed(certain))
+            }
+            State::WritingIntent { intent } | State::SyncingIntent { intent } if planted!(K2) => {
+                self.marker = Some(intent.marker);
+                self.state = State::Open;
+                SinkStep::Applied(ApplyOutcome::Applied)
+            }
             State::WritingFile { .. }
             | State::SyncingFile { .. }
-            | State::SyncingTemporaryName { .. } => {
-                self.state = State::Open;
-                FileStep::Applied(ApplyOutcome::Failed(certain))
-            }
-            State::WritingIntent { .. }
+            | State::SyncingTemporaryName { .. }
+            | State::WritingIntent { .. }
             | State::SyncingIntent { .. }
             | State::Renaming
-            | State::SyncingName => FileStep::Applied(ApplyOutcome::Failed(FailKind::Unknown)),
+            | State::SyncingName => SinkStep::Applied(ApplyOutcome::Failed(FailKind::Unknown)),
         }
     }
 
@@ -397,16 +370,64 @@ impl FileSink {
     }
 }
 
-/// What a manifest says to somebody who only looks: the generation that claimed the
-/// folder, and the marker.
-///
-/// # Errors
-/// If the bytes are damaged.
-pub fn inspect_manifest(
-    bytes: &[u8],
-) -> Result<(Option<Generation>, Option<Marker>), crate::codec::DecodeError> {
-    let manifest = FileManifest::decode(bytes)?;
-    Ok((manifest.claim, manifest.last.map(|intent| intent.marker)))
+impl SinkMachine for FileSink {
+    fn inspect(&mut self) -> SinkStep {
+        self.ask(State::Inspecting, FsRequest::Read { name: MANIFEST.into() })
+    }
+
+    /// Opens the folder, also when it was open. Whatever was under way is given up; a late
+    /// answer must not be passed on.
+    // spec: K-3
+    fn open(&mut self, generation: Generation) -> SinkStep {
+        self.generation = generation;
+        self.marker = None;
+        let holder = format!("generation {generation}");
+        self.ask(State::Locking, FsRequest::Lock { name: LOCK.into(), holder })
+    }
+
+    // spec: K-1, K-2
+    fn apply(&mut self, chunk: Chunk) -> SinkStep {
+        assert_eq!(self.state, State::Open, "only an open sink applies chunks");
+        assert_eq!(chunk.target(), self.target, "the chunk belongs to this sink");
+        match judge(self.marker, &chunk) {
+            Verdict::Apply => {}
+            Verdict::Duplicate => return SinkStep::Applied(ApplyOutcome::Duplicate),
+            Verdict::Gap => {
+                return SinkStep::Applied(ApplyOutcome::Gap { found: self.marker });
+            }
+            Verdict::Diverged => {
+                let found = self.marker.expect("only a marker diverges");
+                return SinkStep::Applied(ApplyOutcome::Diverged { found });
+            }
+        }
+        let name = self.final_name(&chunk.marker);
+        if self.taken.contains(&name) {
+            self.failure = format!("{name} is there already, and not by this sink");
+            return SinkStep::Applied(ApplyOutcome::Failed(FailKind::Rejected));
+        }
+        let name = temporary_name(&name);
+        let bytes = bytes_of(&chunk).clone();
+        self.ask(State::WritingFile { chunk }, FsRequest::Write { name, bytes })
+    }
+
+    fn answer(&mut self, answer: Answer) -> SinkStep {
+        match answer {
+            Answer::Fs(FsAnswer::Failed { kind, what }) => {
+                self.failure = what;
+                self.fail(Some(kind))
+            }
+            Answer::Fs(answer) => self.done(answer),
+            Answer::Unreachable | Answer::TimedOut => {
+                self.failure = "the folder does not answer".into();
+                self.fail(None)
+            }
+            other => panic!("a folder does not answer {other:?}"),
+        }
+    }
+
+    fn failure(&self) -> &str {
+        &self.failure
+    }
 }
 
 fn bytes_of(chunk: &Chunk) -> &Bytes {

@@ -5,6 +5,7 @@
 //! the formats; the stores live elsewhere.
 
 mod envelope;
+pub mod local;
 mod machine;
 mod manifest;
 mod manifest_codec;

@@ -65,15 +65,13 @@ pub fn cut_parts(entries: &[StateEntry], bytes_min: usize) -> Vec<&[StateEntry]>
 /// without repetition.
 #[must_use]
 pub fn encode_part(name: PartName, node: &str, entries: &[StateEntry]) -> (Vec<u8>, PartRef) {
-    let place = |entry: &StateEntry| (entry.key_group, entry.table);
-    let is_sorted = entries
-        .windows(2)
-        .all(|pair| (place(&pair[0]), &pair[0].key) < (place(&pair[1]), &pair[1].key));
+    let is_sorted = entries.windows(2).all(|pair| pair[0].by_place(&pair[1]).is_lt());
     assert!(is_sorted, "the entries of {node} are sorted and unique");
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
         panic!("a part of {node} without entries is not written");
     };
     let mut tables: Vec<&str> = entries.iter().map(|entry| entry.table).collect();
+    tables.dedup();
     tables.sort_unstable();
     tables.dedup();
     let bytes = seal(MAGIC, |out| {

@@ -26,16 +26,20 @@ impl From<Malformed> for String {
 
 /// Appends an unsigned number, seven bits a byte, lowest first (LEB128).
 pub fn put_u128(out: &mut Vec<u8>, mut value: u128) {
+    while value > u128::from(u64::MAX) {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    put_u64(out, value as u64);
+}
+
+/// Appends an unsigned number as [`put_u128`] does.
+pub fn put_u64(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
     }
     out.push(value as u8);
-}
-
-/// Appends an unsigned number as [`put_u128`] does.
-pub fn put_u64(out: &mut Vec<u8>, value: u64) {
-    put_u128(out, u128::from(value));
 }
 
 /// Appends a signed number, its sign in the lowest bit (zigzag), so that numbers

@@ -5,6 +5,7 @@
 pub mod codec;
 
 use crate::ids::{Epoch, KeyGroup};
+use std::cmp::Ordering;
 
 /// One entry of a state table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +19,20 @@ pub struct StateEntry {
     /// The encoded value; `None` says that the entry is gone, and stands only in a
     /// list of changes.
     pub value: Option<Vec<u8>>,
+}
+
+impl StateEntry {
+    /// The order in which entries are listed: (key group, table, key), which is unique.
+    #[must_use]
+    pub fn by_place(&self, other: &StateEntry) -> Ordering {
+        // Nearly all entries of an operator belong to one table, whose name is one text.
+        let same_table = std::ptr::eq(self.table, other.table);
+        let by_table = || if same_table { Ordering::Equal } else { self.table.cmp(other.table) };
+        self.key_group
+            .cmp(&other.key_group)
+            .then_with(by_table)
+            .then_with(|| self.key.cmp(&other.key))
+    }
 }
 
 /// Which entries to list.

@@ -4,10 +4,12 @@ use crate::input::{Input, put_piece};
 use crate::journal::seal_frames;
 use anabranch_engine::ids::{Epoch, Generation, Lineage, SinkId};
 use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
-use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST};
+use anabranch_engine::service::{Answer, Request};
+use anabranch_engine::sink::files::{FileSink, MANIFEST};
 use anabranch_engine::sink::{
     ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, Marker, OpenOutcome, SinkShard,
 };
+use anabranch_engine::sink::{SinkMachine, SinkStep};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -28,6 +30,9 @@ fn carry_out(files: &mut Files, request: FsRequest) -> FsAnswer {
         FsRequest::Read { name } => {
             return files.get(&name).cloned().map_or_else(missing, FsAnswer::Data);
         }
+        FsRequest::Create { .. } | FsRequest::Truncate { .. } => {
+            panic!("a sink asks for nothing of that kind: {request:?}")
+        }
         FsRequest::Write { name, bytes } => drop(files.insert(name, bytes)),
         FsRequest::Append { name, at, bytes } => {
             let mut all = files.get(&name).cloned().unwrap_or_default().to_vec();
@@ -45,10 +50,11 @@ fn carry_out(files: &mut Files, request: FsRequest) -> FsAnswer {
 }
 
 /// Answers requests until there is an outcome.
-fn run(files: &mut Files, sink: &mut FileSink, mut step: FileStep) -> FileStep {
-    while let FileStep::Request(request) = step {
+fn run(files: &mut Files, sink: &mut FileSink, mut step: SinkStep) -> SinkStep {
+    while let SinkStep::Request(request) = step {
+        let Request::Fs(request) = request else { panic!("{request:?} is not of a folder") };
         let answer = carry_out(files, request);
-        step = sink.answer(answer);
+        step = sink.answer(Answer::Fs(answer));
     }
     step
 }
@@ -56,7 +62,7 @@ fn run(files: &mut Files, sink: &mut FileSink, mut step: FileStep) -> FileStep {
 fn open(files: &mut Files, sink: &mut FileSink, generation: Generation) -> OpenOutcome {
     let step = sink.open(generation);
     match run(files, sink, step) {
-        FileStep::Opened(outcome) => outcome,
+        SinkStep::Opened(outcome) => outcome,
         other => panic!("opening ended in {other:?}"),
     }
 }
@@ -130,14 +136,14 @@ fn apply(files: &mut Files, sink: &mut FileSink, marker: Option<Marker>) -> Opti
     let before = files.len();
     let step = sink.apply(chunk.clone());
     match run(files, sink, step) {
-        FileStep::Applied(ApplyOutcome::Applied) => {
+        SinkStep::Applied(ApplyOutcome::Applied) => {
             assert_eq!(files.len(), before + 1, "one file for each chunk");
             let step = sink.apply(chunk);
-            assert_eq!(step, FileStep::Applied(ApplyOutcome::Duplicate));
+            assert_eq!(step, SinkStep::Applied(ApplyOutcome::Duplicate));
             Some(expected)
         }
         // The folder holds a file of that name already.
-        FileStep::Applied(ApplyOutcome::Failed(_)) => marker,
+        SinkStep::Applied(ApplyOutcome::Failed(_)) => marker,
         other => panic!("applying ended in {other:?}"),
     }
 }

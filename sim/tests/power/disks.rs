@@ -43,7 +43,8 @@ impl Disks {
 
     /// The process dies, the power stays.
     pub(crate) fn process_dies(&mut self, process: ProcessId) {
-        self.sinks.iter_mut().for_each(|folder| folder.process_dies(process));
+        let folders = self.sinks.iter_mut().chain([&mut self.journal, &mut self.snapshots]);
+        folders.for_each(|folder| folder.process_dies(process));
     }
 
     /// The power fails: states in which the disks may be found. Every state of every
@@ -107,20 +108,5 @@ impl Process {
             return Ok(FsAnswer::Done);
         }
         Ok(folder.execute(self.id, request))
-    }
-
-    /// The same, where nothing can fail.
-    pub(crate) fn must(
-        &mut self,
-        disks: &mut Disks,
-        place: Place,
-        request: &FsRequest,
-    ) -> Result<(), End> {
-        match self.ask(disks, place, request)? {
-            FsAnswer::Failed { kind, what } => {
-                Err(End::Broken(format!("{request:?}: {kind:?} {what}")))
-            }
-            FsAnswer::Done | FsAnswer::Names(_) | FsAnswer::Data(_) => Ok(()),
-        }
     }
 }

@@ -1,185 +1,149 @@
-//! The local stores, as operations on a disk.
+//! The machines of the local stores on a disk.
 
 use crate::disks::{Disks, End, Place, Process};
-use anabranch_engine::journal::{SegmentBytes, SegmentName};
-use anabranch_engine::service::fs::{FsAnswer, FsRequest};
-use anabranch_engine::snapshot::{Manifest, ManifestName, PartName};
+use anabranch_engine::ids::{Epoch, RequestId};
+use anabranch_engine::journal::local::LocalJournal;
+use anabranch_engine::journal::{JournalMachine, JournalStep, SegmentName};
+use anabranch_engine::pipeline::Input;
+use anabranch_engine::service::{Answer, Request};
+use anabranch_engine::snapshot::local::LocalSnapshots;
+use anabranch_engine::snapshot::{SnapshotMachine, SnapshotStep};
 use bytes::Bytes;
-use std::collections::BTreeSet;
 
-const MANIFEST_END: &str = ".manifest";
-const TEMPORARY_END: &str = ".tmp";
-
-fn list(process: &mut Process, disks: &mut Disks, place: Place) -> Result<Vec<String>, End> {
-    match process.ask(disks, place, &FsRequest::List)? {
-        FsAnswer::Names(names) => Ok(names),
-        other => panic!("a list gives names, not {other:?}"),
-    }
+/// The stores of one process.
+#[derive(Default)]
+pub(crate) struct Stores {
+    journal: LocalJournal,
+    snapshots: LocalSnapshots,
 }
 
-fn read(
+/// What a machine asks of the process's folder.
+pub(crate) fn ask(
     process: &mut Process,
     disks: &mut Disks,
     place: Place,
-    name: &str,
-) -> Result<Option<Bytes>, End> {
-    match process.ask(disks, place, &FsRequest::Read { name: name.into() })? {
-        FsAnswer::Data(bytes) => Ok(Some(bytes)),
-        _ => Ok(None),
+    request: &Request,
+) -> Result<Answer, End> {
+    let Request::Fs(request) = request else { panic!("{request:?} is not of a folder") };
+    Ok(Answer::Fs(process.ask(disks, place, request)?))
+}
+
+impl Stores {
+    fn journal(
+        &mut self,
+        process: &mut Process,
+        disks: &mut Disks,
+        begin: impl FnOnce(&mut LocalJournal) -> JournalStep,
+    ) -> Result<JournalStep, End> {
+        let mut step = begin(&mut self.journal);
+        while let JournalStep::Request(request) = step {
+            step = self.journal.answer(ask(process, disks, Place::Journal, &request)?);
+        }
+        Ok(step)
     }
-}
 
-/// All segments; what is read is made durable first.
-// spec: J-1
-pub(crate) fn read_journal(
-    process: &mut Process,
-    disks: &mut Disks,
-) -> Result<Vec<SegmentBytes>, End> {
-    let place = Place::Journal;
-    let mut segments = Vec::new();
-    for file in list(process, disks, place)? {
-        let name = SegmentName::parse(&file).expect("nothing else is written");
-        process.must(disks, place, &FsRequest::SyncFile { name: file.clone() })?;
-        let bytes = read(process, disks, place, &file)?.expect("it was listed");
-        segments.push(SegmentBytes { name, bytes });
+    fn snapshots(
+        &mut self,
+        process: &mut Process,
+        disks: &mut Disks,
+        begin: impl FnOnce(&mut LocalSnapshots) -> SnapshotStep,
+    ) -> Result<SnapshotStep, End> {
+        let mut step = begin(&mut self.snapshots);
+        while let SnapshotStep::Request(request) = step {
+            step = self.snapshots.answer(ask(process, disks, Place::Snapshots, &request)?);
+        }
+        Ok(step)
     }
-    process.must(disks, place, &FsRequest::SyncDir)?;
-    Ok(segments)
-}
 
-/// A new segment.
-// spec: J-3
-pub(crate) fn create_segment(
-    process: &mut Process,
-    disks: &mut Disks,
-    name: SegmentName,
-    bytes: Bytes,
-) -> Result<(), End> {
-    let (place, name) = (Place::Journal, name.file_name());
-    process.must(disks, place, &FsRequest::Write { name: name.clone(), bytes })?;
-    process.must(disks, place, &FsRequest::SyncFile { name })?;
-    process.must(disks, place, &FsRequest::SyncDir)
-}
-
-/// More records.
-// spec: J-1, J-6
-pub(crate) fn append(
-    process: &mut Process,
-    disks: &mut Disks,
-    (name, at): (SegmentName, u64),
-    bytes: Bytes,
-) -> Result<(), End> {
-    let (place, name) = (Place::Journal, name.file_name());
-    process.must(disks, place, &FsRequest::Append { name: name.clone(), at, bytes })?;
-    process.must(disks, place, &FsRequest::SyncFile { name })
-}
-
-/// Removes segments, oldest first.
-// spec: J-4
-pub(crate) fn remove_segments(
-    process: &mut Process,
-    disks: &mut Disks,
-    mut names: Vec<SegmentName>,
-) -> Result<(), End> {
-    names.sort_unstable();
-    for name in names {
-        process.must(disks, Place::Journal, &FsRequest::Remove { name: name.file_name() })?;
-        process.must(disks, Place::Journal, &FsRequest::SyncDir)?;
-    }
-    Ok(())
-}
-
-fn put(process: &mut Process, disks: &mut Disks, name: String, bytes: Bytes) -> Result<(), End> {
-    let place = Place::Snapshots;
-    let temporary = format!(".{name}{TEMPORARY_END}");
-    process.must(disks, place, &FsRequest::Write { name: temporary.clone(), bytes })?;
-    process.must(disks, place, &FsRequest::SyncFile { name: temporary.clone() })?;
-    process.must(disks, place, &FsRequest::Rename { from: temporary, to: name })
-}
-
-/// The parts become durable, then the manifest visible.
-// spec: S-1
-pub(crate) fn store_snapshot(
-    process: &mut Process,
-    disks: &mut Disks,
-    name: &str,
-    parts: Vec<(String, Bytes)>,
-    manifest: Bytes,
-) -> Result<(), End> {
-    for (part, bytes) in parts {
-        put(process, disks, part, bytes)?;
-    }
-    process.must(disks, Place::Snapshots, &FsRequest::SyncDir)?;
-    put(process, disks, format!("{name}{MANIFEST_END}"), manifest)?;
-    process.must(disks, Place::Snapshots, &FsRequest::SyncDir)
-}
-
-/// All manifests, by the names that the pipeline uses.
-pub(crate) fn list_snapshots(
-    process: &mut Process,
-    disks: &mut Disks,
-) -> Result<Vec<(String, Bytes)>, End> {
-    let mut found = Vec::new();
-    for name in list(process, disks, Place::Snapshots)? {
-        if ManifestName::parse(&name).is_some() {
-            let bytes = read(process, disks, Place::Snapshots, &name)?.unwrap_or_default();
-            found.push((name.trim_end_matches(MANIFEST_END).to_owned(), bytes));
+    pub(crate) fn read_journal(
+        &mut self,
+        process: &mut Process,
+        disks: &mut Disks,
+        request: RequestId,
+    ) -> Result<Input, End> {
+        match self.journal(process, disks, LocalJournal::read)? {
+            JournalStep::Read(segments) => Ok(Input::JournalRead { request, segments }),
+            other => Err(End::Broken(format!("reading the journal gave {other:?}"))),
         }
     }
-    Ok(found)
-}
 
-/// The parts of a snapshot, or why they cannot be read.
-pub(crate) fn load_snapshot(
-    process: &mut Process,
-    disks: &mut Disks,
-    name: &str,
-) -> Result<Result<Vec<Bytes>, String>, End> {
-    let place = Place::Snapshots;
-    let bytes = read(process, disks, place, &format!("{name}{MANIFEST_END}"))?.unwrap_or_default();
-    let manifest = match Manifest::decode(&bytes) {
-        Ok(manifest) => manifest,
-        Err(error) => return Ok(Err(error.to_string())),
-    };
-    let mut parts = Vec::new();
-    for part in manifest.parts() {
-        match read(process, disks, place, &part.name.to_string())? {
-            Some(bytes) => parts.push(bytes),
-            None => return Ok(Err(format!("{} is not there", part.name))),
+    pub(crate) fn open_journal(
+        &mut self,
+        process: &mut Process,
+        disks: &mut Disks,
+        (segment, bytes): (SegmentName, Bytes),
+    ) -> Result<Input, End> {
+        match self.journal(process, disks, |journal| journal.open(segment, bytes))? {
+            JournalStep::Opened => Ok(Input::JournalOpened),
+            other => Err(End::Broken(format!("opening the journal gave {other:?}"))),
         }
     }
-    Ok(Ok(parts))
-}
 
-/// Removes these snapshots, and the parts that none of the others names.
-// spec: J-4, S-1
-pub(crate) fn remove_snapshots(
-    process: &mut Process,
-    disks: &mut Disks,
-    names: &[String],
-) -> Result<(), End> {
-    let place = Place::Snapshots;
-    let all = list_snapshots(process, disks)?;
-    let kept = all.iter().filter(|(name, _)| !names.contains(name));
-    let keep: Vec<Manifest> = kept.filter_map(|(_, bytes)| Manifest::decode(bytes).ok()).collect();
-    let Some(newest) = keep.iter().map(|manifest| manifest.epoch).max() else { return Ok(()) };
-    let kept: BTreeSet<ManifestName> = keep.iter().map(Manifest::name).collect();
-    let parts: BTreeSet<PartName> =
-        keep.iter().flat_map(|manifest| manifest.parts().map(|part| part.name)).collect();
-    let files = list(process, disks, place)?;
-    for name in &files {
-        let old = ManifestName::parse(name);
-        if old.is_some_and(|old| old.epoch <= newest && !kept.contains(&old)) {
-            process.must(disks, place, &FsRequest::Remove { name: name.clone() })?;
+    /// Appends the record of an epoch, or, without one, the last entry.
+    pub(crate) fn append(
+        &mut self,
+        process: &mut Process,
+        disks: &mut Disks,
+        (epoch, bytes): (Option<Epoch>, Bytes),
+    ) -> Result<Input, End> {
+        match (self.journal(process, disks, |journal| journal.append(bytes))?, epoch) {
+            (JournalStep::Appended, Some(epoch)) => Ok(Input::JournalAppended { epoch }),
+            (JournalStep::Appended, None) => Ok(Input::FinishRecorded),
+            (other, _) => Err(End::Broken(format!("appending gave {other:?}"))),
         }
     }
-    process.must(disks, place, &FsRequest::SyncDir)?;
-    for name in &files {
-        let whole = name.strip_suffix(TEMPORARY_END).map(|name| name.trim_start_matches('.'));
-        let part = PartName::parse(whole.unwrap_or(name));
-        if part.is_some_and(|part| part.epoch <= newest && !parts.contains(&part)) {
-            process.must(disks, place, &FsRequest::Remove { name: name.clone() })?;
+
+    pub(crate) fn list_snapshots(
+        &mut self,
+        process: &mut Process,
+        disks: &mut Disks,
+        request: RequestId,
+    ) -> Result<Input, End> {
+        match self.snapshots(process, disks, LocalSnapshots::list)? {
+            SnapshotStep::Listed(manifests) => Ok(Input::SnapshotsListed { request, manifests }),
+            other => Err(End::Broken(format!("listing snapshots gave {other:?}"))),
         }
     }
-    Ok(())
+
+    pub(crate) fn load_snapshot(
+        &mut self,
+        process: &mut Process,
+        disks: &mut Disks,
+        name: String,
+    ) -> Result<Input, End> {
+        let begin = |snapshots: &mut LocalSnapshots| snapshots.load(name.clone());
+        match self.snapshots(process, disks, begin)? {
+            SnapshotStep::Loaded(parts) => Ok(Input::SnapshotLoaded { name, parts }),
+            SnapshotStep::Failed { message: reason, transient } => {
+                Ok(Input::SnapshotUnreadable { name, transient, reason })
+            }
+            other => Err(End::Broken(format!("loading a snapshot gave {other:?}"))),
+        }
+    }
+
+    pub(crate) fn store_snapshot(
+        &mut self,
+        process: &mut Process,
+        disks: &mut Disks,
+        (name, parts, manifest): (String, Vec<(String, Bytes)>, Bytes),
+    ) -> Result<(), End> {
+        match self.snapshots(process, disks, |store| store.store(name, parts, manifest))? {
+            SnapshotStep::Stored => Ok(()),
+            other => Err(End::Broken(format!("storing a snapshot gave {other:?}"))),
+        }
+    }
+
+    pub(crate) fn trim(
+        &mut self,
+        process: &mut Process,
+        disks: &mut Disks,
+        (segments, snapshots): (Vec<SegmentName>, Vec<String>),
+    ) -> Result<(), End> {
+        let removed = self.snapshots(process, disks, |store| store.remove(snapshots))?;
+        let trimmed = self.journal(process, disks, |journal| journal.trim(segments))?;
+        match (removed, trimmed) {
+            (SnapshotStep::Removed, JournalStep::Trimmed) => Ok(()),
+            other => Err(End::Broken(format!("trimming gave {other:?}"))),
+        }
+    }
 }

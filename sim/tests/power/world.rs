@@ -2,17 +2,15 @@
 
 use crate::disks::{Disks, End, Place, Process};
 use crate::job::{Split, small_limits, two_sinks};
-use crate::stores;
+use crate::stores::{self, Stores};
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::ids::{Generation, RequestId, SinkId};
-use anabranch_engine::journal::SegmentName;
 use anabranch_engine::pipeline::{
     Ending, FetchedData, FoundSplit, Input, LogEnd, Now, Output, Pipeline,
 };
 use anabranch_engine::plan::Plan;
-use anabranch_engine::service::fs::{FsAnswer, FsRequest};
-use anabranch_engine::sink::files::{FileSink, FileStep, MANIFEST, inspect_manifest};
-use anabranch_engine::sink::{ApplyOutcome, OpenOutcome};
+use anabranch_engine::sink::files::FileSink;
+use anabranch_engine::sink::{OpenOutcome, SinkMachine, SinkStep};
 use anabranch_engine::time::{Monotonic, WallClock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -36,8 +34,7 @@ struct Life<'a> {
     disks: &'a mut Disks,
     process: Process,
     sinks: Vec<FileSink>,
-    /// The open segment and its length.
-    segment: Option<(SegmentName, u64)>,
+    stores: Stores,
     answers: VecDeque<Input>,
 }
 
@@ -56,7 +53,8 @@ impl World {
         let sinks = (0..SINKS.len()).map(|sink| FileSink::new(SinkId(sink as u32), ".jsonl"));
         let sinks = sinks.collect();
         let answers = VecDeque::new();
-        let mut life = Life { world: self, disks, process, sinks, segment: None, answers };
+        let mut life =
+            Life { world: self, disks, process, sinks, stores: Stores::default(), answers };
         let ended = life.run();
         let Life { disks, process, .. } = life;
         disks.process_dies(process.id);
@@ -114,71 +112,51 @@ impl Life<'_> {
     fn carry_out(&mut self, output: Output) -> Result<Option<Input>, End> {
         let (process, disks) = (&mut self.process, &mut *self.disks);
         Ok(Some(match output {
-            Output::ReadJournal => {
-                Input::JournalRead { segments: stores::read_journal(process, disks)? }
-            }
+            Output::ReadJournal { request } => self.stores.read_journal(process, disks, request)?,
             Output::InspectSink { sink, .. } => self.inspect(sink)?,
             Output::OpenJournal { segment, bytes } => {
-                self.segment = Some((segment, bytes.len() as u64));
-                stores::create_segment(process, disks, segment, bytes)?;
-                Input::JournalOpened
+                self.stores.open_journal(process, disks, (segment, bytes))?
             }
-            Output::ListSnapshots => {
-                Input::SnapshotsListed { manifests: stores::list_snapshots(process, disks)? }
+            Output::ListSnapshots { request } => {
+                self.stores.list_snapshots(process, disks, request)?
             }
-            Output::LoadSnapshot { name } => match stores::load_snapshot(process, disks, &name)? {
-                Ok(parts) => Input::SnapshotLoaded { name, parts },
-                Err(reason) => Input::SnapshotUnreadable { name, reason },
-            },
+            Output::LoadSnapshot { name } => self.stores.load_snapshot(process, disks, name)?,
             Output::OpenSink { request, sink, generation } => {
                 self.open(request, sink, generation)?
             }
             Output::AppendJournal { epoch, bytes } => {
-                self.append(bytes)?;
-                Input::JournalAppended { epoch }
+                self.stores.append(process, disks, (Some(epoch), bytes))?
             }
-            Output::RecordFinish { bytes } => {
-                self.append(bytes)?;
-                Input::FinishRecorded
-            }
+            Output::RecordFinish { bytes } => self.stores.append(process, disks, (None, bytes))?,
             Output::ApplyChunk { request, chunk } => {
                 let (sink, step) = (chunk.sink, self.sinks[chunk.sink.0 as usize].apply(chunk));
-                let FileStep::Applied(outcome) = self.follow(sink, step)? else {
+                let SinkStep::Applied(outcome) = self.follow(sink, step)? else {
                     panic!("an apply ends applied");
                 };
                 Input::SinkApplied { request, sink, outcome, message: String::new() }
             }
             Output::StoreSnapshot { epoch, name, parts, manifest } => {
-                stores::store_snapshot(process, disks, &name, parts, manifest)?;
+                self.stores.store_snapshot(process, disks, (name, parts, manifest))?;
                 Input::SnapshotStored { epoch }
             }
-            Output::Trim { segments, snapshots } => {
-                stores::remove_snapshots(process, disks, &snapshots)?;
-                stores::remove_segments(process, disks, segments)?;
-                return Ok(None);
+            Output::Trim { request, segments, snapshots } => {
+                self.stores.trim(process, disks, (segments, snapshots))?;
+                Input::Trimmed { request }
             }
             Output::Report(_) | Output::End(_) => return Ok(None),
             output @ (Output::DiscoverSplits { .. } | Output::Fetch { .. }) => self.read(output),
         }))
     }
 
-    fn append(&mut self, bytes: bytes::Bytes) -> Result<(), End> {
-        let (segment, at) = self.segment.as_mut().expect("a segment is open");
-        let place = (*segment, *at);
-        *at += bytes.len() as u64;
-        stores::append(&mut self.process, self.disks, place, bytes)
-    }
-
     fn inspect(&mut self, sink: SinkId) -> Result<Input, End> {
-        let request = FsRequest::Read { name: MANIFEST.into() };
-        let place = Place::Sink(sink.0 as usize);
-        let (generation, marker) = match self.process.ask(self.disks, place, &request)? {
-            FsAnswer::Data(bytes) => {
-                inspect_manifest(&bytes).map_err(|error| End::Broken(error.to_string()))?
+        let step = self.sinks[sink.0 as usize].inspect();
+        match self.follow(sink, step)? {
+            SinkStep::Inspected(Ok(found)) => {
+                let (generation, marker) = (found.claim, found.marker);
+                Ok(Input::SinkInspected { sink, generation, marker })
             }
-            _ => (None, None),
-        };
-        Ok(Input::SinkInspected { sink, generation, marker })
+            other => Err(End::Broken(format!("the sink cannot be looked at: {other:?}"))),
+        }
     }
 
     fn open(
@@ -188,13 +166,12 @@ impl Life<'_> {
         generation: Generation,
     ) -> Result<Input, End> {
         let step = self.sinks[sink.0 as usize].open(generation);
-        let FileStep::Opened(outcome) = self.follow(sink, step)? else {
+        let SinkStep::Opened(outcome) = self.follow(sink, step)? else {
             panic!("an open ends opened");
         };
         Ok(match outcome {
             OpenOutcome::Opened { marker } => Input::SinkOpened { request, sink, marker },
-            OpenOutcome::Fenced { by } => {
-                let outcome = ApplyOutcome::Fenced { by };
+            outcome @ OpenOutcome::Fenced { .. } => {
                 Input::SinkOpenFailed { request, sink, outcome, message: String::new() }
             }
             other => return Err(End::Broken(format!("the sink cannot be opened: {other:?}"))),
@@ -202,10 +179,11 @@ impl Life<'_> {
     }
 
     /// Does what a sink's machine asks for until it has an outcome.
-    fn follow(&mut self, sink: SinkId, mut step: FileStep) -> Result<FileStep, End> {
+    fn follow(&mut self, sink: SinkId, mut step: SinkStep) -> Result<SinkStep, End> {
         let index = sink.0 as usize;
-        while let FileStep::Request(request) = step {
-            let answer = self.process.ask(self.disks, Place::Sink(index), &request)?;
+        while let SinkStep::Request(request) = step {
+            let place = Place::Sink(index);
+            let answer = stores::ask(&mut self.process, self.disks, place, &request)?;
             step = self.sinks[index].answer(answer);
         }
         Ok(step)
@@ -214,13 +192,14 @@ impl Life<'_> {
     /// The sources, which stand on another machine.
     fn read(&self, output: Output) -> Input {
         match output {
-            Output::DiscoverSplits { table } => {
+            Output::DiscoverSplits { request, table } => {
                 let found = |split: &Split| FoundSplit {
                     name: split.name.name.clone(),
                     start: anabranch_engine::ids::Offset(0),
                     identity: split.name.name.clone(),
                 };
-                Input::SplitsFound { table, splits: self.world.splits.iter().map(found).collect() }
+                let splits = self.world.splits.iter().map(found).collect();
+                Input::SplitsFound { request, table, splits }
             }
             Output::Fetch { request, split, name, from, until, bytes_max, .. } => {
                 let file = self.world.splits.iter().find(|file| file.name == name);

@@ -429,7 +429,7 @@ fn the_cases_hold_values_errors_and_dead_records() {
     let mut runner = TestRunner::deterministic();
     let cases = case();
     let (mut values, mut nulls, mut errors, mut dead, mut rows) = (0, 0, 0, 0, 0);
-    for _ in 0..500 {
+    for _ in 0..100 {
         let (fields, records) = cases.new_tree(&mut runner).expect("a case").current();
         let found = modelled(&fields, &JsonOptions::default(), &records);
         rows += found.len();

@@ -31,6 +31,9 @@ pub(super) const SESSIONS: &str = "sessions";
 /// The table of the operator's own watermark.
 pub(super) const PROGRESS: &str = "progress";
 
+/// Room for the value of a group with a few plain aggregates.
+const VALUE_BYTES: usize = 24;
+
 /// The key of a group's entry in `panes`.
 pub(super) fn pane_key(keys: &Keys, key: KeyId, cell: CellKey) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
@@ -103,7 +106,7 @@ impl WindowAggregateOp {
             for (cell, key, slot) in piece.panes.iter() {
                 if changed(piece.slots.changed(slot)) {
                     let key = pane_key(&piece.keys, key, self.cells.key(cell));
-                    let mut value = Vec::new();
+                    let mut value = Vec::with_capacity(VALUE_BYTES);
                     piece.slots.save(slot, &mut value);
                     entries.push(table.entry(key, Some(value)));
                 }
@@ -111,7 +114,7 @@ impl WindowAggregateOp {
             for (key, session) in piece.sessions.iter() {
                 if changed(piece.slots.changed(session.slot)) {
                     let key = session_key(&piece.keys, key, session.first);
-                    let mut value = Vec::new();
+                    let mut value = Vec::with_capacity(VALUE_BYTES);
                     put_i64(&mut value, session.last - session.first);
                     piece.slots.save(session.slot, &mut value);
                     entries.push(table.entry(key, Some(value)));
@@ -132,7 +135,7 @@ impl WindowAggregateOp {
                 value: Some(value),
             });
         }
-        entries.sort();
+        entries.sort_unstable_by(StateEntry::by_place);
         out.append(&mut entries);
         after.map_or(Since::Beginning, Since::Epoch)
     }

@@ -21,6 +21,7 @@ impl KafkaModel {
             Disturbance::LoseAcknowledged { .. }
             | Disturbance::Merge
             | Disturbance::ForgetTokens
+            | Disturbance::StopInsert { .. }
             | Disturbance::Fill { .. }
             | Disturbance::MakeRoom
             | Disturbance::FailSync

@@ -224,7 +224,8 @@ impl Service for RedisModel {
             | Disturbance::ForgetTokens
             | Disturbance::Merge
             | Disturbance::Retention { .. }
-            | Disturbance::Rot { .. } => None,
+            | Disturbance::Rot { .. }
+            | Disturbance::StopInsert { .. } => None,
         }
     }
 

@@ -9,8 +9,9 @@ use anabranch_engine::plan::connector::{
     Bounded, CSV_OPTIONS, ConnectorSpec, FORMATS, JSON_OPTIONS, OptionSpec, TABLE_OPTIONS,
 };
 use anabranch_engine::plan::{
-    CsvOptions, FormatSpec, JsonOptions, OnError, Table, TimestampFormat,
+    ColumnKind, CsvOptions, FormatSpec, JsonOptions, OnError, Table, TimestampFormat,
 };
+use anabranch_engine::types::SqlType;
 use std::collections::BTreeMap;
 
 /// A value with the places of its key and of itself.
@@ -75,9 +76,11 @@ impl Binder<'_> {
         }
         let spec = self.connector(&options, span)?;
         let format = self.format(&spec, &options, span);
+        let flat = self.check_flat(format.as_ref().ok(), &options, table);
         let known = self.check_known(&spec, &options, table);
         let required = self.check_required(&spec, &options, span);
         let format = format?;
+        flat?;
         known?;
         required?;
         let bounded = match spec.bounded {
@@ -181,6 +184,26 @@ impl Binder<'_> {
             }
         }
         if failed { Err(Reported) } else { Ok(()) }
+    }
+
+    /// Refuses columns that a line of CSV cannot hold.
+    fn check_flat(
+        &mut self,
+        format: Option<&FormatSpec>,
+        options: &BTreeMap<String, Given>,
+        table: &Table,
+    ) -> Bound<()> {
+        let (Some(FormatSpec::Csv(_)), Some(given)) = (format, options.get("format")) else {
+            return Ok(());
+        };
+        let nested = table.columns.iter().find(|column| {
+            column.kind == ColumnKind::Physical
+                && matches!(column.ty.sql, SqlType::Row(_) | SqlType::Array(_))
+        });
+        let Some(column) = nested else { return Ok(()) };
+        let message = format!("CSV cannot hold `{}`, which is {}", column.name, column.ty.sql);
+        let help = "use 'format' = 'json', or a column for each part";
+        Err(self.error_help(codes::BAD_OPTION, given.value_span, message, help))
     }
 
     /// The format with its options.

@@ -54,6 +54,8 @@ impl Dataflow {
         for index in 0..self.order.len() {
             self.run_node(self.order[index], &mut flow, &mut output);
         }
+        // Sinks behind side tables run last, wherever they stand in the plan.
+        output.sinks.sort_by_key(|(sink, _)| *sink);
         self.count(input, &mut output);
         self.epoch = input.epoch;
         output

@@ -1,0 +1,6 @@
+//! The journal and the snapshots over the model of an object store: every interleaving of
+//! two writers, every outcome of every request, zombies, stale listings.
+
+mod journal;
+mod snapshots;
+mod writer;

@@ -5,4 +5,5 @@ mod crash;
 mod found;
 mod jobs;
 mod swarm;
+mod judged;
 mod text;

@@ -100,7 +100,8 @@ impl IdealSnapshots {
         left: VecDeque<String>,
     ) -> SnapshotStep {
         match objects.pop_front() {
-            Some(name) => self.ask(State::Deleting(objects, left), ObjectRequest::Delete { name }),
+            Some(name) => self
+                .ask(State::Deleting(objects, left), ObjectRequest::Delete { names: vec![name] }),
             None => self.remove_next(left),
         }
     }

@@ -44,7 +44,9 @@ pub(super) struct Order {
 /// What an order is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
-    ReadJournal { request: RequestId },
+    ReadJournal {
+        request: RequestId,
+    },
     OpenJournal,
     /// Records of the epochs after `after` up to `last`.
     Append {

@@ -167,11 +167,9 @@ impl World {
         let sink = SinkId(lane as u32 - 2);
         let message = |process: &Process| process.lanes[lane].failure();
         match (tag, step) {
-            (Tag::Inspect { .. }, SinkStep::Inspected(Ok(found))) => Some(Input::SinkInspected {
-                sink,
-                generation: found.claim,
-                marker: found.marker,
-            }),
+            (Tag::Inspect { .. }, SinkStep::Inspected(Ok(found))) => {
+                Some(Input::SinkInspected { sink, generation: found.claim, marker: found.marker })
+            }
             (Tag::Inspect { request }, SinkStep::Inspected(Err(outcome))) => {
                 let outcome = match outcome {
                     ApplyOutcome::Fenced { by } => OpenOutcome::Fenced { by },

@@ -20,7 +20,10 @@ pub(super) struct SourceCall {
 
 #[derive(Clone, Debug)]
 enum Wanted {
-    Splits { request: RequestId, table: TableId },
+    Splits {
+        request: RequestId,
+        table: TableId,
+    },
     Data {
         request: RequestId,
         id: SplitId,

@@ -52,6 +52,9 @@ codes! {
     /// The state belongs to other statements.
     PLAN = "CLI007", 2, "plan changed",
         "The state folder was written by other statements than these: their results so far may not fit together. The message shows which nodes differ. Restore the old statements, start over with --fresh, or give the changed job another folder with --state-dir.";
+    /// A connector that only the simulator carries out.
+    NOT_CONNECTED = "CLI008", 2, "connector is not connected",
+        "This version can check and explain a job with this connector and run it under `anabranch sim`, but it cannot connect to the service itself. Nothing was started.";
     /// The journal or a snapshot is damaged.
     DAMAGED = "DMG001", 4, "damaged journal, snapshot or manifest",
         "Something that was durable is missing or has other bytes now. Nothing was changed. Restore the named file from a copy of the folder; if there is none, --fresh starts over.";

@@ -60,6 +60,9 @@ codes! {
     /// A sink would write into what the job reads.
     OVERLAP = "CLI008", 2, "sink and source in one folder",
         "A sink's folder is the folder of a source of the same job, lies in it, or holds it: the job would read its own results, and --overwrite could remove its input. Links are followed. Give the sink a folder of its own. Nothing was started.";
+    /// A connector that only the simulator carries out.
+    NOT_CONNECTED = "CLI009", 2, "connector is not connected",
+        "This version can check and explain a job with this connector and run it under `anabranch sim`, but it cannot connect to the service itself. Nothing was started.";
     /// The journal or a snapshot is damaged.
     DAMAGED = "DMG001", 4, "damaged journal, snapshot or manifest",
         "Something that was durable is missing or has other bytes now. Nothing was changed. Restore the named file from a copy of the folder; if there is none, --fresh starts over.";

@@ -2,7 +2,9 @@
 
 use anabranch_engine::ids::Generation;
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
-use anabranch_engine::sink::{ApplyOutcome, Chunk, ChunkPayload, Marker, Verdict, judge};
+use anabranch_engine::sink::{
+    ApplyOutcome, Chunk, ChunkPayload, Marker, SinkRecord, Verdict, judge,
+};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -191,17 +193,32 @@ impl SinkStore {
         self.chunks.len()
     }
 
-    /// All rows, one after the other.
+    /// All chunks, in order.
+    #[must_use]
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// All rows, one after the other; a record is its key, what decides its partition
+    /// in brackets, and its value, in a line.
     #[must_use]
     pub fn text(&self) -> String {
-        let bytes: Vec<u8> = self
-            .chunks
-            .iter()
-            .flat_map(|chunk| match &chunk.payload {
-                ChunkPayload::Bytes { data, .. } => data.to_vec(),
-                _ => Vec::new(),
-            })
-            .collect();
+        let mut bytes: Vec<u8> = Vec::new();
+        for chunk in &self.chunks {
+            match &chunk.payload {
+                ChunkPayload::Bytes { data, .. } => bytes.extend_from_slice(data),
+                ChunkPayload::Records { records } => {
+                    for SinkRecord { key, partition, value, .. } in records {
+                        bytes.extend_from_slice(key);
+                        if !partition.is_empty() {
+                            bytes.extend([&b"["[..], partition, b"]"].concat());
+                        }
+                        bytes.extend([&b" "[..], value, b"\n"].concat());
+                    }
+                }
+                other => panic!("a payload of another kind: {other:?}"),
+            }
+        }
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }

@@ -4,6 +4,6 @@ mod calm;
 mod crash;
 mod found;
 mod jobs;
-mod swarm;
 mod judged;
+mod swarm;
 mod text;

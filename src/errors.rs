@@ -80,7 +80,7 @@ codes! {
         "A record cannot be read and its table says 'on-error' = 'fail'. The message names its place. Correct the record if it was never processed, or say 'on-error' = 'dead-letter' and read the table's $dead.";
     /// The journal cannot be written.
     JOURNAL = "RUN003", 1, "journal failed",
-        "The journal cannot be read or written, for example because the disk is full. Nothing was lost; started again, the job goes on from what is durable.";
+        "The journal or the snapshots cannot be read or written, for example because the disk is full. Nothing was lost; started again, the job goes on from what is durable.";
     /// A sink refuses.
     SINK = "RUN004", 1, "sink failed",
         "A sink refused the data for good or failed too many times in a row. The message says what it said.";
@@ -141,14 +141,17 @@ impl From<Failure> for JobError {
             Failure::Damaged(_) => &DAMAGED,
             Failure::SinkLostData { .. } => &LOST,
             Failure::Diverged { .. } => &DIVERGED,
+            Failure::Locked { .. } => &LOCKED,
             Failure::SinkRejected { .. } => &SINK,
             Failure::SourceChanged { .. } => &SOURCE_CHANGED,
-            Failure::SourceFailed { .. } => &SOURCE,
+            Failure::SourceFailed { .. } | Failure::TableFailed { .. } => &SOURCE,
             Failure::NotReproduced { .. } => &NOT_REPRODUCED,
             Failure::PlanChanged { .. } => &PLAN,
             Failure::Poisoned { .. } => &POISONED,
             Failure::BadRecord { .. } => &BAD_RECORD,
-            Failure::JournalFailed(_) => &JOURNAL,
+            Failure::JournalFailed(_)
+            | Failure::JournalUnreadable(_)
+            | Failure::SnapshotsUnreadable(_) => &JOURNAL,
         };
         match &failure {
             Failure::SinkRejected { sink, message } if message.starts_with(DISK_FULL) => {

@@ -6,8 +6,14 @@
 
 pub mod conformance;
 pub mod disk;
+pub mod ideal;
 pub mod lab;
 pub mod model;
+pub mod plan;
+pub mod recut;
+pub mod reference;
 pub mod report;
 pub mod rng;
+pub mod run;
 pub mod time;
+pub mod world;

@@ -183,12 +183,12 @@ pub(super) fn check_plan(job: &JobText, plan: &Arc<Plan>) -> Result<(), JobError
     pipeline.map(drop).map_err(|error| refused(error.to_string()))
 }
 
-fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<(String, Box<dyn Sink>)> {
+fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<Box<dyn Sink>> {
     let bounded = crate::job::sources(plan).all(|table| table.bounded);
     let only_shown = sinks(plan).all(|table| !table.keeps_marker());
     let stdout = Stdout { unread: if only_shown { Unread::Ends } else { Unread::IsDropped } };
-    let sink = |(index, table): (usize, &Table)| -> (String, Box<dyn Sink>) {
-        let sink: Box<dyn Sink> = match table.connector.as_str() {
+    let sink = |(index, table): (usize, &Table)| -> Box<dyn Sink> {
+        match table.connector.as_str() {
             "filesystem" => {
                 let folder = path_of(table, &job.base).unwrap_or_default();
                 let extension = match table.format {
@@ -208,8 +208,7 @@ fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<(String, Box<dy
                 Box::new(PrintSink::new(output))
             }
             _ => Box::new(BlackholeSink),
-        };
-        (table.name.clone(), sink)
+        }
     };
     sinks(plan).enumerate().map(sink).collect()
 }

@@ -1,11 +1,10 @@
 //! Reading sources: on tokio's threads, paced, and held back while nothing is new.
 
 use super::{Answers, Event};
-use crate::errors::{self, JobError};
 use anabranch_connectors::in_phase;
 use anabranch_connectors::source::{FetchRequest, Fetched, Pace, Source, SourceError, source_of};
 use anabranch_engine::ids::{Offset, RequestId, SplitId, SplitName, TableId};
-use anabranch_engine::pipeline::{FoundSplit, Input, LogEnd};
+use anabranch_engine::pipeline::{Input, LogEnd};
 use anabranch_engine::plan::{NodeKind, Plan};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +14,6 @@ use tokio::runtime::Handle;
 
 /// How long an answer is held back while nothing is new.
 const HOLD: Duration = Duration::from_secs(1);
-/// The waits between attempts to list splits.
-const LIST_WAITS_MS: &[u64] = &[50, 200, 800, 3_200];
 
 /// The sources of all tables that the plan reads.
 pub(crate) struct Sources {
@@ -70,13 +67,17 @@ impl Sources {
         Ok(Sources { tables })
     }
 
-    /// Whether every source can be read at all.
+    /// Whether every source can be read at all, now or later.
     ///
     /// # Errors
-    /// The first that cannot, with its table's name.
+    /// The first that never can, with its table's name.
     pub(crate) fn check(&self) -> Result<(), (String, SourceError)> {
         for table in self.tables.values() {
-            table.source.splits().map_err(|error| (table.name.clone(), error))?;
+            if let Err(error) = table.source.splits()
+                && !error.is_transient()
+            {
+                return Err((table.name.clone(), error));
+            }
         }
         Ok(())
     }
@@ -108,16 +109,22 @@ impl Sources {
         self.tables[&table].source.fetch(request)
     }
 
-    pub(super) fn discover(&self, runtime: &Handle, table: TableId, answers: Answers) {
+    pub(super) fn discover(
+        &self,
+        runtime: &Handle,
+        request: RequestId,
+        table: TableId,
+        answers: Answers,
+    ) {
         let found = self.tables[&table].clone();
         runtime.spawn_blocking(move || {
-            answers.send(match in_phase("discover", || found.splits()) {
-                Ok(splits) => Event::Input(Input::SplitsFound { table, splits }),
+            answers.send(Event::Input(match in_phase("discover", || found.source.splits()) {
+                Ok(splits) => Input::SplitsFound { request, table, splits },
                 Err(error) => {
-                    let message = format!("table {}: {error}", found.name);
-                    Event::Failed(JobError::new(&errors::SOURCE, message))
+                    let (transient, message) = (error.is_transient(), error.to_string());
+                    Input::DiscoverFailed { request, table, transient, message }
                 }
-            });
+            }));
         });
     }
 
@@ -125,42 +132,23 @@ impl Sources {
         let table = self.tables[&fetch.name.table].clone();
         runtime.spawn(async move {
             let (request, split) = (fetch.request, fetch.split);
-            let event = match table.fetch(fetch).await {
-                Ok(Fetched { data, end, .. }) => {
-                    Event::Input(Input::Fetched { request, split, data, end })
-                }
+            let input = match table.fetch(fetch).await {
+                Ok(Fetched { data, end, .. }) => Input::Fetched { request, split, data, end },
                 // spec: J-7
-                Err(SourceError::Changed(what)) => {
-                    Event::Failed(JobError::new(&errors::SOURCE_CHANGED, what))
-                }
-                Err(error) => Event::Input(Input::FetchFailed {
+                Err(SourceError::Changed(detail)) => Input::SplitChanged { request, split, detail },
+                Err(error) => Input::FetchFailed {
                     request,
                     split,
                     transient: error.is_transient(),
                     message: error.to_string(),
-                }),
+                },
             };
-            answers.send_async(event).await;
+            answers.send_async(Event::Input(input)).await;
         });
     }
 }
 
 impl Table {
-    /// Lists the splits, again after a while if that failed and may go well later.
-    // spec: F-2
-    fn splits(&self) -> Result<Vec<FoundSplit>, SourceError> {
-        for wait_ms in LIST_WAITS_MS {
-            match self.source.splits() {
-                Err(error) if error.is_transient() => {
-                    tracing::warn!("table {}: {error}; trying again", self.name);
-                    std::thread::sleep(Duration::from_millis(*wait_ms));
-                }
-                other => return other,
-            }
-        }
-        self.source.splits()
-    }
-
     /// How many rows to give at most: those of the pace, but more than last time if
     /// these were not one whole record, as one with line ends in it.
     fn rows_max(&self, split: &str, from: Offset) -> Option<u64> {

@@ -1,10 +1,9 @@
 //! The journal's thread: reads, opens, and appends with group commit.
 
 use super::{Answers, Event};
-use crate::errors::{self, JobError};
 use anabranch_connectors::in_phase;
 use anabranch_connectors::store::{LocalJournalStore, StoreError};
-use anabranch_engine::ids::Epoch;
+use anabranch_engine::ids::{Epoch, RequestId};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
 use anabranch_engine::pipeline::Input;
 use bytes::Bytes;
@@ -26,11 +25,11 @@ pub(crate) enum JournalStore {
 /// What the journal's thread is asked.
 #[derive(Debug)]
 pub(super) enum Command {
-    Read,
+    Read { request: RequestId },
     Open { segment: SegmentName, bytes: Bytes },
     Append { epoch: Epoch, bytes: Bytes },
     Finish { bytes: Bytes },
-    Remove { segments: Vec<SegmentName> },
+    Remove { request: RequestId, segments: Vec<SegmentName> },
 }
 
 struct Journal {
@@ -76,9 +75,15 @@ impl Journal {
         waiting: &mut VecDeque<Command>,
     ) -> Result<(), Event> {
         match command {
-            Command::Read => {
-                let segments = in_phase("read-journal", || self.read())?;
-                self.answer(Input::JournalRead { segments });
+            Command::Read { request } => {
+                let read = in_phase("read-journal", || self.read());
+                self.answer(match read {
+                    Ok(segments) => Input::JournalRead { request, segments },
+                    Err(error) => {
+                        let (transient, message) = (error.is_transient(), error.to_string());
+                        Input::JournalUnreadable { request, transient, message }
+                    }
+                });
             }
             Command::Open { segment, bytes } => {
                 let opened = in_phase("open-journal", || self.open(segment, bytes))?;
@@ -100,12 +105,15 @@ impl Journal {
                 in_phase("finish", || self.append(bytes))?;
                 self.answer(Input::FinishRecorded);
             }
-            Command::Remove { segments } => {
-                if let JournalStore::Local(store) = &mut self.store
-                    && let Err(error) = in_phase("trim-journal", || store.remove(segments))
-                {
-                    tracing::warn!("old segments of the journal stay: {error}");
-                }
+            Command::Remove { request, segments } => {
+                let removed = match &mut self.store {
+                    JournalStore::Local(store) => {
+                        in_phase("trim-journal", || store.remove(segments))
+                    }
+                    JournalStore::Memory => Ok(()),
+                };
+                let removed = removed.map_err(|error| error.to_string());
+                self.answers.send(Event::Removed(request, removed));
             }
         }
         Ok(())
@@ -115,13 +123,10 @@ impl Journal {
         self.answers.send(Event::Input(input));
     }
 
-    fn read(&mut self) -> Result<Vec<SegmentBytes>, Event> {
+    fn read(&mut self) -> Result<Vec<SegmentBytes>, StoreError> {
         match &mut self.store {
             JournalStore::Memory => Ok(Vec::new()),
-            JournalStore::Local(store) => store.read_all().map_err(|error| {
-                let message = format!("the journal cannot be read: {error}");
-                Event::Failed(JobError::new(&errors::JOURNAL, message))
-            }),
+            JournalStore::Local(store) => store.read_all(),
         }
     }
 

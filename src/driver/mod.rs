@@ -18,7 +18,7 @@ pub(crate) use journal::JournalStore;
 pub(crate) use snapshots::SnapshotStore;
 pub(crate) use turn::{Driver, Observer, end_on_panic, run};
 
-use crate::errors::JobError;
+use anabranch_engine::ids::RequestId;
 use anabranch_engine::pipeline::Input;
 use tokio::sync::mpsc;
 
@@ -32,8 +32,8 @@ pub(crate) enum Event {
     Signal,
     /// An answer.
     Input(Input),
-    /// What no input says: the job cannot go on.
-    Failed(JobError),
+    /// One of the two stores that a trim asks has done its part, or says why not.
+    Removed(RequestId, Result<(), String>),
 }
 
 /// The way to the thread that takes the turns.

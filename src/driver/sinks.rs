@@ -1,12 +1,11 @@
 //! A thread for each sink.
 
 use super::{Answers, Event};
-use crate::errors::{self, JobError};
 use anabranch_connectors::in_phase;
 use anabranch_connectors::sink::Sink;
 use anabranch_engine::ids::{Generation, RequestId, SinkId};
 use anabranch_engine::pipeline::Input;
-use anabranch_engine::sink::{ApplyOutcome, Chunk, FailKind, OpenOutcome};
+use anabranch_engine::sink::{Chunk, FailKind, OpenOutcome};
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -39,15 +38,14 @@ pub(super) struct SinkThread {
 }
 
 impl SinkThread {
-    /// Starts the thread of a sink; `table` is its table's name.
+    /// Starts the thread of a sink.
     pub(super) fn start(
         id: SinkId,
-        table: String,
         sink: Box<dyn Sink>,
         answers: Answers,
     ) -> io::Result<SinkThread> {
         let (sender, receiver) = sync_channel(COMMANDS_MAX);
-        let worker = Worker { id, table, sink, answers };
+        let worker = Worker { id, sink, answers };
         let thread = std::thread::Builder::new().name(format!("sink-{id}"));
         let thread = thread.spawn(move || worker.run(&receiver))?;
         Ok(SinkThread { commands: sender, thread })
@@ -62,7 +60,6 @@ impl SinkThread {
 
 struct Worker {
     id: SinkId,
-    table: String,
     sink: Box<dyn Sink>,
     answers: Answers,
 }
@@ -93,7 +90,7 @@ impl Worker {
                 Input::SinkInspected { sink, generation: found.generation, marker: found.marker }
             }
             Err(message) => {
-                let outcome = ApplyOutcome::Failed(FailKind::Transient);
+                let outcome = OpenOutcome::Failed(FailKind::Transient);
                 Input::SinkOpenFailed { request, sink, outcome, message }
             }
         })
@@ -102,19 +99,9 @@ impl Worker {
     fn open(&mut self, request: RequestId, generation: Generation) -> Event {
         let sink = self.id;
         let (outcome, message) = self.sink.open(generation);
-        let failed = |outcome| Input::SinkOpenFailed { request, sink, outcome, message };
         Event::Input(match outcome {
             OpenOutcome::Opened { marker } => Input::SinkOpened { request, sink, marker },
-            OpenOutcome::Fenced { by } => failed(ApplyOutcome::Fenced { by }),
-            OpenOutcome::Failed(kind) => failed(ApplyOutcome::Failed(kind)),
-            OpenOutcome::Locked { by } => {
-                let message = format!("the folder of sink {} is in use by {by}", self.table);
-                return Event::Failed(JobError::new(&errors::LOCKED, message));
-            }
-            OpenOutcome::Damaged { what } => {
-                let message = format!("sink {}: {what}", self.table);
-                return Event::Failed(JobError::new(&errors::DAMAGED, message));
-            }
+            outcome => Input::SinkOpenFailed { request, sink, outcome, message },
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::{Answers, Event};
 use anabranch_connectors::in_phase;
 use anabranch_connectors::store::LocalSnapshotStore;
-use anabranch_engine::ids::Epoch;
+use anabranch_engine::ids::{Epoch, RequestId};
 use anabranch_engine::pipeline::Input;
 use bytes::Bytes;
 use std::io;
@@ -24,10 +24,10 @@ pub(crate) enum SnapshotStore {
 /// What the snapshots' thread is asked.
 #[derive(Debug)]
 pub(super) enum Command {
-    List,
+    List { request: RequestId },
     Load { name: String },
     Store { epoch: Epoch, name: String, parts: Vec<(String, Bytes)>, manifest: Bytes },
-    Remove { names: Vec<String> },
+    Remove { request: RequestId, names: Vec<String> },
 }
 
 /// Starts the thread.
@@ -40,53 +40,51 @@ pub(super) fn start(store: SnapshotStore, answers: Answers) -> io::Result<SyncSe
 
 fn serve(mut store: SnapshotStore, answers: &Answers, commands: &Receiver<Command>) {
     for command in commands {
-        let input = match (&mut store, command) {
-            (SnapshotStore::Local(store), command) => carry_out(store, command),
-            (SnapshotStore::None, Command::List) => {
-                Some(Input::SnapshotsListed { manifests: Vec::new() })
-            }
-            (SnapshotStore::None, Command::Load { name }) => {
-                let reason = "there is no store".to_owned();
-                Some(Input::SnapshotUnreadable { name, reason })
-            }
-            (SnapshotStore::None, Command::Store { epoch, .. }) => {
-                let message = "there is no store".to_owned();
-                Some(Input::SnapshotFailed { epoch, message })
-            }
-            (SnapshotStore::None, Command::Remove { .. }) => None,
-        };
-        if let Some(input) = input {
-            answers.send(Event::Input(input));
-        }
+        answers.send(match &mut store {
+            SnapshotStore::Local(store) => carry_out(store, command),
+            SnapshotStore::None => do_without(command),
+        });
     }
 }
 
-fn carry_out(store: &mut LocalSnapshotStore, command: Command) -> Option<Input> {
-    match command {
-        Command::List => {
-            // A store that cannot be read is one without snapshots: the journal
-            // decides whether the job can do without.
-            let manifests = in_phase("list-snapshots", || store.list()).unwrap_or_else(|error| {
-                tracing::warn!("the snapshots cannot be listed: {error}");
-                Vec::new()
-            });
-            Some(Input::SnapshotsListed { manifests })
+/// What a store that keeps nothing answers.
+fn do_without(command: Command) -> Event {
+    let nowhere = || "there is no store".to_owned();
+    Event::Input(match command {
+        Command::List { request } => Input::SnapshotsListed { request, manifests: Vec::new() },
+        Command::Load { name } => {
+            Input::SnapshotUnreadable { name, transient: false, reason: nowhere() }
         }
-        Command::Load { name } => Some(match in_phase("load-snapshot", || store.load(&name)) {
+        Command::Store { epoch, .. } => Input::SnapshotFailed { epoch, message: nowhere() },
+        Command::Remove { request, .. } => return Event::Removed(request, Ok(())),
+    })
+}
+
+fn carry_out(store: &mut LocalSnapshotStore, command: Command) -> Event {
+    Event::Input(match command {
+        Command::List { request } => match in_phase("list-snapshots", || store.list()) {
+            Ok(manifests) => Input::SnapshotsListed { request, manifests },
+            Err(error) => {
+                let (transient, message) = (error.is_transient(), error.to_string());
+                Input::SnapshotsNotListed { request, transient, message }
+            }
+        },
+        Command::Load { name } => match in_phase("load-snapshot", || store.load(&name)) {
             Ok(parts) => Input::SnapshotLoaded { name, parts },
-            Err(error) => Input::SnapshotUnreadable { name, reason: error.to_string() },
-        }),
+            Err(error) => {
+                let (transient, reason) = (error.is_transient(), error.to_string());
+                Input::SnapshotUnreadable { name, transient, reason }
+            }
+        },
         Command::Store { epoch, name, parts, manifest } => {
-            Some(match in_phase("snapshot", || store.store(name, parts, manifest)) {
+            match in_phase("snapshot", || store.store(name, parts, manifest)) {
                 Ok(()) => Input::SnapshotStored { epoch },
                 Err(error) => Input::SnapshotFailed { epoch, message: error.to_string() },
-            })
-        }
-        Command::Remove { names } => {
-            if let Err(error) = in_phase("trim-snapshots", || store.remove(names)) {
-                tracing::warn!("old snapshots stay: {error}");
             }
-            None
         }
-    }
+        Command::Remove { request, names } => {
+            let removed = in_phase("trim-snapshots", || store.remove(names));
+            return Event::Removed(request, removed.map_err(|error| error.to_string()));
+        }
+    })
 }

@@ -7,9 +7,10 @@ use crate::errors::{self, JobError};
 use crate::output::errors::show;
 use anabranch_connectors::sink::Sink;
 use anabranch_engine::executor::Executor;
-use anabranch_engine::ids::SinkId;
+use anabranch_engine::ids::{RequestId, SinkId};
 use anabranch_engine::pipeline::{Ending, Input, Now, Output, Pipeline, Report, Status};
 use anabranch_engine::time::{Monotonic, WallClock};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -29,8 +30,8 @@ pub(crate) struct Driver {
     pub snapshots: SnapshotStore,
     /// The sources.
     pub sources: Sources,
-    /// The sinks in plan order, with the names of their tables.
-    pub sinks: Vec<(String, Box<dyn Sink>)>,
+    /// The sinks in plan order.
+    pub sinks: Vec<Box<dyn Sink>>,
     /// What computes.
     pub executor: Box<dyn Executor>,
     /// What is told to a person.
@@ -80,9 +81,9 @@ pub(crate) fn run(
     let journal = journal::start(driver.journal, answers.clone()).map_err(failed)?;
     let snapshots = snapshots::start(driver.snapshots, answers.clone()).map_err(failed)?;
     let mut threads = Vec::new();
-    for (index, (table, sink)) in driver.sinks.into_iter().enumerate() {
+    for (index, sink) in driver.sinks.into_iter().enumerate() {
         let id = SinkId(index as u32);
-        threads.push(SinkThread::start(id, table, sink, answers.clone()).map_err(failed)?);
+        threads.push(SinkThread::start(id, sink, answers.clone()).map_err(failed)?);
     }
     listen_for_signals(runtime, &answers);
     let mut turn = Turn {
@@ -99,9 +100,10 @@ pub(crate) fn run(
         observer: driver.observer,
         start: Instant::now(),
         stop_asked: false,
+        removed: BTreeMap::new(),
         outputs: Vec::new(),
     };
-    let ending = runtime.block_on(turn.run(&mut events))?;
+    let ending = runtime.block_on(turn.run(&mut events));
     // Nobody listens any more: a sink whose answer finds the way full must not wait for
     // ever, since its thread is waited for here.
     // spec: F-4
@@ -155,26 +157,34 @@ struct Turn<'a> {
     observer: Box<dyn Observer>,
     start: Instant,
     stop_asked: bool,
+    /// What one of the two stores said to a trim, while the other one has not.
+    removed: BTreeMap<RequestId, Result<(), String>>,
     outputs: Vec<Output>,
 }
 
 impl Turn<'_> {
-    async fn run(&mut self, events: &mut Receiver<Event>) -> Result<Ending, JobError> {
+    async fn run(&mut self, events: &mut Receiver<Event>) -> Ending {
         let mut next = Some(Event::Input(Input::Start { nonce: nonce() }));
         let mut shown = Instant::now();
         loop {
             let input = match next.take() {
                 Some(Event::Input(input)) => input,
-                Some(Event::Failed(error)) => return Err(error),
                 Some(Event::Signal) => {
                     self.stop_asked = true;
                     self.observer.stopping();
                     Input::Stop
                 }
+                Some(Event::Removed(request, result)) => match self.removed.remove(&request) {
+                    Some(other) => trimmed(request, other.and(result)),
+                    None => {
+                        self.removed.insert(request, result);
+                        Input::Wake
+                    }
+                },
                 None => Input::Wake,
             };
             if let Some(ending) = self.take(input) {
-                return Ok(ending);
+                return ending;
             }
             if self.observer.interval().is_some_and(|interval| shown.elapsed() >= interval) {
                 self.observer.progress(&self.pipeline.status());
@@ -220,6 +230,14 @@ impl Turn<'_> {
     }
 }
 
+/// The answer to a trim, when both stores have said what came of it.
+fn trimmed(request: RequestId, result: Result<(), String>) -> Input {
+    match result {
+        Ok(()) => Input::Trimmed { request },
+        Err(message) => Input::TrimFailed { request, message },
+    }
+}
+
 /// The clocks at this moment; the monotonic one counts from the process's start.
 fn now(start: Instant) -> Now {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -251,20 +269,23 @@ struct World<'a> {
 impl World<'_> {
     fn carry_out(&self, output: Output) {
         match output {
-            Output::ReadJournal => self.journal(journal::Command::Read),
+            Output::ReadJournal { request } => self.journal(journal::Command::Read { request }),
             Output::InspectSink { request, sink } => {
                 self.sink(sink, sinks::Command::Inspect { request });
             }
             Output::OpenJournal { segment, bytes } => {
                 self.journal(journal::Command::Open { segment, bytes });
             }
-            Output::ListSnapshots => self.snapshots(snapshots::Command::List),
+            Output::ListSnapshots { request } => {
+                self.snapshots(snapshots::Command::List { request });
+            }
             Output::LoadSnapshot { name } => self.snapshots(snapshots::Command::Load { name }),
             Output::OpenSink { request, sink, generation } => {
                 self.sink(sink, sinks::Command::Open { request, generation });
             }
-            Output::DiscoverSplits { table } => {
-                self.sources.discover(self.runtime.handle(), table, self.answers.clone());
+            Output::DiscoverSplits { request, table } => {
+                let (runtime, answers) = (self.runtime.handle(), self.answers.clone());
+                self.sources.discover(runtime, request, table, answers);
             }
             Output::Fetch { request, split, name, from, until, bytes_max, wait } => {
                 let fetch = Fetch { request, split, name, from, until, bytes_max, wait };
@@ -281,9 +302,9 @@ impl World<'_> {
             Output::StoreSnapshot { epoch, name, parts, manifest } => {
                 self.snapshots(snapshots::Command::Store { epoch, name, parts, manifest });
             }
-            Output::Trim { segments, snapshots } => {
-                self.snapshots(snapshots::Command::Remove { names: snapshots });
-                self.journal(journal::Command::Remove { segments });
+            Output::Trim { request, segments, snapshots } => {
+                self.snapshots(snapshots::Command::Remove { request, names: snapshots });
+                self.journal(journal::Command::Remove { request, segments });
             }
             Output::Report(_) | Output::End(_) => unreachable!("taken by the turn"),
         }

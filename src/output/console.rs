@@ -330,6 +330,9 @@ impl Observer for Console {
             Report::Retrying { what, message, attempts } => {
                 tracing::warn!("{what}: {message}; trying again (attempt {attempts})");
             }
+            Report::TrimFailed { message } => {
+                tracing::warn!("old state stays for now: {message}");
+            }
             Report::SnapshotStored { epoch } => {
                 tracing::debug!("snapshot after epoch {epoch} stored");
             }

@@ -29,3 +29,12 @@ pub enum StoreError {
         holder: String,
     },
 }
+
+impl StoreError {
+    /// Whether reading the same again may go well.
+    // spec: F-2
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, StoreError::Failed { transient: true, .. })
+    }
+}

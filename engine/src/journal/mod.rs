@@ -16,6 +16,7 @@ mod record;
 mod scan;
 mod segment;
 mod slice;
+pub mod topic;
 
 pub use decode::{Decoder, decode_header};
 pub use encode::Encoder;

@@ -1,7 +1,9 @@
 //! Reading ahead: which splits there are, what was fetched of them, and which slice
 //! comes next.
 
+use super::attempts::Attempts;
 use super::io::{Failure, FetchedData, FoundSplit, LogEnd, Output};
+use super::start::retrying;
 use super::{Phase, Pipeline};
 use crate::dataflow::Split;
 use crate::executor::Executor;
@@ -33,8 +35,8 @@ pub(super) struct TableIngest {
     pub(super) discovered: bool,
     /// Whether no split may be added any more.
     fixed: bool,
-    /// Whether an answer is awaited.
-    asked: bool,
+    /// The listing of its splits.
+    listing: Attempts,
     /// When it was asked last.
     asked_at: Monotonic,
     /// How long one of its splits stands at its end before it is idle; `None` if
@@ -284,11 +286,17 @@ impl Pipeline {
         let (now, every) = (self.clock.now, self.config.discover_ms);
         for (id, table) in &mut self.ingest.tables {
             let grows = !self.plan.table(*id).bounded;
-            let due = !table.discovered || (grows && now.0 >= table.asked_at.0 + every * 1_000_000);
-            if due && !table.asked {
-                table.asked = true;
+            let due = match table.listing.waits() {
+                true => table.listing.is_due(now),
+                false => {
+                    !table.discovered || (grows && now.0 >= table.asked_at.0 + every * 1_000_000)
+                }
+            };
+            if due && !table.listing.is_awaited() {
+                self.requests.0 += 1;
+                table.listing.ask(self.requests);
                 table.asked_at = now;
-                out.push(Output::DiscoverSplits { table: *id });
+                out.push(Output::DiscoverSplits { request: self.requests, table: *id });
             }
         }
     }
@@ -298,17 +306,50 @@ impl Pipeline {
         self.ingest
             .tables
             .iter()
-            .filter(|(id, table)| !self.plan.table(**id).bounded && !table.asked)
+            .filter(|(id, table)| {
+                let grows = !self.plan.table(**id).bounded;
+                grows && !table.listing.is_awaited() && !table.listing.waits()
+            })
             .map(|(_, table)| Monotonic(table.asked_at.0 + self.config.discover_ms * 1_000_000))
+    }
+
+    /// When the splits of each table whose listing failed are listed again.
+    pub(super) fn discover_retries_at(&self) -> impl Iterator<Item = Monotonic> {
+        self.ingest.tables.values().filter_map(|table| table.listing.retry_at())
+    }
+
+    /// A table's splits could not be listed: it is tried again, or the job has failed.
+    // spec: F-2
+    pub(super) fn discover_failed(
+        &mut self,
+        request: RequestId,
+        id: TableId,
+        transient: bool,
+        message: String,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        let Some(table) = self.ingest.tables.get_mut(&id) else { return Ok(()) };
+        if !table.listing.take(request) {
+            return Ok(());
+        }
+        let (now, config) = (self.clock.now, &self.config);
+        let attempts = transient.then(|| table.listing.fail(now, config)).flatten();
+        let name = self.plan.table(id).name.clone();
+        let Some(attempts) = attempts else {
+            return Err(Failure::TableFailed { table: name, message });
+        };
+        out.push(retrying(format!("table {name}"), message, attempts));
+        Ok(())
     }
 
     pub(super) fn splits_found(
         &mut self,
+        request: RequestId,
         table: TableId,
         mut found: Vec<FoundSplit>,
     ) -> Result<(), Failure> {
-        let asked = self.ingest.tables.get_mut(&table).map(|table| &mut table.asked);
-        if !asked.is_some_and(std::mem::take) {
+        let listing = self.ingest.tables.get_mut(&table).map(|table| &mut table.listing);
+        if !listing.is_some_and(|listing| listing.take(request)) {
             return Ok(());
         }
         // The order in which they are numbered shows nowhere, but a fixed one makes
@@ -341,6 +382,7 @@ impl Pipeline {
         let table =
             self.ingest.tables.get_mut(&table).expect("only tables that are read are asked");
         table.discovered = true;
+        table.listing.succeed();
         Ok(())
     }
 
@@ -499,14 +541,24 @@ impl Pipeline {
         message: String,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
+        match self.take_fetch(request, split) {
+            true => self.read_again_later(split, transient, message, out),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits before a split is read again, or gives up.
+    // spec: F-2
+    pub(super) fn read_again_later(
+        &mut self,
+        split: SplitId,
+        transient: bool,
+        message: String,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
         let now = self.clock.now;
         let (retry_ms, attempts_max) = (self.config.retry_ms, self.config.attempts_max);
-        let replaying = matches!(self.phase, Phase::Replaying(_));
         let state = self.ingest.split_mut(split);
-        if !replaying && state.in_flight != Some(request) {
-            return Ok(());
-        }
-        state.in_flight = None;
         state.attempts += 1;
         let (name, attempts) = (state.name.name.clone(), state.attempts);
         if !transient || attempts >= attempts_max {
@@ -514,12 +566,31 @@ impl Pipeline {
         }
         let wait = super::wake::backoff_ms(retry_ms, attempts);
         state.retry_at = Some(Monotonic(now.0 + wait * 1_000_000));
-        out.push(Output::Report(super::io::Report::Retrying {
-            what: format!("split {name}"),
-            message,
-            attempts,
-        }));
+        out.push(retrying(format!("split {name}"), message, attempts));
         Ok(())
+    }
+
+    /// A split does not have any more what it had.
+    // spec: J-7
+    pub(super) fn split_changed(
+        &mut self,
+        request: RequestId,
+        split: SplitId,
+        detail: String,
+    ) -> Result<(), Failure> {
+        if !self.take_fetch(request, split) {
+            return Ok(());
+        }
+        let split = self.ingest.split(split).name.name.clone();
+        Err(Failure::SourceChanged { split, detail })
+    }
+
+    /// Whether the answer to this request is awaited; from now on it is not.
+    fn take_fetch(&mut self, request: RequestId, split: SplitId) -> bool {
+        match &mut self.phase {
+            Phase::Replaying(recovery) => recovery.take(request),
+            _ => self.ingest.split_mut(split).in_flight.take_if(|one| *one == request).is_some(),
+        }
     }
 
     /// When each failed fetch is tried again.

@@ -5,7 +5,7 @@ use crate::ids::{
     Epoch, Generation, NodeId, Offset, RequestId, SinkId, SplitId, SplitName, TableId,
 };
 use crate::journal::{SegmentBytes, SegmentName};
-use crate::sink::{ApplyOutcome, Chunk, FailKind, Marker};
+use crate::sink::{ApplyOutcome, Chunk, FailKind, Marker, OpenOutcome};
 use crate::time::{Monotonic, WallClock};
 use bytes::Bytes;
 
@@ -31,8 +31,20 @@ pub enum Input {
     Wake,
     /// All segments of the journal, in any order.
     JournalRead {
+        /// Which request this answers.
+        request: RequestId,
         /// The segments.
         segments: Vec<SegmentBytes>,
+    },
+    /// The journal could not be read.
+    // spec: F-2
+    JournalUnreadable {
+        /// Which request this answers.
+        request: RequestId,
+        /// Whether trying again may help.
+        transient: bool,
+        /// What failed, for a person.
+        message: String,
     },
     /// What a sink holds, without fencing anybody.
     SinkInspected {
@@ -53,8 +65,20 @@ pub enum Input {
     },
     /// The snapshots that the store holds.
     SnapshotsListed {
+        /// Which request this answers.
+        request: RequestId,
         /// Their names and manifests, in any order.
         manifests: Vec<(String, Bytes)>,
+    },
+    /// Which snapshots there are could not be found out.
+    // spec: F-2
+    SnapshotsNotListed {
+        /// Which request this answers.
+        request: RequestId,
+        /// Whether trying again may help.
+        transient: bool,
+        /// What failed, for a person.
+        message: String,
     },
     /// The parts of a snapshot, in the order of its manifest.
     SnapshotLoaded {
@@ -67,6 +91,8 @@ pub enum Input {
     SnapshotUnreadable {
         /// Its name.
         name: String,
+        /// Whether trying again may help: the store failed, and not the snapshot.
+        transient: bool,
         /// Why.
         reason: String,
     },
@@ -80,24 +106,38 @@ pub enum Input {
         /// Its marker.
         marker: Option<Marker>,
     },
-    /// A sink could not be opened.
+    /// A sink could not be opened, or not be looked at.
     SinkOpenFailed {
         /// Which request this answers.
         request: RequestId,
         /// The sink.
         sink: SinkId,
-        /// How it failed.
-        outcome: ApplyOutcome,
+        /// How it failed; [`OpenOutcome::Opened`] is none of the ways.
+        outcome: OpenOutcome,
         /// What it said, for a person.
         message: String,
     },
     /// The splits that a table has at present; ones that are known may be among
     /// them.
     SplitsFound {
+        /// Which request this answers.
+        request: RequestId,
         /// The table.
         table: TableId,
         /// The splits.
         splits: Vec<FoundSplit>,
+    },
+    /// The splits of a table could not be listed.
+    // spec: F-2
+    DiscoverFailed {
+        /// Which request this answers.
+        request: RequestId,
+        /// The table.
+        table: TableId,
+        /// Whether trying again may help.
+        transient: bool,
+        /// What the source said, for a person.
+        message: String,
     },
     /// Data of a split.
     Fetched {
@@ -120,6 +160,17 @@ pub enum Input {
         transient: bool,
         /// What the source said, for a person.
         message: String,
+    },
+    /// A split does not have any more what it had: the offsets that were asked for are
+    /// gone, or it is another log of the same name.
+    // spec: J-7
+    SplitChanged {
+        /// Which request this answers.
+        request: RequestId,
+        /// The split.
+        split: SplitId,
+        /// What changed, for a person.
+        detail: String,
     },
     /// The journal is durable up to and with this epoch.
     JournalAppended {
@@ -154,6 +205,18 @@ pub enum Input {
     SnapshotFailed {
         /// The epoch after which it was taken.
         epoch: Epoch,
+        /// What failed, for a person.
+        message: String,
+    },
+    /// What no recovery needs is removed.
+    Trimmed {
+        /// Which request this answers.
+        request: RequestId,
+    },
+    /// Some of what no recovery needs is still there; it is named again later.
+    TrimFailed {
+        /// Which request this answers.
+        request: RequestId,
         /// What failed, for a person.
         message: String,
     },
@@ -195,8 +258,11 @@ pub enum LogEnd {
 /// Everything that a pipeline can ask of the world, in the order of its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Answer with [`Input::JournalRead`].
-    ReadJournal,
+    /// Answer with [`Input::JournalRead`] or [`Input::JournalUnreadable`].
+    ReadJournal {
+        /// Names the request.
+        request: RequestId,
+    },
     /// Answer with [`Input::SinkInspected`] or [`Input::SinkOpenFailed`].
     InspectSink {
         /// Names the request.
@@ -205,15 +271,19 @@ pub enum Output {
         sink: SinkId,
     },
     /// Create this segment, which must not exist, with these first bytes, durably;
-    /// answer with [`Input::JournalOpened`] or [`Input::JournalFenced`].
+    /// answer with [`Input::JournalOpened`], [`Input::JournalFenced`] or
+    /// [`Input::JournalFailed`].
     OpenJournal {
         /// The segment.
         segment: SegmentName,
         /// Its first bytes.
         bytes: Bytes,
     },
-    /// Answer with [`Input::SnapshotsListed`].
-    ListSnapshots,
+    /// Answer with [`Input::SnapshotsListed`] or [`Input::SnapshotsNotListed`].
+    ListSnapshots {
+        /// Names the request.
+        request: RequestId,
+    },
     /// Answer with [`Input::SnapshotLoaded`] or [`Input::SnapshotUnreadable`].
     LoadSnapshot {
         /// Its name.
@@ -230,12 +300,15 @@ pub enum Output {
         /// For whom.
         generation: Generation,
     },
-    /// Answer with [`Input::SplitsFound`].
+    /// Answer with [`Input::SplitsFound`] or [`Input::DiscoverFailed`].
     DiscoverSplits {
+        /// Names the request.
+        request: RequestId,
         /// The table.
         table: TableId,
     },
-    /// Answer with [`Input::Fetched`] or [`Input::FetchFailed`].
+    /// Answer with [`Input::Fetched`], [`Input::FetchFailed`] or
+    /// [`Input::SplitChanged`].
     Fetch {
         /// Names the request.
         request: RequestId,
@@ -254,14 +327,16 @@ pub enum Output {
         wait: bool,
     },
     /// Append these bytes to the open segment and make them durable; answer with
-    /// [`Input::JournalAppended`], which may answer several at once.
+    /// [`Input::JournalAppended`], which may answer several at once, with
+    /// [`Input::JournalFenced`] or with [`Input::JournalFailed`].
     AppendJournal {
         /// The epoch of the record.
         epoch: Epoch,
         /// The record.
         bytes: Bytes,
     },
-    /// Append the entry that the job is done; answer with [`Input::FinishRecorded`].
+    /// Append the entry that the job is done; answer with [`Input::FinishRecorded`],
+    /// [`Input::JournalFenced`] or [`Input::JournalFailed`].
     RecordFinish {
         /// The entry.
         bytes: Bytes,
@@ -286,9 +361,12 @@ pub enum Output {
         /// The manifest.
         manifest: Bytes,
     },
-    /// Remove what no recovery needs any more. Not answered.
+    /// Remove what no recovery needs any more, in any order; answer with
+    /// [`Input::Trimmed`] or [`Input::TrimFailed`].
     // spec: J-4
     Trim {
+        /// Names the request.
+        request: RequestId,
         /// Segments of the journal.
         segments: Vec<SegmentName>,
         /// Snapshots, by name.
@@ -351,6 +429,11 @@ pub enum Report {
         /// How many times in a row.
         attempts: u32,
     },
+    /// What no recovery needs could not be removed; it is tried again later.
+    TrimFailed {
+        /// Why.
+        message: String,
+    },
     /// A snapshot was stored.
     SnapshotStored {
         /// After which epoch.
@@ -389,6 +472,14 @@ pub enum Failure {
         /// By whom.
         by: String,
     },
+    /// Another process uses a sink.
+    #[error("sink {sink} is in use by {by}")]
+    Locked {
+        /// The sink's table.
+        sink: String,
+        /// Who, as far as it is known.
+        by: String,
+    },
     /// The journal or a snapshot is damaged where it must not be.
     #[error("{0}")]
     Damaged(String),
@@ -424,6 +515,14 @@ pub enum Failure {
         split: String,
         /// Which offsets.
         detail: String,
+    },
+    /// A table's splits cannot be listed.
+    #[error("table {table}: {message}")]
+    TableFailed {
+        /// The table.
+        table: String,
+        /// What its source said.
+        message: String,
     },
     /// A source cannot be read.
     #[error("split {split} cannot be read: {message}")]
@@ -470,6 +569,12 @@ pub enum Failure {
     /// The store of the journal failed.
     #[error("the journal cannot be written: {0}")]
     JournalFailed(String),
+    /// The journal cannot be read.
+    #[error("the journal cannot be read: {0}")]
+    JournalUnreadable(String),
+    /// The store of the snapshots failed.
+    #[error("the snapshots cannot be read: {0}")]
+    SnapshotsUnreadable(String),
 }
 
 /// How a failed apply is counted.

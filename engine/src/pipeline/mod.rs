@@ -8,6 +8,7 @@
 //! caller-owned list; the caller carries them out and then brings the next input. If
 //! nothing comes by [`Pipeline::next_wakeup`], the caller brings [`Input::Wake`].
 
+mod attempts;
 mod config;
 mod encode;
 mod epochs;
@@ -183,16 +184,24 @@ impl Pipeline {
         match input {
             Input::Start { nonce } => self.start(now, nonce, out),
             Input::Wake => Ok(()),
-            Input::JournalRead { segments } => self.journal_read(segments, out),
+            Input::JournalRead { request, segments } => self.journal_read(request, segments, out),
+            Input::JournalUnreadable { request, transient, message } => {
+                self.journal_unreadable(request, transient, message, out)
+            }
             Input::SinkInspected { sink, generation, marker } => {
                 self.sink_inspected(sink, generation, marker, out)
             }
             Input::JournalOpened => self.journal_opened(out),
             Input::JournalFenced { by } => Err(Failure::Fenced { what: "the journal".into(), by }),
-            Input::SnapshotsListed { manifests } => self.snapshots_listed(manifests, out),
+            Input::SnapshotsListed { request, manifests } => {
+                self.snapshots_listed(request, manifests, out)
+            }
+            Input::SnapshotsNotListed { request, transient, message } => {
+                self.snapshots_not_listed(request, transient, message, out)
+            }
             Input::SnapshotLoaded { name, parts } => self.snapshot_loaded(&name, &parts, out),
-            Input::SnapshotUnreadable { name, reason } => {
-                self.snapshot_unusable(&name, reason, out)
+            Input::SnapshotUnreadable { name, transient, reason } => {
+                self.snapshot_unreadable(&name, transient, reason, out)
             }
             Input::SinkOpened { request, sink, marker } => {
                 self.sink_opened(request, sink, marker, out)
@@ -200,12 +209,20 @@ impl Pipeline {
             Input::SinkOpenFailed { request, sink, outcome, message } => {
                 self.sink_open_failed(request, sink, outcome, &message, out)
             }
-            Input::SplitsFound { table, splits } => self.splits_found(table, splits),
+            Input::SplitsFound { request, table, splits } => {
+                self.splits_found(request, table, splits)
+            }
+            Input::DiscoverFailed { request, table, transient, message } => {
+                self.discover_failed(request, table, transient, message, out)
+            }
             Input::Fetched { request, split, data, end } => {
                 self.fetched(request, split, data, end, executor, out)
             }
             Input::FetchFailed { request, split, transient, message } => {
                 self.fetch_failed(request, split, transient, message, out)
+            }
+            Input::SplitChanged { request, split, detail } => {
+                self.split_changed(request, split, detail)
             }
             Input::JournalAppended { epoch } => {
                 self.journal_appended(epoch, out);
@@ -229,6 +246,14 @@ impl Pipeline {
                 self.snapshot_failed(epoch, message, out);
                 Ok(())
             }
+            Input::Trimmed { request } => {
+                self.trimmed(request);
+                Ok(())
+            }
+            Input::TrimFailed { request, message } => {
+                self.trim_failed(request, message, out);
+                Ok(())
+            }
             Input::Stop => {
                 self.stopping = true;
                 Ok(())
@@ -243,6 +268,7 @@ impl Pipeline {
             if self.stopping {
                 self.end(Ending::Stopped, out);
             }
+            self.ask_stores_again(out);
             // There is no chunk yet, but a sink that failed may be due to be opened.
             self.apply_chunks(out);
         }

@@ -41,6 +41,13 @@ impl Recovery {
     }
 }
 
+impl Recovery {
+    /// Whether the answer to this request is awaited; from now on it is not.
+    pub(super) fn take(&mut self, request: RequestId) -> bool {
+        self.in_flight.remove(&request).is_some()
+    }
+}
+
 impl Pipeline {
     fn recovery(&mut self) -> &mut Recovery {
         match &mut self.phase {
@@ -161,7 +168,7 @@ impl Pipeline {
         }
         if !reads_all && end == LogEnd::More {
             let message = "it gives nothing, though it has more".to_owned();
-            return self.fetch_failed(request, split, true, message, out);
+            return self.read_again_later(split, true, message, out);
         }
         let reading = &mut self.recovery().slices[index];
         append(&mut reading.block, block);

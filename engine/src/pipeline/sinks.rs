@@ -7,7 +7,9 @@ use super::{Phase, Pipeline};
 use crate::ids::{Epoch, Lineage, RequestId, SinkId, TableId};
 use crate::journal::{Acknowledged, Carried, FlushEnd};
 use crate::plan::{NodeKind, Plan};
-use crate::sink::{ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, FailKind, Marker, SinkShard};
+use crate::sink::{
+    ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, FailKind, Marker, OpenOutcome, SinkShard,
+};
 use crate::time::{Monotonic, Tick};
 use std::collections::VecDeque;
 
@@ -534,7 +536,7 @@ impl Pipeline {
         &mut self,
         request: RequestId,
         id: SinkId,
-        outcome: ApplyOutcome,
+        outcome: OpenOutcome,
         message: &str,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
@@ -546,15 +548,20 @@ impl Pipeline {
         if self.sinks.get(id).phase != SinkPhase::Opening(request) {
             return Ok(());
         }
+        let sink = self.sink_name(id);
         match outcome {
-            ApplyOutcome::Fenced { by } => Err(Failure::Fenced {
-                what: format!("sink {}", self.sink_name(id)),
-                by: by.to_string(),
-            }),
-            ApplyOutcome::Failed(FailKind::Rejected) => {
-                Err(Failure::SinkRejected { sink: self.sink_name(id), message: message.to_owned() })
+            OpenOutcome::Opened { .. } => panic!("a sink that is open did not fail to open"),
+            OpenOutcome::Fenced { by } => {
+                Err(Failure::Fenced { what: format!("sink {sink}"), by: by.to_string() })
             }
-            _ => self.back_off(id, FailKind::Transient, message, out),
+            OpenOutcome::Locked { by } => Err(Failure::Locked { sink, by }),
+            OpenOutcome::Damaged { what } => Err(Failure::Damaged(format!("sink {sink}: {what}"))),
+            OpenOutcome::Failed(FailKind::Rejected) => {
+                Err(Failure::SinkRejected { sink, message: message.to_owned() })
+            }
+            OpenOutcome::Failed(FailKind::Transient | FailKind::Unknown) => {
+                self.back_off(id, FailKind::Transient, message, out)
+            }
         }
     }
 }

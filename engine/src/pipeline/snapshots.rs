@@ -4,7 +4,7 @@ use super::ingest::SplitIngest;
 use super::io::{Failure, Output, Report};
 use super::{Pipeline, SEMANTICS_VERSION};
 use crate::dataflow::{DataflowState, OperatorState, Split};
-use crate::ids::{Epoch, KeyGroup, Offset, SplitId};
+use crate::ids::{Epoch, KeyGroup, Offset, RequestId, SplitId};
 use crate::journal::{SegmentHeader, SegmentName};
 use crate::sink::SinkShard;
 use crate::snapshot::{
@@ -49,6 +49,10 @@ pub(super) struct Snapshots {
     /// This generation's segments with their first epochs, and those found at the
     /// start, oldest first.
     segments: Vec<(SegmentName, Epoch)>,
+    /// What is being removed, and by which request.
+    trimming: Option<(RequestId, Vec<SegmentName>, Vec<String>)>,
+    /// What could not be removed, or not yet.
+    leftover: (Vec<SegmentName>, Vec<String>),
 }
 
 impl Snapshots {
@@ -219,17 +223,51 @@ impl Pipeline {
             self.snapshots.segments.windows(2).take_while(|pair| pair[1].1 <= needed).count();
         let segments: Vec<SegmentName> =
             self.snapshots.segments.drain(..whole).map(|(name, _)| name).collect();
-        if !snapshots.is_empty() || !segments.is_empty() {
-            out.push(Output::Trim { segments, snapshots });
+        self.snapshots.leftover.0.extend(segments);
+        self.snapshots.leftover.1.extend(snapshots);
+        self.ask_for_trim(out);
+    }
+
+    /// Asks for the removal of what is left over, one request at a time.
+    fn ask_for_trim(&mut self, out: &mut Vec<Output>) {
+        if self.snapshots.trimming.is_some() {
+            return;
         }
+        let (segments, snapshots) = std::mem::take(&mut self.snapshots.leftover);
+        if segments.is_empty() && snapshots.is_empty() {
+            return;
+        }
+        let request = self.request();
+        self.snapshots.trimming = Some((request, segments.clone(), snapshots.clone()));
+        out.push(Output::Trim { request, segments, snapshots });
+    }
+
+    pub(super) fn trimmed(&mut self, request: RequestId) {
+        self.snapshots.trimming.take_if(|trimming| trimming.0 == request);
+    }
+
+    /// What could not be removed is named again with what is to be removed next.
+    // spec: F-2
+    pub(super) fn trim_failed(
+        &mut self,
+        request: RequestId,
+        message: String,
+        out: &mut Vec<Output>,
+    ) {
+        let failed = self.snapshots.trimming.take_if(|trimming| trimming.0 == request);
+        let Some((_, segments, snapshots)) = failed else { return };
+        self.snapshots.leftover.0.splice(0..0, segments);
+        self.snapshots.leftover.1.splice(0..0, snapshots);
+        out.push(Output::Report(Report::TrimFailed { message }));
     }
 
     pub(super) fn snapshots_listed(
         &mut self,
+        request: RequestId,
         manifests: Vec<(String, Bytes)>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
-        if !self.take_list_awaited() {
+        if !self.take_list_awaited(request) {
             return Ok(());
         }
         let mut candidates = Vec::new();
@@ -299,27 +337,48 @@ impl Pipeline {
     }
 
     fn load_next_snapshot(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
-        match self.snapshots.candidates.last() {
-            Some((name, _)) => {
-                out.push(Output::LoadSnapshot { name: name.clone() });
-                Ok(())
-            }
-            None => {
-                self.sinks.recover_from(&[]);
-                self.begin_replay(out)
-            }
+        if self.snapshots.candidates.is_empty() {
+            self.sinks.recover_from(&[]);
+            return self.begin_replay(out);
         }
+        self.load_candidate(out);
+        Ok(())
+    }
+
+    /// Asks for the newest snapshot that is left to try.
+    pub(super) fn load_candidate(&mut self, out: &mut Vec<Output>) {
+        if let Some((name, _)) = self.snapshots.candidates.last() {
+            out.push(Output::LoadSnapshot { name: name.clone() });
+        }
+    }
+
+    /// Whether this snapshot is the one that is awaited.
+    fn awaits_snapshot(&self, name: &str) -> bool {
+        self.is_loading() && self.snapshots.candidates.last().is_some_and(|(n, _)| n == name)
+    }
+
+    pub(super) fn snapshot_unreadable(
+        &mut self,
+        name: &str,
+        transient: bool,
+        reason: String,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        if self.awaits_snapshot(name) && transient {
+            return self.snapshot_not_loaded(name, reason, out);
+        }
+        self.snapshot_unusable(name, reason, out)
     }
 
     /// Falls back to the next older snapshot.
     // spec: S-1
-    pub(super) fn snapshot_unusable(
+    fn snapshot_unusable(
         &mut self,
         name: &str,
         reason: String,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
-        if !self.is_loading() || self.snapshots.candidates.last().is_none_or(|c| c.0 != name) {
+        if !self.awaits_snapshot(name) {
             return Ok(());
         }
         out.push(Output::Report(Report::SnapshotSkipped { name: name.to_owned(), reason }));
@@ -334,12 +393,10 @@ impl Pipeline {
         parts: &[Bytes],
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
-        let Some((expected, manifest)) = self.snapshots.candidates.last().cloned() else {
-            return Ok(());
-        };
-        if expected != name || !self.is_loading() {
+        if !self.awaits_snapshot(name) {
             return Ok(());
         }
+        let manifest = self.snapshots.candidates.last().expect("it is awaited").1.clone();
         let state = match state_of(&manifest, parts) {
             Ok(state) => state,
             Err(reason) => return self.snapshot_unusable(name, reason, out),

@@ -2,6 +2,7 @@
 //! the sinks and read their markers, load the newest usable snapshot, replay.
 // spec: S-2
 
+use super::attempts::Attempts;
 use super::io::{Ending, Failure, Now, Output, Report};
 use super::replay::Recovery;
 use super::{Clock, Phase, Pipeline, SEMANTICS_VERSION};
@@ -10,7 +11,7 @@ use crate::journal::{
     Encoder, Journal, JournalEntry, SegmentBytes, SegmentHeader, SegmentName, scan,
 };
 use crate::sink::Marker;
-use crate::time::{Tick, WallClock};
+use crate::time::{Monotonic, Tick, WallClock};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far the opening has come.
@@ -18,6 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Opening {
     nonce: u64,
     wall: WallClock,
+    /// Reading the journal.
+    reading: Attempts,
+    /// Listing the snapshots.
+    listing: Attempts,
+    /// Loading one of them; its name says which answer counts.
+    loading: Attempts,
     segments: Option<Vec<SegmentBytes>>,
     /// Sinks that did not answer when they were looked at.
     unanswered: BTreeSet<SinkId>,
@@ -86,6 +93,9 @@ impl Pipeline {
         self.phase = Phase::Opening(Box::new(Opening {
             nonce,
             wall: now.wall,
+            reading: Attempts::default(),
+            listing: Attempts::default(),
+            loading: Attempts::default(),
             segments: None,
             unanswered: BTreeSet::new(),
             inspected: BTreeMap::new(),
@@ -93,7 +103,7 @@ impl Pipeline {
             markers: BTreeMap::new(),
             stage: Stage::Inspecting,
         }));
-        out.push(Output::ReadJournal);
+        self.read_journal(out);
         let sinks: Vec<SinkId> = self.sinks.iter().map(|(id, _)| id).collect();
         for sink in sinks {
             let request = self.request();
@@ -108,18 +118,113 @@ impl Pipeline {
         matches!(&self.phase, Phase::Opening(opening) if opening.stage == stage)
     }
 
-    /// Whether the list of snapshots is awaited; from now on it is not.
-    pub(super) fn take_list_awaited(&mut self) -> bool {
-        let awaited = self.is_at(Stage::Snapshots);
+    fn read_journal(&mut self, out: &mut Vec<Output>) {
+        let request = self.request();
+        self.opening().reading.ask(request);
+        out.push(Output::ReadJournal { request });
+    }
+
+    /// The journal could not be read: it is tried again, or the start has failed.
+    // spec: F-2
+    pub(super) fn journal_unreadable(
+        &mut self,
+        request: RequestId,
+        transient: bool,
+        message: String,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        if !self.is_at(Stage::Inspecting) || !self.opening().reading.take(request) {
+            return Ok(());
+        }
+        let (now, config) = (self.clock.now, self.config.clone());
+        let attempts = transient.then(|| self.opening().reading.fail(now, &config)).flatten();
+        let Some(attempts) = attempts else { return Err(Failure::JournalUnreadable(message)) };
+        out.push(retrying("the journal".to_owned(), message, attempts));
+        Ok(())
+    }
+
+    /// Asks for the list of snapshots.
+    fn list_snapshots(&mut self, out: &mut Vec<Output>) {
+        let request = self.request();
+        self.opening().listing.ask(request);
+        out.push(Output::ListSnapshots { request });
+    }
+
+    /// Whether this answers the request for the list of snapshots; the next answer to it
+    /// does not count.
+    pub(super) fn take_list_awaited(&mut self, request: RequestId) -> bool {
+        let awaited = self.is_at(Stage::Snapshots) && self.opening().listing.take(request);
         if awaited {
             self.opening().stage = Stage::Loading;
         }
         awaited
     }
 
-    /// Whether a snapshot is being loaded.
+    /// The snapshots could not be listed: it is tried again, or the start has failed.
+    /// Without the list it is not known which journal a recovery needs.
+    // spec: F-2
+    pub(super) fn snapshots_not_listed(
+        &mut self,
+        request: RequestId,
+        transient: bool,
+        message: String,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        if !self.is_at(Stage::Snapshots) || !self.opening().listing.take(request) {
+            return Ok(());
+        }
+        let (now, config) = (self.clock.now, self.config.clone());
+        let attempts = transient.then(|| self.opening().listing.fail(now, &config)).flatten();
+        let Some(attempts) = attempts else { return Err(Failure::SnapshotsUnreadable(message)) };
+        out.push(retrying("the list of snapshots".to_owned(), message, attempts));
+        Ok(())
+    }
+
+    /// Whether a snapshot is being loaded, and the store answers.
     pub(super) fn is_loading(&self) -> bool {
-        self.is_at(Stage::Loading)
+        matches!(&self.phase, Phase::Opening(opening)
+            if opening.stage == Stage::Loading && !opening.loading.waits())
+    }
+
+    /// The store failed to give a snapshot; nothing is known about the snapshot itself.
+    // spec: F-2
+    pub(super) fn snapshot_not_loaded(
+        &mut self,
+        name: &str,
+        message: String,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        let (now, config) = (self.clock.now, self.config.clone());
+        let Some(attempts) = self.opening().loading.fail(now, &config) else {
+            return Err(Failure::SnapshotsUnreadable(message));
+        };
+        out.push(retrying(format!("snapshot {name}"), message, attempts));
+        Ok(())
+    }
+
+    /// Asks the stores again that failed a while ago.
+    pub(super) fn ask_stores_again(&mut self, out: &mut Vec<Output>) {
+        let (now, opening) = (self.clock.now, self.opening());
+        if opening.reading.is_due(now) {
+            self.read_journal(out);
+        } else if opening.listing.is_due(now) {
+            self.list_snapshots(out);
+        } else if opening.loading.is_due(now) {
+            opening.loading.retry();
+            self.load_candidate(out);
+        }
+    }
+
+    /// When a store that failed is asked again.
+    pub(super) fn store_retries_at(&self) -> impl Iterator<Item = Monotonic> {
+        let opening = match &self.phase {
+            Phase::Opening(opening) => Some(opening),
+            _ => None,
+        };
+        opening.into_iter().flat_map(|opening| {
+            let all = [opening.reading, opening.listing, opening.loading];
+            all.into_iter().filter_map(|attempts| attempts.retry_at())
+        })
     }
 
     /// The journal that the opening read.
@@ -147,10 +252,11 @@ impl Pipeline {
 
     pub(super) fn journal_read(
         &mut self,
+        request: RequestId,
         segments: Vec<SegmentBytes>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
-        if !self.is_at(Stage::Inspecting) {
+        if !self.is_at(Stage::Inspecting) || !self.opening().reading.take(request) {
             return Ok(());
         }
         self.opening().segments = Some(segments);
@@ -179,11 +285,7 @@ impl Pipeline {
         message: &str,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
-        out.push(Output::Report(Report::Retrying {
-            what: format!("sink {}", self.sink_name(sink)),
-            message: message.to_owned(),
-            attempts: 1,
-        }));
+        out.push(retrying(format!("sink {}", self.sink_name(sink)), message.to_owned(), 1));
         self.opening().unanswered.insert(sink);
         self.sink_inspected(sink, None, None, out)
     }
@@ -360,7 +462,7 @@ impl Pipeline {
         let opening = self.opening();
         if opening.stage == Stage::OpeningSinks && opening.markers.len() == sinks {
             opening.stage = Stage::Snapshots;
-            out.push(Output::ListSnapshots);
+            self.list_snapshots(out);
         }
         Ok(())
     }
@@ -381,6 +483,11 @@ impl Pipeline {
         self.phase = Phase::Replaying(Box::new(Recovery::new(records)));
         self.replay_next(out)
     }
+}
+
+/// The report that something failed and is tried again.
+pub(super) fn retrying(what: String, message: String, attempts: u32) -> Output {
+    Output::Report(Report::Retrying { what, message, attempts })
 }
 
 /// The report of a tail that was cut, if one was.

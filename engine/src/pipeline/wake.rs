@@ -20,10 +20,14 @@ pub enum WakeReason {
     Discover,
     /// A flush group becomes old enough.
     Flush,
+    /// The splits of a table are listed again after a failure.
+    RetryDiscover,
     /// A source is read again after a failure.
     RetryFetch,
     /// A sink is opened again after a failure.
     RetrySink,
+    /// The journal or the snapshots are read again after a failure.
+    RetryStore,
 }
 
 /// The wait before attempt `attempts + 1`: it doubles, up to a hundredfold.
@@ -60,6 +64,8 @@ impl Pipeline {
         flush
             .map(wake(WakeReason::Flush))
             .chain(self.discoveries_at().map(wake(WakeReason::Discover)))
+            .chain(self.store_retries_at().map(wake(WakeReason::RetryStore)))
+            .chain(self.discover_retries_at().map(wake(WakeReason::RetryDiscover)))
             .chain(self.fetch_retries_at().map(wake(WakeReason::RetryFetch)))
             .chain(self.sinks.retries_at().map(wake(WakeReason::RetrySink)))
             .filter(|wakeup| wakeup.at > self.clock.now)

@@ -104,9 +104,29 @@ pub enum KafkaRequest {
         topic: String,
         /// How many partitions.
         partitions: u32,
-        /// Whether it is compacted.
-        compacted: bool,
+        /// What the cluster removes from it by itself.
+        cleanup: Cleanup,
     },
+    /// DeleteRecords: everything below an offset is gone. Answered by
+    /// [`KafkaAnswer::Done`].
+    DeleteRecords {
+        /// The partition.
+        from: TopicPartition,
+        /// The first offset that stays.
+        before: i64,
+    },
+}
+
+/// What a cluster removes from a topic by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cleanup {
+    /// What the cluster's own settings say; usually what is older than a week.
+    ByDefault,
+    /// All but the last record of each key. Segments are small, so that reading the
+    /// topic from its start stays quick.
+    Compact,
+    /// Nothing, neither by age nor by size.
+    Nothing,
 }
 
 /// What came of a request.

@@ -17,9 +17,10 @@ pub enum RedisRequest {
         /// Who claims it.
         generation: Generation,
     },
-    /// The script that applies a chunk. Answered by [`RedisAnswer::Applied`],
-    /// [`RedisAnswer::Duplicate`], [`RedisAnswer::Gap`], [`RedisAnswer::Diverged`],
-    /// [`RedisAnswer::Fenced`] or an error.
+    /// The script that applies a chunk. It judges first the claim, then the marker, then
+    /// the types of all keys, and only then writes. Answered by [`RedisAnswer::Fenced`],
+    /// [`RedisAnswer::Unclaimed`], [`RedisAnswer::Duplicate`], [`RedisAnswer::Gap`],
+    /// [`RedisAnswer::Diverged`], [`RedisAnswer::Applied`] or an error.
     Apply {
         /// The key that holds claim and marker.
         marker_key: Bytes,
@@ -45,25 +46,38 @@ pub enum RedisRequest {
 /// One absolute write: done twice it is as if done once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedisWrite {
-    /// SET.
+    /// SET. The key must hold a string or nothing before the chunk.
     Set {
         /// The key.
         key: Bytes,
         /// The value.
         value: Bytes,
     },
-    /// DEL, then HSET of all fields.
+    /// DEL, then HSET of all fields; without fields the key is gone. It must hold a hash or
+    /// nothing before the chunk.
     Hash {
         /// The key.
         key: Bytes,
         /// The fields with their values, in order.
         fields: Vec<(Bytes, Bytes)>,
     },
-    /// DEL.
+    /// DEL. The key must hold a string, a hash or nothing before the chunk.
     Delete {
         /// The key.
         key: Bytes,
     },
+}
+
+impl RedisWrite {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &Bytes {
+        match self {
+            RedisWrite::Set { key, .. }
+            | RedisWrite::Hash { key, .. }
+            | RedisWrite::Delete { key } => key,
+        }
+    }
 }
 
 /// What came of a request.
@@ -93,6 +107,12 @@ pub enum RedisAnswer {
         /// Which.
         by: Generation,
     },
+    /// Neither this generation nor a newer one claims the key: the server lost the claim.
+    /// Nothing was done.
+    Unclaimed {
+        /// The marker that is there.
+        marker: Option<Marker>,
+    },
     /// What the marker key holds.
     Found {
         /// The newest generation that claimed it.
@@ -104,7 +124,8 @@ pub enum RedisAnswer {
     Settings {
         /// `maxmemory-policy`.
         eviction: String,
-        /// `appendfsync`; `None` if there is no append-only file.
+        /// `appendfsync`; `None` if there is no append-only file, `unknown` if the server
+        /// does not tell.
         append_fsync: Option<String>,
         /// INFO's `run_id`, which changes with each start of the server.
         run_id: String,
@@ -120,11 +141,13 @@ pub enum RedisAnswer {
 pub enum RedisError {
     /// OOM: above `maxmemory`, and nothing may be evicted.
     OutOfMemory,
-    /// LOADING, BUSY, TRYAGAIN, CLUSTERDOWN, MASTERDOWN: it may go well later.
+    /// LOADING, BUSY, TRYAGAIN, CLUSTERDOWN, MASTERDOWN, MISCONF, NOREPLICAS: it may go
+    /// well later.
     Busy,
     /// READONLY: a replica; the connection has to be made anew.
     ReadOnly,
-    /// WRONGTYPE: a key holds a value of another kind.
+    /// A key holds a value of another kind than is written, or is the marker key; a marker
+    /// key that holds no claim is in use by somebody else.
     WrongType {
         /// The key.
         key: Bytes,

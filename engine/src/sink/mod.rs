@@ -1,10 +1,13 @@
 //! What all sinks have in common: markers, chunks, and the decision whether a chunk
 //! may be applied.
 
+pub mod clickhouse;
 mod file_manifest;
 pub mod files;
+pub mod kafka;
 mod machine;
 mod marker;
+pub mod redis;
 
 pub use machine::{Inspection, SinkMachine, SinkStep};
 pub use marker::{Marker, SinkShard, Standing, put_marker, read_marker, standing};

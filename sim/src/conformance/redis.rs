@@ -8,7 +8,7 @@
 //!   set key=k value=v,
 //!   hash key=h fields=[[f, v], [g, w]],
 //!   delete key=d]                       -> applied | duplicate | gap found=none
-//!                                        | diverged found=… | fenced by=…
+//!                                        | diverged found=… | fenced by=… | unclaimed marker=none
 //!                                        | refused error=wrong-type key=k
 //!                                        | partial error=out-of-memory
 //! ```
@@ -110,6 +110,9 @@ fn redis_answer(answer: &RedisAnswer) -> Phrase {
             Phrase::new("diverged").with_text("found", marker_text(found))
         }
         RedisAnswer::Fenced { by } => Phrase::new("fenced").with_text("by", generation_text(*by)),
+        RedisAnswer::Unclaimed { marker } => {
+            Phrase::new("unclaimed").with("marker", optional_marker_value(marker.as_ref()))
+        }
         RedisAnswer::Found { claim, marker } => Phrase::new("found")
             .with("claim", Value::optional(claim.map(generation_text)))
             .with("marker", optional_marker_value(marker.as_ref())),

@@ -17,7 +17,7 @@ use anabranch_engine::pipeline::{
     Ending, FetchedData, Input, LogEnd, Now, Output, Pipeline, PipelineConfig, Report,
 };
 use anabranch_engine::plan::{NodeKind, Plan};
-use anabranch_engine::sink::ApplyOutcome;
+use anabranch_engine::sink::OpenOutcome;
 use anabranch_engine::time::{Monotonic, WallClock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -378,8 +378,8 @@ impl Lab {
     /// Carries out one output and gives the answers.
     fn carry_out(&mut self, output: Output, generation: Generation) -> Vec<Input> {
         match output {
-            Output::ReadJournal => {
-                vec![Input::JournalRead { segments: self.journal.segments() }]
+            Output::ReadJournal { request } => {
+                vec![Input::JournalRead { request, segments: self.journal.segments() }]
             }
             Output::InspectSink { sink, .. } => {
                 let store = self.sink(sink);
@@ -389,25 +389,29 @@ impl Lab {
                 Ok(()) => vec![Input::JournalOpened],
                 Err(by) => vec![Input::JournalFenced { by }],
             },
-            Output::ListSnapshots => {
-                vec![Input::SnapshotsListed { manifests: self.snapshots.manifests() }]
+            Output::ListSnapshots { request } => {
+                vec![Input::SnapshotsListed { request, manifests: self.snapshots.manifests() }]
             }
             Output::LoadSnapshot { name } => vec![match self.snapshots.parts(&name) {
                 Some(parts) => Input::SnapshotLoaded { name, parts },
-                None => Input::SnapshotUnreadable { name, reason: "it is gone".into() },
+                None => {
+                    let reason = "it is gone".into();
+                    Input::SnapshotUnreadable { name, transient: false, reason }
+                }
             }],
             Output::OpenSink { request, sink, generation } => {
                 vec![match self.sink(sink).open(generation) {
                     Ok(marker) => Input::SinkOpened { request, sink, marker },
                     Err(by) => {
-                        let outcome = ApplyOutcome::Fenced { by };
+                        let outcome = OpenOutcome::Fenced { by };
                         Input::SinkOpenFailed { request, sink, outcome, message: String::new() }
                     }
                 }]
             }
-            Output::DiscoverSplits { table } => {
+            Output::DiscoverSplits { request, table } => {
                 let of_table = self.splits.iter().filter(|split| split.name.table == table);
-                vec![Input::SplitsFound { table, splits: of_table.map(LabSplit::found).collect() }]
+                let splits = of_table.map(LabSplit::found).collect();
+                vec![Input::SplitsFound { request, table, splits }]
             }
             Output::Fetch { request, split, name, from, until, bytes_max, .. } => {
                 let (data, end) = self.fetch(&name, from, until, bytes_max);
@@ -430,10 +434,10 @@ impl Lab {
                 self.snapshots.store(name, parts, manifest);
                 vec![Input::SnapshotStored { epoch }]
             }
-            Output::Trim { segments, snapshots } => {
-                self.journal.remove(&segments);
+            Output::Trim { request, segments, snapshots } => {
                 self.snapshots.remove(&snapshots);
-                Vec::new()
+                self.journal.remove(&segments);
+                vec![Input::Trimmed { request }]
             }
             Output::Report(report) => {
                 self.reports.push(report);

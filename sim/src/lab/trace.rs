@@ -6,7 +6,7 @@ use anabranch_engine::pipeline::Output;
 #[must_use]
 pub fn trace_line(output: &Output) -> String {
     match output {
-        Output::ReadJournal => "read journal".into(),
+        Output::ReadJournal { .. } => "read journal".into(),
         Output::InspectSink { sink, .. } => format!("inspect sink {sink}"),
         Output::OpenJournal { segment, .. } => {
             format!(
@@ -14,12 +14,12 @@ pub fn trace_line(output: &Output) -> String {
                 segment.generation.number, segment.part
             )
         }
-        Output::ListSnapshots => "list snapshots".into(),
+        Output::ListSnapshots { .. } => "list snapshots".into(),
         Output::LoadSnapshot { .. } => "load snapshot".into(),
         Output::OpenSink { sink, generation, .. } => {
             format!("open sink {sink} for generation {}", generation.number)
         }
-        Output::DiscoverSplits { table } => format!("discover splits of table {table}"),
+        Output::DiscoverSplits { table, .. } => format!("discover splits of table {table}"),
         Output::Fetch { name, from, until, .. } => match until {
             Some(until) => format!("fetch {} from {from} until {until}", name.name),
             None => format!("fetch {} from {from}", name.name),
@@ -37,7 +37,7 @@ pub fn trace_line(output: &Output) -> String {
         Output::StoreSnapshot { epoch, parts, .. } => {
             format!("store snapshot after epoch {epoch} in {} parts", parts.len())
         }
-        Output::Trim { segments, snapshots } => {
+        Output::Trim { segments, snapshots, .. } => {
             format!("trim {} segments and {} snapshots", segments.len(), snapshots.len())
         }
         Output::Report(report) => format!("report {report:?}"),

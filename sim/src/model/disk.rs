@@ -272,6 +272,7 @@ impl Service for DiskModel {
             | Disturbance::ExpireProducers
             | Disturbance::Retention { .. }
             | Disturbance::Merge
+            | Disturbance::StopInsert { .. }
             | Disturbance::ForgetTokens => None,
         }
     }

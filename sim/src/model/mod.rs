@@ -4,7 +4,11 @@
 //! documentation allows may happen, also what it hardly ever does. What a model does is
 //! held against the real service by the transcripts of `tests/conformance`.
 
+pub mod clickhouse;
 pub mod disk;
+pub mod kafka;
+pub mod object;
+pub mod redis;
 
 use crate::time::VirtualTime;
 use anabranch_engine::service::{Answer, Request};
@@ -79,7 +83,8 @@ pub enum Disturbance {
     },
     /// A key or file of this kind is gone: evicted, expired, removed by hand.
     LoseMarker,
-    /// Kafka: the coordinator, or a leader, moves to another broker.
+    /// Kafka: the coordinator, or a leader, moves to another broker. Redis: another server
+    /// takes over, and clients of the old one do not know it yet.
     Failover,
     /// Kafka: what the broker knew of idle producers is forgotten.
     ExpireProducers,
@@ -92,12 +97,17 @@ pub enum Disturbance {
     Merge,
     /// ClickHouse: deduplication windows have passed.
     ForgetTokens,
-    /// A disk: so many bytes or writes more, then it is full.
+    /// ClickHouse: the next insert is killed after so many of its parts.
+    StopInsert {
+        /// How many parts are written.
+        parts: u32,
+    },
+    /// A disk, or the memory of Redis: so many bytes or writes more, then it is full.
     Fill {
         /// How many writes still go well.
         writes: u32,
     },
-    /// A full disk has room again.
+    /// A full disk or memory has room again.
     MakeRoom,
     /// A disk: the next sync fails, and what it should have kept may be lost.
     FailSync,
@@ -107,6 +117,7 @@ pub enum Disturbance {
         place: u64,
     },
     /// A disk: the power fails, and of what was not synced stays what the number chooses.
+    /// Redis: the server is killed and starts again, with what its log holds.
     PowerFailure {
         /// Chooses one of the possible states.
         choice: u64,

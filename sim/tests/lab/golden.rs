@@ -5,7 +5,7 @@ use anabranch_engine::ids::{Epoch, Generation, Lineage, SinkId};
 use anabranch_engine::journal::ChainHash;
 use anabranch_engine::pipeline::{Input, Output, PipelineConfig};
 use anabranch_engine::sink::{ApplyOutcome, FailKind, Marker};
-use anabranch_sim::lab::{Crash, Event, Fault, Lab, LabSplit, RunEnd, Trigger};
+use anabranch_sim::lab::{Crash, Event, Fault, Lab, LabSplit, RunEnd, Trigger, trace_line};
 use expect_test::{Expect, expect};
 
 /// Two sinks over a split of four records, which are taken one by one.
@@ -443,4 +443,161 @@ fn poison() {
         inspect sink 1
         end Failed(Poisoned { epoch: Epoch(2), starts: 3 })"#]]
     .assert_eq(&lab.trace[killed..].join("\n"));
+}
+
+/// An answer that says that what was asked for failed, and may go well later.
+fn not_now(output: &Output) -> Option<Input> {
+    let (transient, message) = (true, "not now".to_owned());
+    Some(match output {
+        Output::ReadJournal { request } => {
+            Input::JournalUnreadable { request: *request, transient, message }
+        }
+        Output::ListSnapshots { request } => {
+            Input::SnapshotsNotListed { request: *request, transient, message }
+        }
+        Output::LoadSnapshot { name } => {
+            Input::SnapshotUnreadable { name: name.clone(), transient, reason: message }
+        }
+        Output::DiscoverSplits { request, table } => {
+            Input::DiscoverFailed { request: *request, table: *table, transient, message }
+        }
+        Output::Trim { request, .. } => Input::TrimFailed { request: *request, message },
+        _ => return None,
+    })
+}
+
+/// Lets every kind of request fail so many times; the failure is said twice.
+fn fail_first(times: usize) -> impl FnMut(&Output) -> Fault {
+    let mut failed = std::collections::BTreeMap::new();
+    move |output| {
+        let Some(failure) = not_now(output) else { return Fault::None };
+        let count = failed.entry(trace_line(output)).or_insert(0);
+        *count += 1;
+        match *count <= times {
+            true => Fault::Instead(vec![failure.clone(), failure]),
+            false => Fault::None,
+        }
+    }
+}
+
+#[test]
+fn every_request_of_the_opening_may_fail_for_a_while() {
+    // spec: F-2, F-4
+    let mut lab = small();
+    lab.config.snapshot_bytes = 30;
+    lab.config.fetch_bytes = 40;
+    let stored = "report SnapshotStored { epoch: Epoch(3) }";
+    assert_eq!(lab.run(Crash::AfterLine(stored)).0, RunEnd::Crashed);
+    let killed = lab.trace.len();
+    lab.faults = Some(Box::new(fail_first(1)));
+    lab.run(Crash::AfterLine("append epoch 4"));
+    expect![[r#"
+        read journal
+        inspect sink 0
+        inspect sink 1
+        report Retrying { what: "the journal", message: "not now", attempts: 1 }
+        read journal
+        open journal of generation 2 part 0
+        open sink 0 for generation 2
+        open sink 1 for generation 2
+        list snapshots
+        report Retrying { what: "the list of snapshots", message: "not now", attempts: 1 }
+        list snapshots
+        load snapshot
+        report Retrying { what: "snapshot 000000000003-000000000001-0000000000000001", message: "not now", attempts: 1 }
+        load snapshot
+        report Running { generation: Generation { number: 2, nonce: 2 }, after: Epoch(3), replayed: 0, snapshot: Some(Epoch(3)) }
+        discover splits of table 0
+        fetch a from 80
+        report Retrying { what: "table events", message: "not now", attempts: 1 }
+        fetch a from 80
+        fetch a from 121
+        fetch a from 121
+        discover splits of table 0
+        append epoch 4"#]].assert_eq(&lab.trace[killed..].join("\n"));
+}
+
+#[test]
+fn discovery_that_fails_again_and_again_ends_the_job() {
+    // spec: F-2
+    let mut lab = small();
+    lab.config.attempts_max = 3;
+    let mut failing = fail_first(usize::MAX);
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::DiscoverSplits { .. } => failing(output),
+        _ => Fault::None,
+    }));
+    lab.run(Crash::Never);
+    let began = lab.trace.iter().position(|line| line.starts_with("discover")).expect("it asks");
+    expect![[r#"
+        discover splits of table 0
+        report Retrying { what: "table events", message: "not now", attempts: 1 }
+        discover splits of table 0
+        report Retrying { what: "table events", message: "not now", attempts: 2 }
+        discover splits of table 0
+        end Failed(TableFailed { table: "events", message: "not now" })"#]]
+    .assert_eq(&lab.trace[began..].join("\n"));
+}
+
+#[test]
+fn what_fails_for_good_ends_the_job_with_its_reason() {
+    // spec: F-2
+    let lasting = |input: Input| match input {
+        Input::JournalUnreadable { request, message, .. } => {
+            Input::JournalUnreadable { request, transient: false, message }
+        }
+        Input::SnapshotsNotListed { request, message, .. } => {
+            Input::SnapshotsNotListed { request, transient: false, message }
+        }
+        Input::DiscoverFailed { request, table, message, .. } => {
+            Input::DiscoverFailed { request, table, transient: false, message }
+        }
+        other => other,
+    };
+    let mut endings = Vec::new();
+    for kind in ["read journal", "list snapshots", "discover splits of table 0"] {
+        let mut lab = small();
+        lab.faults = Some(Box::new(move |output| match not_now(output) {
+            Some(failure) if trace_line(output) == kind => Fault::Instead(vec![lasting(failure)]),
+            _ => Fault::None,
+        }));
+        lab.run(Crash::Never);
+        endings.push(lab.trace.pop().expect("it ended"));
+    }
+    expect![[r#"
+        end Failed(JournalUnreadable("not now"))
+        end Failed(SnapshotsUnreadable("not now"))
+        end Failed(TableFailed { table: "events", message: "not now" })"#]]
+    .assert_eq(&endings.join("\n"));
+}
+
+#[test]
+fn what_could_not_be_removed_is_removed_with_what_comes_next() {
+    // spec: F-2, J-4
+    let trims = |times: usize| {
+        let mut lab = lab(60);
+        let mut left = times;
+        lab.faults = Some(Box::new(move |output| match (output, not_now(output)) {
+            (Output::Trim { .. }, Some(failure)) if left > 0 => {
+                left -= 1;
+                Fault::Instead(vec![failure])
+            }
+            _ => Fault::None,
+        }));
+        lab.run(Crash::Never);
+        lab.trace.retain(|line| line.starts_with("trim") || line.contains("TrimFailed"));
+        (lab.trace.join("\n"), lab.snapshots.count())
+    };
+    let (undisturbed, kept) = trims(0);
+    expect![[r#"
+        trim 0 segments and 1 snapshots
+        trim 0 segments and 1 snapshots"#]]
+    .assert_eq(&undisturbed);
+    let (disturbed, kept_late) = trims(1);
+    expect![[r#"
+        trim 0 segments and 1 snapshots
+        report TrimFailed { message: "not now" }
+        trim 0 segments and 2 snapshots"#]]
+    .assert_eq(&disturbed);
+    assert_eq!(kept, kept_late);
 }

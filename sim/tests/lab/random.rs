@@ -6,7 +6,7 @@ use anabranch_engine::expr::Expr;
 use anabranch_engine::pipeline::{Ending, Input, Output, PipelineConfig};
 use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::plan::{Plan, SideKind, Window};
-use anabranch_engine::sink::{ApplyOutcome, FailKind};
+use anabranch_engine::sink::{ApplyOutcome, FailKind, OpenOutcome};
 use anabranch_engine::types::{SqlType, Value};
 use anabranch_sim::lab::{Crash, Fault, Lab, LabSplit, RunEnd};
 use proptest::prelude::*;
@@ -176,7 +176,7 @@ fn faults(seed: u64, hardness: u64, journal_ms: i64) -> impl FnMut(&Output) -> F
             }
             Output::OpenSink { request, sink, .. } if how == 0 => {
                 let (request, sink, message) = (*request, *sink, "not now".to_owned());
-                let outcome = ApplyOutcome::Failed(FailKind::Transient);
+                let outcome = OpenOutcome::Failed(FailKind::Transient);
                 Fault::Instead(vec![Input::SinkOpenFailed { request, sink, outcome, message }])
             }
             Output::Fetch { request, split, .. } if how == 0 => {
@@ -195,7 +195,7 @@ fn faults(seed: u64, hardness: u64, journal_ms: i64) -> impl FnMut(&Output) -> F
             Output::LoadSnapshot { name } if how == 0 && rotten > 0 => {
                 rotten -= 1;
                 let (name, reason) = (name.clone(), "rotten".to_owned());
-                Fault::Instead(vec![Input::SnapshotUnreadable { name, reason }])
+                Fault::Instead(vec![Input::SnapshotUnreadable { name, transient: false, reason }])
             }
             _ if how == 1 => Fault::Twice,
             _ => Fault::Late(wait),

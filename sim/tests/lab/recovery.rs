@@ -5,7 +5,7 @@ use crate::jobs::{
 };
 use anabranch_engine::pipeline::{Ending, Failure, Input, Output, PipelineConfig, Report};
 use anabranch_engine::plan::builder::PlanBuilder;
-use anabranch_engine::sink::{ApplyOutcome, FailKind};
+use anabranch_engine::sink::{FailKind, OpenOutcome};
 use anabranch_engine::types::SqlType;
 use anabranch_sim::lab::{Crash, Event, Fault, Lab, LabSplit, RunEnd, Trigger};
 
@@ -48,7 +48,7 @@ fn a_sink_that_cannot_be_opened_for_a_moment_is_opened_later() {
         Output::OpenSink { request, sink, .. } if failures > 0 => {
             failures -= 1;
             let (request, sink, message) = (*request, *sink, "not now".to_owned());
-            let outcome = ApplyOutcome::Failed(FailKind::Transient);
+            let outcome = OpenOutcome::Failed(FailKind::Transient);
             Fault::Instead(vec![Input::SinkOpenFailed { request, sink, outcome, message }])
         }
         _ => Fault::None,

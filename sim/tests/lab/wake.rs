@@ -25,7 +25,7 @@ fn whoever_waits_for_an_answer_sleeps() {
     let kinds: [fn(&Output) -> bool; 5] = [
         |output| matches!(output, Output::AppendJournal { .. }),
         |output| matches!(output, Output::ApplyChunk { .. }),
-        |output| matches!(output, Output::ReadJournal | Output::OpenSink { .. }),
+        |output| matches!(output, Output::ReadJournal { .. } | Output::OpenSink { .. }),
         |output| matches!(output, Output::DiscoverSplits { .. }),
         |output| matches!(output, Output::Fetch { .. }),
     ];

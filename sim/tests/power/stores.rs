@@ -1,7 +1,7 @@
 //! The machines of the local stores on a disk.
 
 use crate::disks::{Disks, End, Place, Process};
-use anabranch_engine::ids::Epoch;
+use anabranch_engine::ids::{Epoch, RequestId};
 use anabranch_engine::journal::local::LocalJournal;
 use anabranch_engine::journal::{JournalMachine, JournalStep, SegmentName};
 use anabranch_engine::pipeline::Input;
@@ -59,9 +59,10 @@ impl Stores {
         &mut self,
         process: &mut Process,
         disks: &mut Disks,
+        request: RequestId,
     ) -> Result<Input, End> {
         match self.journal(process, disks, LocalJournal::read)? {
-            JournalStep::Read(segments) => Ok(Input::JournalRead { segments }),
+            JournalStep::Read(segments) => Ok(Input::JournalRead { request, segments }),
             other => Err(End::Broken(format!("reading the journal gave {other:?}"))),
         }
     }
@@ -96,9 +97,10 @@ impl Stores {
         &mut self,
         process: &mut Process,
         disks: &mut Disks,
+        request: RequestId,
     ) -> Result<Input, End> {
         match self.snapshots(process, disks, LocalSnapshots::list)? {
-            SnapshotStep::Listed(manifests) => Ok(Input::SnapshotsListed { manifests }),
+            SnapshotStep::Listed(manifests) => Ok(Input::SnapshotsListed { request, manifests }),
             other => Err(End::Broken(format!("listing snapshots gave {other:?}"))),
         }
     }
@@ -112,8 +114,8 @@ impl Stores {
         let begin = |snapshots: &mut LocalSnapshots| snapshots.load(name.clone());
         match self.snapshots(process, disks, begin)? {
             SnapshotStep::Loaded(parts) => Ok(Input::SnapshotLoaded { name, parts }),
-            SnapshotStep::Failed { message: reason, .. } => {
-                Ok(Input::SnapshotUnreadable { name, reason })
+            SnapshotStep::Failed { message: reason, transient } => {
+                Ok(Input::SnapshotUnreadable { name, transient, reason })
             }
             other => Err(End::Broken(format!("loading a snapshot gave {other:?}"))),
         }

@@ -10,7 +10,7 @@ use anabranch_engine::pipeline::{
 };
 use anabranch_engine::plan::Plan;
 use anabranch_engine::sink::files::FileSink;
-use anabranch_engine::sink::{ApplyOutcome, OpenOutcome, SinkMachine, SinkStep};
+use anabranch_engine::sink::{OpenOutcome, SinkMachine, SinkStep};
 use anabranch_engine::time::{Monotonic, WallClock};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -112,12 +112,14 @@ impl Life<'_> {
     fn carry_out(&mut self, output: Output) -> Result<Option<Input>, End> {
         let (process, disks) = (&mut self.process, &mut *self.disks);
         Ok(Some(match output {
-            Output::ReadJournal => self.stores.read_journal(process, disks)?,
+            Output::ReadJournal { request } => self.stores.read_journal(process, disks, request)?,
             Output::InspectSink { sink, .. } => self.inspect(sink)?,
             Output::OpenJournal { segment, bytes } => {
                 self.stores.open_journal(process, disks, (segment, bytes))?
             }
-            Output::ListSnapshots => self.stores.list_snapshots(process, disks)?,
+            Output::ListSnapshots { request } => {
+                self.stores.list_snapshots(process, disks, request)?
+            }
             Output::LoadSnapshot { name } => self.stores.load_snapshot(process, disks, name)?,
             Output::OpenSink { request, sink, generation } => {
                 self.open(request, sink, generation)?
@@ -137,9 +139,9 @@ impl Life<'_> {
                 self.stores.store_snapshot(process, disks, (name, parts, manifest))?;
                 Input::SnapshotStored { epoch }
             }
-            Output::Trim { segments, snapshots } => {
+            Output::Trim { request, segments, snapshots } => {
                 self.stores.trim(process, disks, (segments, snapshots))?;
-                return Ok(None);
+                Input::Trimmed { request }
             }
             Output::Report(_) | Output::End(_) => return Ok(None),
             output @ (Output::DiscoverSplits { .. } | Output::Fetch { .. }) => self.read(output),
@@ -169,8 +171,7 @@ impl Life<'_> {
         };
         Ok(match outcome {
             OpenOutcome::Opened { marker } => Input::SinkOpened { request, sink, marker },
-            OpenOutcome::Fenced { by } => {
-                let outcome = ApplyOutcome::Fenced { by };
+            outcome @ OpenOutcome::Fenced { .. } => {
                 Input::SinkOpenFailed { request, sink, outcome, message: String::new() }
             }
             other => return Err(End::Broken(format!("the sink cannot be opened: {other:?}"))),
@@ -191,13 +192,14 @@ impl Life<'_> {
     /// The sources, which stand on another machine.
     fn read(&self, output: Output) -> Input {
         match output {
-            Output::DiscoverSplits { table } => {
+            Output::DiscoverSplits { request, table } => {
                 let found = |split: &Split| FoundSplit {
                     name: split.name.name.clone(),
                     start: anabranch_engine::ids::Offset(0),
                     identity: split.name.name.clone(),
                 };
-                Input::SplitsFound { table, splits: self.world.splits.iter().map(found).collect() }
+                let splits = self.world.splits.iter().map(found).collect();
+                Input::SplitsFound { request, table, splits }
             }
             Output::Fetch { request, split, name, from, until, bytes_max, .. } => {
                 let file = self.world.splits.iter().find(|file| file.name == name);

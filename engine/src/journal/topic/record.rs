@@ -1,0 +1,308 @@
+//! Records of a journal in a topic, and what the sequence of them means.
+//!
+//! The one partition is a total order, and everything follows from it: a *fence* makes its
+//! generation the owner, if it is newer than the owner before; an *entry* counts if its
+//! generation is the owner at that place. So two readers never disagree about what counts,
+//! and a record of an older generation that comes late changes nothing.
+
+use super::super::{SegmentBytes, SegmentName};
+use crate::codec::{DecodeError, Reader, put_u32, put_u64};
+use crate::ids::Generation;
+use crate::service::kafka::KafkaRecord;
+use bytes::Bytes;
+
+/// The version of the format that this code writes.
+// spec: S-4
+const VERSION: u8 = 1;
+const KIND_FENCE: u8 = 1;
+const KIND_ENTRY: u8 = 2;
+
+/// A record of the topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TopicRecord {
+    /// From here on the generation owns the journal.
+    Fence(Generation),
+    /// Bytes of a segment.
+    Entry {
+        segment: SegmentName,
+        /// Counts the entries of the segment from 0.
+        index: u64,
+        bytes: Bytes,
+    },
+}
+
+impl TopicRecord {
+    pub(super) fn encode(&self) -> KafkaRecord {
+        let mut out = vec![VERSION];
+        match self {
+            TopicRecord::Fence(generation) => {
+                out.push(KIND_FENCE);
+                put_generation(&mut out, *generation);
+            }
+            TopicRecord::Entry { segment, index, bytes } => {
+                out.push(KIND_ENTRY);
+                put_generation(&mut out, segment.generation);
+                put_u32(&mut out, segment.part);
+                put_u64(&mut out, *index);
+                out.extend_from_slice(bytes);
+            }
+        }
+        // No time: nothing of a journal is removed by its age.
+        KafkaRecord { value: Some(Bytes::from(out)), timestamp_ms: -1, ..KafkaRecord::default() }
+    }
+
+    pub(super) fn decode(record: &KafkaRecord) -> Result<TopicRecord, DecodeError> {
+        let value = record.value.clone().unwrap_or_default();
+        let reader = &mut Reader::new(&value);
+        if reader.u8()? != VERSION {
+            return Err(reader.error("a record of another version"));
+        }
+        match reader.u8()? {
+            KIND_FENCE => {
+                let generation = read_generation(reader)?;
+                reader.finish()?;
+                Ok(TopicRecord::Fence(generation))
+            }
+            KIND_ENTRY => {
+                let segment =
+                    SegmentName { generation: read_generation(reader)?, part: reader.u32()? };
+                let index = reader.u64()?;
+                let bytes = value.slice(reader.position()..);
+                Ok(TopicRecord::Entry { segment, index, bytes })
+            }
+            _ => Err(reader.error("a record of an unknown kind")),
+        }
+    }
+}
+
+fn put_generation(out: &mut Vec<u8>, generation: Generation) {
+    put_u64(out, generation.number);
+    out.extend_from_slice(&generation.nonce.to_le_bytes());
+}
+
+fn read_generation(reader: &mut Reader<'_>) -> Result<Generation, DecodeError> {
+    Ok(Generation { number: reader.u64()?, nonce: u64::from_le_bytes(reader.array()?) })
+}
+
+/// What the log says up to an offset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// The offset after all that was taken in.
+    pub(super) next: i64,
+    /// Who owns the journal here.
+    pub(super) owner: Option<Generation>,
+    /// The segments, oldest first.
+    segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Segment {
+    name: SegmentName,
+    /// The offset of its first entry.
+    start: i64,
+    /// How many entries it has.
+    entries: u64,
+    /// Its bytes, if they are wanted.
+    bytes: Vec<u8>,
+}
+
+/// What a record did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Somebody owns the journal from here on.
+    Owned(Generation),
+    /// An entry counts.
+    Entered,
+    /// It does not count.
+    None,
+}
+
+impl Tail {
+    /// Nothing is known, and the log starts at this offset.
+    pub(super) fn starting_at(log_start: i64) -> Tail {
+        Tail { next: log_start, owner: None, segments: Vec::new() }
+    }
+
+    /// Takes the record of an offset in.
+    ///
+    /// # Errors
+    /// If it makes no sense there: the topic was tampered with, or an entry was written
+    /// twice or lost.
+    // spec: J-3
+    pub(super) fn take(&mut self, offset: i64, record: &KafkaRecord) -> Result<Effect, String> {
+        let place = |what: &str| format!("offset {offset}: {what}");
+        let record = TopicRecord::decode(record).map_err(|error| place(&error.to_string()))?;
+        self.next = offset + 1;
+        match record {
+            TopicRecord::Fence(generation) => {
+                if self.owner.is_some_and(|owner| generation.number <= owner.number) {
+                    return Ok(Effect::None);
+                }
+                self.owner = Some(generation);
+                Ok(Effect::Owned(generation))
+            }
+            TopicRecord::Entry { segment, index, bytes } => {
+                // What stood before the first entry may have been trimmed.
+                let owner = *self.owner.get_or_insert(segment.generation);
+                if segment.generation != owner {
+                    return Ok(Effect::None);
+                }
+                self.enter(offset, segment, index, &bytes).map_err(|what| place(&what))?;
+                Ok(Effect::Entered)
+            }
+        }
+    }
+
+    fn enter(
+        &mut self,
+        offset: i64,
+        name: SegmentName,
+        index: u64,
+        bytes: &Bytes,
+    ) -> Result<(), String> {
+        let last = self.segments.last_mut().filter(|last| last.name == name);
+        let expected = last.as_ref().map_or(0, |last| last.entries);
+        if index != expected {
+            return Err(format!("entry {index} of {name}, where entry {expected} belongs"));
+        }
+        match last {
+            Some(last) => {
+                last.entries += 1;
+                last.bytes.extend_from_slice(bytes);
+            }
+            None => {
+                if self.segments.iter().any(|segment| segment.name >= name) {
+                    return Err(format!("{name} begins behind a newer segment"));
+                }
+                let bytes = bytes.to_vec();
+                self.segments.push(Segment { name, start: offset, entries: 1, bytes });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many entries of a segment count.
+    pub(super) fn entries(&self, name: SegmentName) -> u64 {
+        let found = self.segments.iter().find(|segment| segment.name == name);
+        found.map_or(0, |segment| segment.entries)
+    }
+
+    /// The bytes of all segments, which are not kept after that.
+    pub(super) fn take_bytes(&mut self) -> Vec<SegmentBytes> {
+        let bytes_of = |segment: &mut Segment| SegmentBytes {
+            name: segment.name,
+            bytes: Bytes::from(std::mem::take(&mut segment.bytes)),
+        };
+        self.segments.iter_mut().map(bytes_of).collect()
+    }
+
+    /// Forgets the bytes of what was taken in since.
+    pub(super) fn drop_bytes(&mut self) {
+        self.segments.iter_mut().for_each(|segment| segment.bytes.clear());
+    }
+
+    /// Forgets the oldest segments as far as they are among those named; gives the offset of
+    /// the first entry that stays, if any went. The newest segment stays.
+    // spec: J-4
+    pub(super) fn forget(&mut self, names: &[SegmentName]) -> Option<i64> {
+        let most = self.segments.len().saturating_sub(1);
+        let gone = self.segments.iter().take(most).take_while(|it| names.contains(&it.name));
+        let gone = gone.count();
+        self.segments.drain(..gone);
+        (gone > 0).then(|| self.segments[0].start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generation(number: u64) -> Generation {
+        Generation { number, nonce: 7 }
+    }
+
+    fn entry(number: u64, part: u32, index: u64) -> KafkaRecord {
+        let segment = SegmentName { generation: generation(number), part };
+        let bytes = Bytes::from(format!("{number}.{part}.{index};"));
+        TopicRecord::Entry { segment, index, bytes }.encode()
+    }
+
+    fn fence(number: u64) -> KafkaRecord {
+        TopicRecord::Fence(generation(number)).encode()
+    }
+
+    fn read(records: &[KafkaRecord]) -> Result<Vec<String>, String> {
+        let mut tail = Tail::default();
+        for (offset, record) in records.iter().enumerate() {
+            tail.take(offset as i64, record)?;
+        }
+        let text = |segment: SegmentBytes| String::from_utf8(segment.bytes.to_vec()).unwrap();
+        Ok(tail.take_bytes().into_iter().map(text).collect())
+    }
+
+    #[test]
+    fn what_comes_behind_a_newer_fence_does_not_count() {
+        // spec: J-3
+        let records = [
+            fence(1),
+            entry(1, 0, 0),
+            entry(1, 0, 1),
+            fence(2),
+            entry(1, 0, 2),
+            fence(1),
+            entry(2, 0, 0),
+            entry(1, 0, 3),
+            entry(2, 0, 1),
+            entry(2, 1, 0),
+        ];
+        assert_eq!(
+            read(&records),
+            Ok(vec!["1.0.0;1.0.1;".into(), "2.0.0;2.0.1;".into(), "2.1.0;".into()])
+        );
+    }
+
+    #[test]
+    fn an_entry_that_is_there_twice_or_missing_is_damage() {
+        for records in [
+            [fence(1), entry(1, 0, 0), entry(1, 0, 0)],
+            [fence(1), entry(1, 0, 0), entry(1, 0, 2)],
+            [fence(1), entry(1, 1, 0), entry(1, 0, 0)],
+            [fence(1), entry(1, 0, 1), entry(1, 0, 2)],
+        ] {
+            assert!(read(&records).is_err(), "{records:?}");
+        }
+    }
+
+    #[test]
+    fn a_trimmed_journal_begins_with_a_segment() {
+        // spec: J-4
+        let records = [entry(2, 1, 0), entry(2, 1, 1), entry(1, 0, 9)];
+        assert_eq!(read(&records), Ok(vec!["2.1.0;2.1.1;".into()]));
+        assert!(read(&records[1..]).is_err(), "it was cut in the middle of a segment");
+    }
+
+    #[test]
+    fn records_come_back_and_others_are_refused() {
+        for record in [fence(3), entry(3, 4, 5)] {
+            assert_eq!(TopicRecord::decode(&record).map(|it| it.encode()), Ok(record.clone()));
+            let value = record.value.unwrap();
+            let cut = KafkaRecord { value: Some(value.slice(..8)), ..KafkaRecord::default() };
+            assert!(TopicRecord::decode(&cut).is_err());
+        }
+        assert!(TopicRecord::decode(&KafkaRecord::default()).is_err());
+    }
+
+    #[test]
+    fn only_the_oldest_segments_are_forgotten() {
+        let mut tail = Tail::default();
+        for (offset, record) in
+            [fence(1), entry(1, 0, 0), fence(2), entry(2, 0, 0), entry(2, 1, 0)].iter().enumerate()
+        {
+            tail.take(offset as i64, record).unwrap();
+        }
+        let name = |number, part| SegmentName { generation: generation(number), part };
+        assert_eq!(tail.clone().forget(&[name(2, 0)]), None);
+        assert_eq!(tail.clone().forget(&[name(2, 1), name(2, 0), name(1, 0)]), Some(4));
+        assert_eq!(tail.forget(&[name(1, 0)]), Some(3));
+    }
+}

@@ -1,0 +1,4 @@
+//! The reference interpreter, by hand-computed cases and against the engine.
+
+mod job;
+mod laboratory;

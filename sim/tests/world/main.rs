@@ -1,0 +1,5 @@
+//! The world: calm runs, crashes, faults, twins.
+
+mod calm;
+mod crash;
+mod jobs;

@@ -113,7 +113,7 @@ impl Splits {
         let ended = of_table().filter(|split| split.ended).map(|split| split.watermark).max();
         let is_open = |split: &&Split| {
             let is_left_out = planted!(W10) || (planted!(W11) && ended.is_some());
-            !split.ended && !(split.idle && is_left_out)
+            !split.ended && (!split.idle || !is_left_out)
         };
         let open = || of_table().filter(is_open).map(|split| split.watermark);
         Progress {

@@ -54,6 +54,8 @@ impl Dataflow {
         for index in 0..self.order.len() {
             self.run_node(self.order[index], &mut flow, &mut output);
         }
+        // Side rows are computed behind all others, whatever the sinks' numbers are.
+        output.sinks.sort_by_key(|(sink, _)| *sink);
         self.count(input, &mut output);
         self.epoch = input.epoch;
         output

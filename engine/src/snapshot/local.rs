@@ -22,6 +22,9 @@ const TEMPORARY_END: &str = ".tmp";
 #[derive(Clone, Debug, Default)]
 pub struct LocalSnapshots {
     state: State,
+    /// Whether a sync of the names failed: the system may say from then on that names are
+    /// gone for good that come back with the power.
+    unsure: bool,
 }
 
 /// Where the machine is. Each state but the first waits for the answer to one request.
@@ -332,6 +335,7 @@ impl LocalSnapshots {
             | State::RemovingManifests { .. }
             | State::RemovingParts { .. } => self.fail(what, transient),
             State::SyncingParts { .. } | State::SyncingManifest | State::SyncingRemoved { .. } => {
+                self.unsure |= kind.is_some();
                 self.fail(format!("{what}; what is durable is unknown"), false)
             }
         }
@@ -415,6 +419,10 @@ impl SnapshotMachine for LocalSnapshots {
 
     fn remove(&mut self, names: Vec<String>) -> SnapshotStep {
         self.begin();
+        if self.unsure {
+            // A manifest could outlive its parts.
+            return self.fail("a sync of the snapshots failed before".into(), false);
+        }
         self.ask(State::ListingToRemove { removed: names }, FsRequest::List)
     }
 

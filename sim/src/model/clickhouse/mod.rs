@@ -14,6 +14,7 @@
 //! table (which a resent insert reaches again, and a moved partition never), and columns:
 //! a row's own are one text.
 
+mod act;
 mod part;
 mod table;
 

@@ -102,6 +102,12 @@ codes! {
     /// No start makes progress.
     POISONED = "RUN009", 1, "poisoned",
         "Several starts in a row ended without progress at the same epoch, so one more will not help. The log of the starts before says why they ended.";
+    /// Something is not as a test expects.
+    TEST_FAILED = "TST001", 1, "test failed",
+        "A sink came to hold other rows than the test expects, or the job came to other rows when it was run in another way. What differs is shown on the standard output. Correct the job or the expected file; `anabranch test --bless` writes the latter anew. A difference between two runs is a mistake of the engine unless the job depends on the clock; please report it.";
+    /// A test cannot be run.
+    TEST_FOLDER = "TST002", 2, "test cannot be run",
+        "The folder holds no test, a file is missing or not understood, or the job has errors. A test is a folder with job.sql, input/<table>.jsonl for each table that is read (or the files that the job names), and expected/<sink>.jsonl.";
 }
 
 /// Why a command ended.

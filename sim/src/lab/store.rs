@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub struct JournalStore {
     segments: BTreeMap<SegmentName, Vec<u8>>,
+    /// What was removed, for whoever wants to look back at the whole run. No pipeline
+    /// sees it.
+    removed: BTreeMap<SegmentName, Vec<u8>>,
 }
 
 impl JournalStore {
@@ -22,6 +25,16 @@ impl JournalStore {
             .iter()
             .map(|(name, bytes)| SegmentBytes { name: *name, bytes: bytes.clone().into() })
             .collect()
+    }
+
+    /// All segments that there ever were, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<SegmentBytes> {
+        let mut all = self.removed.clone();
+        all.extend(self.segments.iter().map(|(name, bytes)| (*name, bytes.clone())));
+        let segment =
+            |(name, bytes): (SegmentName, Vec<u8>)| SegmentBytes { name, bytes: bytes.into() };
+        all.into_iter().map(segment).collect()
     }
 
     /// Creates a segment, as the newest one.
@@ -69,7 +82,11 @@ impl JournalStore {
 
     /// Removes segments.
     pub fn remove(&mut self, names: &[SegmentName]) {
-        self.segments.retain(|name, _| !names.contains(name));
+        for name in names {
+            if let Some(bytes) = self.segments.remove(name) {
+                self.removed.insert(*name, bytes);
+            }
+        }
     }
 }
 

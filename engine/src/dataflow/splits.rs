@@ -112,8 +112,9 @@ impl Splits {
         let of_table = || self.splits.iter().filter(|split| split.name.table == table);
         let ended = of_table().filter(|split| split.ended).map(|split| split.watermark).max();
         let is_open = |split: &&Split| {
-            let is_left_out = planted!(W10) || (planted!(W11) && ended.is_some());
-            !split.ended && (!split.idle || !is_left_out)
+            let leaves_idle_out = planted!(W10) || (planted!(W11) && ended.is_some());
+            let is_left_out = split.idle && leaves_idle_out;
+            !split.ended && !is_left_out
         };
         let open = || of_table().filter(is_open).map(|split| split.watermark);
         Progress {

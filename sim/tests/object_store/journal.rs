@@ -235,7 +235,7 @@ pub(crate) fn a_hole_and_a_damaged_record_are_damage_and_not_an_end() {
     use anabranch_sim::model::{Disturbance, Service};
     for place in 0..200u64 {
         let mut rotten = store.clone();
-        let rot = Disturbance::Rot { place: place << 16 | place % 3 };
+        let rot = Disturbance::Rot { place: (place << 16) | (place % 3) };
         assert!(rotten.model.disturb(Default::default(), &rot).is_some());
         let mut reader = Writer::start(2, &[Act::Read]);
         reader.run(&mut rotten, 100);

@@ -139,7 +139,7 @@ pub(crate) fn a_zombie_that_wakes_at_any_time_does_no_harm() {
         for window in [0, 100] {
             let mut server = Server::new(mode, window);
             server.merging = window > 0;
-            for (m, r) in (0..26).flat_map(|m| [1, 2, 3, 5, 500].map(|r| (m, r))) {
+            for (m, r) in (0..26).flat_map(|m| [1, 3, 500].map(|r| (m, r))) {
                 assert!((0..).take_while(|k| zombie(&server, *k, m, r)).count() > 10);
             }
         }

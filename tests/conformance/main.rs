@@ -5,6 +5,7 @@
 //! started is a failure: what was not compared is not known.
 
 mod clickhouse;
+mod kafka;
 mod object;
 mod redis;
 mod server;

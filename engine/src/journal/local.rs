@@ -244,7 +244,7 @@ impl LocalJournal {
             // The lock is held: what it says only helps whoever finds it so.
             State::Claiming { segment, bytes } => self.create(segment, bytes),
             State::Locking | State::Listing | State::ReadingSegment { .. } => {
-                let transient = kind != FsFailure::Denied;
+                let transient = kind == FsFailure::Other;
                 self.end(JournalStep::Failed { message: what, transient })
             }
             State::Creating { segment } if kind == FsFailure::Exists => {

@@ -308,9 +308,13 @@ impl LocalSnapshots {
     // spec: K-4
     fn failed(&mut self, kind: Option<FsFailure>, what: String) -> SnapshotStep {
         let transient = kind != Some(FsFailure::Denied);
+        // Of what is read.
+        let may_pass = kind.is_none_or(|kind| kind == FsFailure::Other);
         match mem::take(&mut self.state) {
             State::Idle => panic!("a failure of no request: {what}"),
-            State::ReadingListed { left, read } => self.listed(left, read, Bytes::new()),
+            State::ReadingListed { left, read } if !may_pass => {
+                self.listed(left, read, Bytes::new())
+            }
             // It has no name that counts; if it cannot be removed now, it will be when old
             // snapshots are.
             State::Writing { file, .. } | State::Syncing { file, .. } => {
@@ -319,16 +323,14 @@ impl LocalSnapshots {
                 self.ask(state, FsRequest::Remove { name })
             }
             State::Dropping { message, transient } => self.fail(message, transient),
-            State::ReadingManifest { .. } | State::ReadingPart { .. } => {
-                self.fail(what, transient && kind != Some(FsFailure::NotFound))
-            }
+            State::ReadingManifest { .. } | State::ReadingPart { .. } => self.fail(what, may_pass),
             State::ReadingKept { files, mut left, kept } if kind == Some(FsFailure::NotFound) => {
                 left.pop();
                 self.read_kept(files, left, kept)
             }
+            State::Listing | State::ReadingListed { .. } => self.fail(what, may_pass),
             // What cannot be read may be needed: nothing is removed.
-            State::Listing
-            | State::Renaming { .. }
+            State::Renaming { .. }
             | State::LookingForShared { .. }
             | State::ListingToRemove { .. }
             | State::ReadingKept { .. }

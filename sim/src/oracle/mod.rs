@@ -11,12 +11,14 @@ mod keyed;
 mod liveness;
 mod matching;
 mod replay;
+mod run;
 mod time;
 
 pub use content::{Guarantee, Shape, SinkOracle};
 pub use epochs::{Effect, MarkerSeen, Reach, generations, markers, usage};
 pub use liveness::{Liveness, Recovery, Stall, Zombie, liveness};
 pub use replay::{replay, restore, same_trace};
+pub use run::{judge, logs_of, shape_of};
 pub use time::{discords, fires_once, snapshot_times};
 
 use std::fmt;

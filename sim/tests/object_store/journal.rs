@@ -59,7 +59,7 @@ fn all_ways(way: Interleaving) -> u64 {
 }
 
 #[test]
-fn a_writer_is_replaced_at_any_point_with_any_outcome() {
+pub(crate) fn a_writer_is_replaced_at_any_point_with_any_outcome() {
     // spec: J-3, K-4
     let mut store = Store::new(1);
     let mut first =
@@ -146,7 +146,7 @@ fn lates() -> impl Iterator<Item = (bool, Option<usize>)> {
 }
 
 #[test]
-fn an_unknown_outcome_is_resolved_by_reading_and_never_by_another_number() {
+pub(crate) fn an_unknown_outcome_is_resolved_by_reading_and_never_by_another_number() {
     // spec: K-4
     for effect in [false, true] {
         for k in 0.. {
@@ -214,7 +214,7 @@ fn only_the_newest_generation_is_proved() {
 }
 
 #[test]
-fn a_hole_and_a_damaged_record_are_damage_and_not_an_end() {
+pub(crate) fn a_hole_and_a_damaged_record_are_damage_and_not_an_end() {
     // spec: J-6
     use anabranch_engine::service::object::ObjectRequest;
     let mut store = Store::new(7);
@@ -235,7 +235,7 @@ fn a_hole_and_a_damaged_record_are_damage_and_not_an_end() {
     use anabranch_sim::model::{Disturbance, Service};
     for place in 0..200u64 {
         let mut rotten = store.clone();
-        let rot = Disturbance::Rot { place: place << 16 | place % 3 };
+        let rot = Disturbance::Rot { place: (place << 16) | (place % 3) };
         assert!(rotten.model.disturb(Default::default(), &rot).is_some());
         let mut reader = Writer::start(2, &[Act::Read]);
         reader.run(&mut rotten, 100);

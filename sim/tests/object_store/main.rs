@@ -2,5 +2,7 @@
 //! two writers, every outcome of every request, zombies, stale listings.
 
 mod journal;
+#[cfg(feature = "plants")]
+mod plants;
 mod snapshots;
 mod writer;

@@ -5,6 +5,8 @@ mod hand;
 mod job;
 mod laboratory;
 mod oracles;
+#[cfg(feature = "plants")]
+mod plants;
 mod random;
 mod rows;
 mod traces;

@@ -28,7 +28,7 @@ const CASES: u64 = 150;
 
 /// What happened in all cases, so that agreement says something.
 #[derive(Debug, Default)]
-struct Shares {
+pub(crate) struct Shares {
     rows: usize,
     timed_rows: usize,
     late: u64,
@@ -41,7 +41,7 @@ struct Shares {
 }
 
 /// One case: a world that ran to its end.
-struct Run {
+pub(crate) struct Run {
     plan: Plan,
     lab: Lab,
     logs: Vec<SplitLog>,
@@ -64,7 +64,7 @@ fn limits(draws: &mut Draws) -> PipelineConfig {
 }
 
 /// Lets a world of a seed run.
-fn run(seed: u64) -> Run {
+pub(crate) fn run(seed: u64) -> Run {
     let job = job(seed);
     let mut draws = Draws::new(seed, "world", "");
     let is_log = draws.happens(400_000);
@@ -162,7 +162,7 @@ fn view(lab: &Lab, expected: &Expected, plan: &Plan, sink: SinkId) -> View {
 }
 
 /// What the oracles find.
-fn judge(run: &Run, shares: &mut Shares) -> Vec<Finding> {
+pub(crate) fn judge(run: &Run, shares: &mut Shares) -> Vec<Finding> {
     let epochs = journal(&run.lab);
     let log_ends = BTreeMap::new();
     let expected = expected(&run.plan, &run.logs, &epochs, &log_ends);

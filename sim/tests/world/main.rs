@@ -4,5 +4,6 @@ mod calm;
 mod crash;
 mod found;
 mod jobs;
+mod judged;
 mod swarm;
 mod text;

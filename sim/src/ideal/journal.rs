@@ -1,0 +1,291 @@
+//! The ideal journal: a head that lists the segments and is replaced conditionally, and
+//! each segment an object that is replaced by a longer one.
+//!
+//! Whoever opens first replaces the newest segment by itself, so that its writer's next
+//! append fails, and then the head, by the tag that it had when it was read: two that
+//! read the same head cannot both get through, and nothing that was appended after the
+//! reading is missed.
+
+use super::{Said, get, out_of_turn, said};
+use anabranch_engine::ids::Generation;
+use anabranch_engine::journal::{JournalMachine, JournalStep, SegmentBytes, SegmentName};
+use anabranch_engine::service::object::{ObjectAnswer, ObjectRequest};
+use anabranch_engine::service::{Answer, Request};
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// The object that lists the segments.
+const HEAD: &str = "head";
+
+/// So often is a request sent again whose outcome is not known. By its condition it
+/// takes effect once.
+const TRIES_MAX: u32 = 4;
+
+/// The machine.
+#[derive(Debug, Default)]
+pub struct IdealJournal {
+    /// The segments that the head listed, oldest first.
+    listed: Vec<SegmentName>,
+    head_tag: Option<u64>,
+    /// What was read of them.
+    read: Vec<SegmentBytes>,
+    newest_tag: Option<u64>,
+    /// The segment that this machine writes.
+    open: Option<Open>,
+    state: State,
+    tries: u32,
+}
+
+#[derive(Debug)]
+struct Open {
+    segment: SegmentName,
+    bytes: Vec<u8>,
+    tag: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Free,
+    ReadingHead,
+    /// These are left to read.
+    ReadingSegments(VecDeque<SegmentName>),
+    /// The predecessor is sealed, before this one is made.
+    Sealing(SegmentName, Bytes),
+    Making(SegmentName, Bytes),
+    Listing(SegmentName, Bytes),
+    /// The open segment is replaced by one with so many bytes.
+    Appending(Vec<u8>),
+    /// It is read to see whether it was.
+    Checking(Vec<u8>),
+    Proving(Generation),
+    Unlisting(Vec<SegmentName>),
+    Deleting(VecDeque<SegmentName>),
+}
+
+impl IdealJournal {
+    /// A machine that has read nothing yet.
+    #[must_use]
+    pub fn new() -> IdealJournal {
+        IdealJournal::default()
+    }
+
+    fn object(segment: SegmentName) -> String {
+        format!("segment/{}", segment.file_name())
+    }
+
+    fn ask(&mut self, state: State, request: ObjectRequest) -> JournalStep {
+        self.state = state;
+        JournalStep::Request(Request::Object(request))
+    }
+
+    fn replace(segment: SegmentName, tag: Option<u64>, bytes: Bytes) -> ObjectRequest {
+        ObjectRequest::Replace { name: Self::object(segment), tag, bytes }
+    }
+
+    fn head_with(&self, segments: &[SegmentName]) -> ObjectRequest {
+        let lines: Vec<String> = segments.iter().map(SegmentName::file_name).collect();
+        let bytes = lines.join("\n").into();
+        ObjectRequest::Replace { name: HEAD.to_owned(), tag: self.head_tag, bytes }
+    }
+
+    fn take_head(&mut self, answer: ObjectAnswer) {
+        match answer {
+            ObjectAnswer::Data { bytes, tag } => {
+                let text = String::from_utf8_lossy(&bytes);
+                self.listed = text.lines().filter_map(SegmentName::parse).collect();
+                self.head_tag = Some(tag);
+            }
+            ObjectAnswer::NotFound => {
+                self.listed.clear();
+                self.head_tag = None;
+            }
+            other => out_of_turn(&other),
+        }
+    }
+
+    fn read_next(&mut self, mut left: VecDeque<SegmentName>) -> JournalStep {
+        match left.pop_front() {
+            Some(segment) => {
+                left.push_front(segment);
+                self.state = State::ReadingSegments(left);
+                JournalStep::Request(get(&Self::object(segment)))
+            }
+            None => JournalStep::Read(self.read.clone()),
+        }
+    }
+
+    fn make(&mut self, segment: SegmentName, bytes: Bytes) -> JournalStep {
+        let request = ObjectRequest::PutNew { name: Self::object(segment), bytes: bytes.clone() };
+        self.ask(State::Making(segment, bytes), request)
+    }
+
+    fn list(&mut self, segment: SegmentName, bytes: Bytes) -> JournalStep {
+        let mut segments = self.listed.clone();
+        segments.push(segment);
+        let request = self.head_with(&segments);
+        self.ask(State::Listing(segment, bytes), request)
+    }
+
+    fn delete_next(&mut self, mut left: VecDeque<SegmentName>) -> JournalStep {
+        match left.pop_front() {
+            Some(segment) => {
+                let request = ObjectRequest::Delete { names: vec![Self::object(segment)] };
+                self.ask(State::Deleting(left), request)
+            }
+            None => JournalStep::Trimmed,
+        }
+    }
+
+    fn put_append(&mut self, all: Vec<u8>) -> JournalStep {
+        let open = self.open.as_ref().expect("a segment is open");
+        let request = Self::replace(open.segment, open.tag, all.clone().into());
+        self.ask(State::Appending(all), request)
+    }
+
+    fn fenced() -> JournalStep {
+        JournalStep::Fenced { by: "a process that opened the journal later".to_owned() }
+    }
+
+    /// No answer, or none that says anything.
+    fn not_known(&mut self, is_done: bool, why: &str) -> JournalStep {
+        self.tries += 1;
+        let failed = |transient| JournalStep::Failed { message: why.to_owned(), transient };
+        match std::mem::take(&mut self.state) {
+            State::Appending(all) | State::Checking(all) if self.tries < TRIES_MAX => {
+                // Whether it was done or not: the same again, under the same condition.
+                self.put_append(all)
+            }
+            State::ReadingHead | State::ReadingSegments(_) => failed(true),
+            State::Unlisting(_) | State::Deleting(_) => failed(true),
+            State::Proving(_) => JournalStep::Proved(false),
+            State::Free => panic!("an answer without a request"),
+            State::Sealing(..)
+            | State::Making(..)
+            | State::Listing(..)
+            | State::Appending(_)
+            | State::Checking(_) => failed(is_done),
+        }
+    }
+}
+
+impl JournalMachine for IdealJournal {
+    fn read(&mut self) -> JournalStep {
+        self.read.clear();
+        self.state = State::ReadingHead;
+        JournalStep::Request(get(HEAD))
+    }
+
+    // spec: J-3
+    fn open(&mut self, segment: SegmentName, bytes: Bytes) -> JournalStep {
+        self.tries = 0;
+        let is_ours = self.open.as_ref().is_some_and(|open| {
+            Some(&open.segment) == self.listed.last()
+                && open.segment.generation == segment.generation
+        });
+        match self.listed.last().copied().filter(|_| !is_ours) {
+            Some(newest) => {
+                let found = self.read.last().expect("what is listed was read");
+                let request = Self::replace(newest, self.newest_tag, found.bytes.clone());
+                self.ask(State::Sealing(segment, bytes), request)
+            }
+            None => self.make(segment, bytes),
+        }
+    }
+
+    fn append(&mut self, bytes: Bytes) -> JournalStep {
+        self.tries = 0;
+        let open = self.open.as_ref().expect("a segment is open");
+        let all = [&open.bytes[..], &bytes[..]].concat();
+        self.put_append(all)
+    }
+
+    fn prove(&mut self, generation: Generation) -> JournalStep {
+        self.state = State::Proving(generation);
+        JournalStep::Request(get(HEAD))
+    }
+
+    fn trim(&mut self, segments: Vec<SegmentName>) -> JournalStep {
+        if segments.is_empty() {
+            return JournalStep::Trimmed;
+        }
+        let kept: Vec<SegmentName> =
+            self.listed.iter().copied().filter(|name| !segments.contains(name)).collect();
+        let request = self.head_with(&kept);
+        self.ask(State::Unlisting(segments), request)
+    }
+
+    fn answer(&mut self, answer: Answer) -> JournalStep {
+        let answer = match said(answer) {
+            Said::Answer(answer) => answer,
+            Said::NotDone(why) => return self.not_known(false, why),
+            Said::Unknown => return self.not_known(false, "no answer came"),
+        };
+        match (std::mem::take(&mut self.state), answer) {
+            (State::ReadingHead, answer) => {
+                self.take_head(answer);
+                self.read_next(self.listed.iter().copied().collect())
+            }
+            (State::ReadingSegments(mut left), ObjectAnswer::Data { bytes, tag }) => {
+                let name = left.pop_front().expect("one was asked for");
+                self.read.push(SegmentBytes { name, bytes });
+                self.newest_tag = Some(tag);
+                self.read_next(left)
+            }
+            // It was trimmed away while we read.
+            (State::ReadingSegments(_), ObjectAnswer::NotFound) => self.read(),
+            (State::Sealing(segment, bytes), ObjectAnswer::Tagged(_)) => self.make(segment, bytes),
+            (State::Making(segment, bytes), ObjectAnswer::Done) => self.list(segment, bytes),
+            (State::Listing(segment, bytes), ObjectAnswer::Tagged(tag)) => {
+                self.head_tag = Some(tag);
+                self.listed.push(segment);
+                self.open = Some(Open { segment, bytes: bytes.to_vec(), tag: None });
+                self.state = State::Checking(bytes.to_vec());
+                JournalStep::Request(get(&Self::object(segment)))
+            }
+            (State::Sealing(..) | State::Making(..) | State::Listing(..), ObjectAnswer::Exists) => {
+                Self::fenced()
+            }
+            (State::Appending(all), ObjectAnswer::Tagged(tag)) => {
+                let open = self.open.as_mut().expect("a segment is open");
+                (open.bytes, open.tag) = (all, Some(tag));
+                JournalStep::Appended
+            }
+            (State::Appending(all), ObjectAnswer::Exists) => {
+                let open = self.open.as_ref().expect("a segment is open");
+                let request = get(&Self::object(open.segment));
+                self.state = State::Checking(all);
+                JournalStep::Request(request)
+            }
+            (State::Checking(all), ObjectAnswer::Data { bytes, tag }) => {
+                let open = self.open.as_mut().expect("a segment is open");
+                let was_opening = open.tag.is_none();
+                if bytes != all {
+                    return Self::fenced();
+                }
+                (open.bytes, open.tag) = (all, Some(tag));
+                if was_opening { JournalStep::Opened } else { JournalStep::Appended }
+            }
+            (State::Checking(_), ObjectAnswer::NotFound) => Self::fenced(),
+            (State::Proving(generation), answer) => {
+                let newest = match answer {
+                    ObjectAnswer::Data { bytes, .. } => {
+                        let text = String::from_utf8_lossy(&bytes).into_owned();
+                        text.lines().last().and_then(SegmentName::parse)
+                    }
+                    _ => None,
+                };
+                JournalStep::Proved(newest.is_some_and(|name| name.generation == generation))
+            }
+            (State::Unlisting(segments), ObjectAnswer::Tagged(tag)) => {
+                self.head_tag = Some(tag);
+                self.listed.retain(|name| !segments.contains(name));
+                self.delete_next(segments.into())
+            }
+            // Somebody else opened the journal: it is theirs to trim.
+            (State::Unlisting(_), ObjectAnswer::Exists) => JournalStep::Trimmed,
+            (State::Deleting(left), ObjectAnswer::Done) => self.delete_next(left),
+            (_, other) => out_of_turn(&other),
+        }
+    }
+}

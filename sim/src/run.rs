@@ -1,0 +1,40 @@
+//! Running a plan.
+
+use crate::plan::RunPlan;
+use crate::world::{Hosting, RunResult, World};
+use anabranch_engine::plan::Plan;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Runs a plan with the stores that it names.
+///
+/// # Errors
+/// If the plan names what the job does not have.
+pub fn run(plan: &RunPlan, job: &Arc<Plan>) -> Result<RunResult, String> {
+    run_with(plan, job, Box::new(plan.settings.stores.clone()), false)
+}
+
+/// As [`run`], with stores of the caller's, and the trace as text if it is asked for.
+///
+/// A panic is a result like others: a finding. Whoever does not want its message on
+/// the terminal sets a hook.
+///
+/// # Errors
+/// If the plan names what the job does not have.
+pub fn run_with(
+    plan: &RunPlan,
+    job: &Arc<Plan>,
+    hosting: Box<dyn Hosting>,
+    keeps_lines: bool,
+) -> Result<RunResult, String> {
+    let mut world = World::new(plan.clone(), job.clone(), hosting, keeps_lines)?;
+    // A world that panicked is only asked for what it has noted.
+    match catch_unwind(AssertUnwindSafe(|| world.run())) {
+        Ok(()) => Ok(world.finish()),
+        Err(payload) => {
+            let text = payload.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+            Ok(world.panicked(text.unwrap_or_else(|| "a panic without a message".to_owned())))
+        }
+    }
+}

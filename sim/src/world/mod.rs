@@ -1,0 +1,359 @@
+//! The world: virtual time, processes, the links between them and services, and what
+//! goes wrong.
+//!
+//! One event happens at a time, the earliest first. A process is a pipeline with its
+//! machines; whatever a machine asks goes over a link to a service and is answered the
+//! same way. Nothing here decides what a result is.
+
+mod clock;
+mod digest;
+mod faults;
+mod heap;
+mod hosting;
+mod lane;
+mod life;
+mod outcome;
+mod process;
+mod read;
+mod result;
+mod route;
+mod source;
+mod trace;
+mod turn;
+mod watch;
+mod wire;
+
+pub use clock::BEGIN_NS;
+pub use hosting::Hosting;
+pub use result::{Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult};
+pub use source::SourceSplit;
+pub use trace::{Trace, TraceLine};
+
+use crate::model::Service;
+use crate::plan::{Latency, RunPlan};
+use crate::rng::Draws;
+use crate::time::{Span, VirtualTime};
+use anabranch_engine::ids::{SinkId, TableId};
+use anabranch_engine::pipeline::{Ending, Input, Report};
+use anabranch_engine::plan::{NodeKind, Plan};
+use anabranch_engine::service::Answer;
+use clock::WallSkew;
+use faults::Faults;
+use heap::Heap;
+use process::Process;
+use read::SourceCall;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use watch::Watch;
+use wire::Parcel;
+
+/// Something that is to come.
+#[derive(Debug)]
+enum Event {
+    /// A process is started; a supervisor watches it or not.
+    Start { watched: bool },
+    /// A process takes its next input.
+    Turn(u32),
+    /// A process may have slept long enough.
+    Wake(u32),
+    /// Something reaches the inbox of a process.
+    Input(u32, Box<Input>),
+    /// An answer reaches a machine of a process.
+    Answer { process: u32, lane: usize, call: u64, answer: Box<Answer> },
+    /// A request reaches a service.
+    Arrive(Box<Parcel>),
+    /// A service does something by itself.
+    ServiceDue(usize),
+    /// A read reaches a source.
+    Read(Box<SourceCall>),
+    /// A source has held an answer back for long enough.
+    HoldEnds(u64),
+    /// A split changes.
+    Grow,
+    /// A process goes on.
+    Resume(u32),
+    /// A deviation is due by its time.
+    Timed(usize),
+    /// Nothing goes wrong any more.
+    Heal,
+    /// It is looked whether the job is done, or stuck.
+    Look,
+}
+
+/// A service with its links.
+#[derive(Debug)]
+struct Place {
+    name: String,
+    service: Box<dyn Service>,
+    link: Link,
+    /// The sink whose data it holds.
+    sink: Option<SinkId>,
+    /// Until when its own next event is planned.
+    due: Option<VirtualTime>,
+}
+
+/// A link, both ways.
+#[derive(Debug)]
+struct Link {
+    latency: Latency,
+    draws: Draws,
+    messages: u64,
+    requests_cut_until: VirtualTime,
+    answers_cut_until: VirtualTime,
+    slow_until: VirtualTime,
+    slower_by: Span,
+}
+
+impl Link {
+    fn new(seed: u64, name: &str, latency: Latency) -> Link {
+        Link {
+            latency,
+            draws: Draws::new(seed, "latency", name),
+            messages: 0,
+            requests_cut_until: VirtualTime(0),
+            answers_cut_until: VirtualTime(0),
+            slow_until: VirtualTime(0),
+            slower_by: Span(0),
+        }
+    }
+
+    /// How long the next message takes.
+    fn delay(&mut self, now: VirtualTime) -> Span {
+        let mut ns = self.latency.base.0;
+        if self.latency.jitter.0 > 0 {
+            self.messages += 1;
+            let draw = u128::from(self.draws.at(self.messages));
+            ns += ((draw * self.latency.jitter.0 as u128) >> 64) as i64;
+        }
+        if now < self.slow_until {
+            ns += self.slower_by.0;
+        }
+        Span(ns)
+    }
+
+    fn heal(&mut self) {
+        self.requests_cut_until = VirtualTime(0);
+        self.answers_cut_until = VirtualTime(0);
+        self.slow_until = VirtualTime(0);
+    }
+}
+
+/// The world of one run.
+pub struct World {
+    plan: RunPlan,
+    job: Arc<Plan>,
+    hosting: Box<dyn Hosting>,
+    now: VirtualTime,
+    heap: Heap<Event>,
+    processes: Vec<Option<Box<Process>>>,
+    places: Vec<Place>,
+    splits: Vec<SourceSplit>,
+    sources_link: Link,
+    /// Reads that wait for something new, by number.
+    holding: BTreeMap<u64, SourceCall>,
+    holds: u64,
+    hosts: Vec<WallSkew>,
+    faults: Faults,
+    /// The table of each sink.
+    sinks: Vec<TableId>,
+    trace: Trace,
+    watch: Watch,
+    supervisor: Supervisor,
+    /// When the last thing arrives or a split ends.
+    last_change: VirtualTime,
+    /// Where the world is, for the message of a panic.
+    place: (u32, u64),
+}
+
+/// What starts processes again.
+#[derive(Debug, Default)]
+struct Supervisor {
+    /// Failures in a row that a restart may mend.
+    failures: u32,
+    last_failure: String,
+    /// How the job ended.
+    end: Option<RunEnd>,
+    /// What the job looked like when it was looked at last, and since when.
+    quiet: Option<(u64, VirtualTime)>,
+    stop_asked: bool,
+}
+
+impl World {
+    /// A world in which the job never ran.
+    ///
+    /// # Errors
+    /// If the plan names what the job does not have.
+    pub fn new(
+        plan: RunPlan,
+        job: Arc<Plan>,
+        hosting: Box<dyn Hosting>,
+        keeps_lines: bool,
+    ) -> Result<World, String> {
+        let sinks: Vec<TableId> = job
+            .nodes
+            .iter()
+            .filter_map(|node| match &node.kind {
+                NodeKind::Sink(sink) => Some(sink.table),
+                _ => None,
+            })
+            .collect();
+        let links = plan.settings.links;
+        let place = |name: &str, service, latency, sink| Place {
+            name: name.to_owned(),
+            service,
+            link: Link::new(plan.seed, name, latency),
+            sink,
+            due: None,
+        };
+        let mut places = vec![
+            place("journal", hosting.journal_service(), links.journal, None),
+            place("snapshots", hosting.snapshots_service(), links.snapshots, None),
+        ];
+        for (index, table) in sinks.iter().enumerate() {
+            let table = job.table(*table);
+            let sink = Some(SinkId(index as u32));
+            places.push(place(&table.name, hosting.sink_service(table), links.sinks, sink));
+        }
+        let splits = plan.splits.iter().map(|split| SourceSplit::new(split, &job));
+        let splits = splits.collect::<Result<Vec<_>, _>>()?;
+        let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
+        let (faults, timed) = Faults::new(&plan.deviations, &job, &splits, &names)?;
+        let last_change = splits.iter().map(SourceSplit::last_change).max().unwrap_or_default();
+        let mut world = World {
+            now: VirtualTime(0),
+            heap: Heap::new(),
+            processes: Vec::new(),
+            sources_link: Link::new(plan.seed, "sources", links.sources),
+            holding: BTreeMap::new(),
+            holds: 0,
+            hosts: vec![WallSkew::default(); 2],
+            trace: Trace::new(keeps_lines),
+            watch: Watch::new(&sinks, &job),
+            supervisor: Supervisor::default(),
+            place: (0, 0),
+            plan,
+            job,
+            hosting,
+            places,
+            splits,
+            faults,
+            sinks,
+            last_change,
+        };
+        world.heap.plan(VirtualTime(0), Event::Grow);
+        world.heap.plan(VirtualTime(0), Event::Start { watched: true });
+        for (at, index) in timed {
+            world.heap.plan(at, Event::Timed(index));
+        }
+        world.heap.plan(world.plan.settings.timing.heal, Event::Heal);
+        world.heap.plan(VirtualTime(0) + life::LOOK_EVERY, Event::Look);
+        Ok(world)
+    }
+
+    /// Lets everything happen until the job and every process have ended, or are stuck.
+    pub fn run(&mut self) {
+        while !self.is_over() {
+            let Some((at, event)) = self.heap.next() else {
+                self.get_stuck();
+                break;
+            };
+            self.now = self.now.max(at);
+            self.happen(event);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Start { watched } => self.start(watched),
+            Event::Turn(id)
+            | Event::Wake(id)
+            | Event::Input(id, _)
+            | Event::Answer { process: id, .. } => self.reach(id, event),
+            Event::Arrive(parcel) => self.arrive(*parcel),
+            Event::ServiceDue(place) => self.service_due(place),
+            Event::Read(call) => self.read(*call),
+            Event::HoldEnds(number) => self.hold_ends(number),
+            Event::Grow => self.grow(),
+            Event::Resume(id) => self.resume(id),
+            Event::Timed(index) => {
+                if self.now < self.plan.settings.timing.heal {
+                    let action = self.faults.timed(index);
+                    self.act_on_watched(&action);
+                }
+            }
+            Event::Heal => self.heal(),
+            Event::Look => self.look(),
+        }
+    }
+
+    /// Something reaches a process, if it still lives.
+    fn reach(&mut self, id: u32, event: Event) {
+        self.with(id, |world, process| {
+            if process.life == process::Life::Stands {
+                process.held.push(event);
+                return;
+            }
+            world.reached(process, event);
+        });
+    }
+
+    fn reached(&mut self, process: &mut Process, event: Event) {
+        match event {
+            Event::Turn(_) => self.turn(process),
+            Event::Wake(_) => self.wake(process),
+            Event::Input(_, input) => self.give(process, *input),
+            Event::Answer { lane, call, answer, .. } => {
+                self.answered(process, lane, call, *answer);
+            }
+            other => panic!("{other:?} reaches no process"),
+        }
+    }
+
+    /// Lends a living process together with the rest of the world.
+    fn with<R>(&mut self, id: u32, act: impl FnOnce(&mut World, &mut Process) -> R) -> Option<R> {
+        let slot = id.checked_sub(1)? as usize;
+        let mut process = self.processes.get_mut(slot)?.take()?;
+        let result = act(self, &mut process);
+        if process.life != process::Life::Dead {
+            self.processes[slot] = Some(process);
+        }
+        Some(result)
+    }
+
+    /// Where the world is, for the message of a panic.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let (process, outputs) = self.place;
+        format!("at {} in process {process} after {outputs} outputs", self.now)
+    }
+
+    /// The moment that it is.
+    #[must_use]
+    pub fn now(&self) -> VirtualTime {
+        self.now
+    }
+
+    /// The trace so far.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// What the run came to. Call it when [`World::run`] has returned.
+    #[must_use]
+    pub fn finish(mut self) -> RunResult {
+        let end = self.supervisor.end.take().unwrap_or(RunEnd::Ended(Ending::Stopped));
+        self.conclude(end)
+    }
+
+    /// What the run came to, when it panicked.
+    #[must_use]
+    pub fn panicked(self, message: String) -> RunResult {
+        let place = self.place();
+        self.conclude(RunEnd::Panicked { message, place })
+    }
+
+    fn report(&mut self, process: u32, report: Report) {
+        self.watch.reports.push((self.now, process, report));
+    }
+}

@@ -1,0 +1,171 @@
+//! What a run came to: all that an oracle judges.
+
+use super::trace::TraceLine;
+use crate::model::{View, ViewRecord};
+use crate::time::VirtualTime;
+use anabranch_engine::ids::Generation;
+use anabranch_engine::journal::SegmentBytes;
+use anabranch_engine::pipeline::{Ending, Report};
+use anabranch_engine::sink::Marker;
+use std::collections::BTreeMap;
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunResult {
+    /// How it ended.
+    pub end: RunEnd,
+    /// What each sink showed, in plan order.
+    pub sinks: Vec<SinkResult>,
+    /// What the pipelines reported.
+    pub reports: Vec<(VirtualTime, u32, Report)>,
+    /// How each process ended.
+    pub processes: Vec<ProcessEnd>,
+    /// How often what happened.
+    pub counts: Counts,
+    /// Deviations that never happened, by their place in the plan.
+    pub stale: Vec<usize>,
+    /// Marks that the plan asks for and that were not hit.
+    pub missed: Vec<String>,
+    /// The hash of the trace.
+    pub trace: u64,
+    /// How many events there were.
+    pub events: u64,
+    /// When it ended.
+    pub duration: VirtualTime,
+    /// Every segment of the journal that there ever was, oldest first, also those that
+    /// were trimmed.
+    pub journal: Vec<SegmentBytes>,
+    /// The trace as text, if it was asked for.
+    pub lines: Vec<TraceLine>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// The job came to its end, or stopped when it was told.
+    Ended(Ending),
+    /// The job was started too often.
+    RestartLoop {
+        /// The last failure.
+        last: String,
+    },
+    /// The job neither ended nor processed its input in time.
+    Stuck {
+        /// What it waits for.
+        why: String,
+    },
+    /// A panic: a bug of ours.
+    Panicked {
+        /// The message.
+        message: String,
+        /// Where the world was: time, process, outputs made.
+        place: String,
+    },
+}
+
+/// How one process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessEnd {
+    /// The process, counted from 1.
+    pub process: u32,
+    /// Its generation; 0 if it took none.
+    pub generation: Generation,
+    /// When.
+    pub at: VirtualTime,
+    /// How.
+    pub how: ProcessEnding,
+}
+
+/// How a process ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessEnding {
+    /// It was killed.
+    Killed,
+    /// Its machine lost its power.
+    PowerFailed,
+    /// The pipeline ended.
+    Ended(Ending),
+    /// It still ran when the run was over.
+    StillRuns,
+}
+
+/// What a sink showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkResult {
+    /// Its table.
+    pub table: String,
+    /// What a reader saw, each time that it changed.
+    pub seen: Vec<Seen>,
+    /// What a reader sees at the end.
+    pub last: View,
+}
+
+/// What a reader saw, told by how it differs from what was seen before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// When.
+    pub at: VirtualTime,
+    /// Which process's request changed it; 0 if none did.
+    pub process: u32,
+    /// The generation of that process.
+    pub generation: Generation,
+    /// So many records at the beginning are as before.
+    pub kept: usize,
+    /// The records behind them.
+    pub records: Vec<ViewRecord>,
+    /// The marker.
+    pub marker: Option<Marker>,
+}
+
+impl SinkResult {
+    /// The records that a reader saw at each time, in full.
+    pub fn views(&self) -> impl Iterator<Item = (&Seen, Vec<ViewRecord>)> + '_ {
+        let mut records: Vec<ViewRecord> = Vec::new();
+        self.seen.iter().map(move |seen| {
+            records.truncate(seen.kept);
+            records.extend_from_slice(&seen.records);
+            (seen, records.clone())
+        })
+    }
+}
+
+/// How often what happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Faults by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Faults by kind and the phase of the process that they hit.
+    pub phases: BTreeMap<(&'static str, &'static str), u64>,
+    /// Things that have to happen now and then.
+    pub marks: BTreeMap<&'static str, u64>,
+    /// How many runs hit a mark at all, once runs are added up.
+    pub seeds: BTreeMap<&'static str, u64>,
+    /// How many processes were started.
+    pub starts: u32,
+    /// How many requests went to services.
+    pub requests: u64,
+    /// How many turns were taken.
+    pub turns: u64,
+}
+
+impl Counts {
+    pub(super) fn mark(&mut self, mark: &'static str) {
+        *self.marks.entry(mark).or_insert(0) += 1;
+    }
+
+    pub(super) fn fault(&mut self, kind: &'static str, phase: &'static str) {
+        *self.faults.entry(kind).or_insert(0) += 1;
+        *self.phases.entry((kind, phase)).or_insert(0) += 1;
+    }
+
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Counts) {
+        other.marks.keys().for_each(|key| *self.seeds.entry(key).or_insert(0) += 1);
+        other.faults.iter().for_each(|(key, n)| *self.faults.entry(key).or_insert(0) += n);
+        other.phases.iter().for_each(|(key, n)| *self.phases.entry(*key).or_insert(0) += n);
+        other.marks.iter().for_each(|(key, n)| *self.marks.entry(key).or_insert(0) += n);
+        self.starts += other.starts;
+        self.requests += other.requests;
+        self.turns += other.turns;
+    }
+}

@@ -1,0 +1,9 @@
+//! The world: calm runs, crashes, faults, twins.
+
+mod calm;
+mod crash;
+mod found;
+mod jobs;
+mod judged;
+mod swarm;
+mod text;

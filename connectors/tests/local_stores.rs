@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use anabranch_connectors::fs_exec::FolderExecutor;
-use anabranch_connectors::lock::LockError;
 use anabranch_connectors::store::{LocalJournalStore, LocalSnapshotStore, StoreError};
 use anabranch_engine::ids::{Epoch, Generation, KeyGroup, Lineage, SinkId};
 use anabranch_engine::journal::{
@@ -21,7 +20,10 @@ use anabranch_engine::snapshot::{
 };
 use anabranch_engine::state::StateEntry;
 use anabranch_engine::time::Tick;
-use std::fs;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::{fs, mem};
 
 fn name(number: u64) -> SegmentName {
     SegmentName { generation: Generation { number, nonce: 40 + number }, part: 0 }
@@ -55,12 +57,10 @@ fn record(epoch: u64) -> EpochRecord {
 fn write_segment(store: &mut LocalJournalStore, header: &SegmentHeader, count: u64) {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::open(header, &mut bytes);
-    store.create(header.name, &bytes).unwrap();
+    store.create(header.name, mem::take(&mut bytes).into()).unwrap();
     for epoch in header.first_epoch.0..header.first_epoch.0 + count {
-        let at = encoder.position();
-        bytes.clear();
         encoder.append_epoch(&record(epoch), &mut bytes);
-        store.append(header.name, at, &bytes).unwrap();
+        store.append(mem::take(&mut bytes).into()).unwrap();
     }
 }
 
@@ -84,7 +84,7 @@ fn a_journal_comes_back_from_the_disk() {
     let journal = scan(&store.read_all().unwrap(), &[Epoch(5)]).unwrap();
     assert_eq!((journal.last_epoch(), journal.segments.len()), (Epoch(5), 2));
 
-    store.remove(&[name(1)]).unwrap();
+    store.remove(vec![name(1)]).unwrap();
     assert_eq!(store.list().unwrap(), [name(2)]);
     let journal = scan(&store.read_all().unwrap(), &[Epoch(5)]).unwrap();
     assert_eq!(journal.reaches_back_to(), Epoch(3));
@@ -95,9 +95,9 @@ fn a_held_lock_names_its_holder() {
     // spec: G-1, J-3
     let folder = tempfile::tempdir().unwrap();
     let mut store = LocalJournalStore::open(folder.path()).unwrap();
-    store.describe_holder("generation 7#0000002f").unwrap();
+    store.create(name(7), "header".into()).unwrap();
     let error = LocalJournalStore::open(folder.path()).unwrap_err();
-    let StoreError::Locked(LockError::Held { holder, .. }) = &error else {
+    let StoreError::Locked { holder, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!(*holder, format!("process {}, generation 7#0000002f", std::process::id()));
@@ -111,8 +111,30 @@ fn a_segment_is_created_once() {
     // spec: J-3, J-6
     let folder = tempfile::tempdir().unwrap();
     let mut store = LocalJournalStore::open(folder.path()).unwrap();
-    store.create(name(1), b"").unwrap();
-    assert!(matches!(store.create(name(1), b""), Err(StoreError::Exists { .. })));
+    fs::write(folder.path().join(name(1).file_name()), "of another process").unwrap();
+    assert!(matches!(store.create(name(1), "ours".into()), Err(StoreError::Fenced { .. })));
+    let text = fs::read_to_string(folder.path().join(name(1).file_name())).unwrap();
+    assert_eq!(text, "of another process");
+    // Whoever was fenced writes nothing more.
+    assert!(matches!(store.create(name(2), "ours".into()), Err(StoreError::Failed { .. })));
+    assert_eq!(store.list().unwrap(), [name(1)]);
+}
+
+#[test]
+fn a_segment_that_was_removed_or_changed_takes_no_record() {
+    // spec: J-1, J-6
+    let harms: [fn(&Path); 2] =
+        [|path| fs::remove_file(path).unwrap(), |path| fs::write(path, "changed").unwrap()];
+    for harm in harms {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = LocalJournalStore::open(folder.path()).unwrap();
+        store.create(name(1), "header".into()).unwrap();
+        store.append("first".into()).unwrap();
+        harm(&folder.path().join(name(1).file_name()));
+        let error = store.append("second".into()).unwrap_err();
+        assert!(matches!(error, StoreError::Failed { transient: false, .. }), "{error:?}");
+        assert!(error.to_string().contains(&name(1).file_name()), "{error}");
+    }
 }
 
 fn manifest(epoch: u64, parts: Vec<PartRef>) -> Manifest {
@@ -131,55 +153,67 @@ fn manifest(epoch: u64, parts: Vec<PartRef>) -> Manifest {
     }
 }
 
-fn put(store: &LocalSnapshotStore, epoch: u64, shared: &[PartRef]) -> Manifest {
+/// The name by which the pipeline calls a snapshot.
+fn name_of(manifest: &Manifest) -> String {
+    manifest.name().to_string().trim_end_matches(".manifest").to_owned()
+}
+
+/// Stores a snapshot with a part of its own, and parts of earlier ones.
+fn put(store: &mut LocalSnapshotStore, epoch: u64, shared: &[PartRef]) -> Manifest {
     let generation = Generation { number: 1, nonce: 3 };
     let part = PartName { epoch: Epoch(epoch), generation, number: 0 };
     let value = Some(epoch.to_le_bytes().to_vec());
     let entry = StateEntry { key_group: KeyGroup(0), table: "t", key: vec![1], value };
     let (bytes, reference) = encode_part(part, "n", &[entry]);
-    store.put_part(part, &bytes).unwrap();
     let manifest = manifest(epoch, [shared, &[reference]].concat());
-    store.put_manifest(&manifest).unwrap();
+    let parts = vec![(part.to_string(), bytes.into())];
+    store.store(name_of(&manifest), parts, manifest.encode().into()).unwrap();
     manifest
 }
 
+fn epochs_in(store: &mut LocalSnapshotStore) -> BTreeSet<u64> {
+    let decode = |(_, bytes): (String, Bytes)| Manifest::decode(&bytes).unwrap().epoch.0;
+    store.list().unwrap().into_iter().map(decode).collect()
+}
+
 #[test]
-fn snapshots_come_back_newest_first_and_old_ones_go() {
+fn snapshots_come_back_and_old_ones_go() {
     // spec: J-4, S-1
     let folder = tempfile::tempdir().unwrap();
-    let store = LocalSnapshotStore::open(&folder.path().join("snapshots")).unwrap();
-    let first = put(&store, 5, &[]);
+    let folder = folder.path().join("snapshots");
+    let mut store = LocalSnapshotStore::open(&folder).unwrap();
+    let first = put(&mut store, 5, &[]);
     let shared: Vec<PartRef> = first.parts().copied().collect();
-    let second = put(&store, 9, &shared);
-    put(&store, 7, &[]);
-    let epochs: Vec<_> = store.list().unwrap().iter().map(|name| name.epoch.0).collect();
-    assert_eq!(epochs, [9, 7, 5]);
-    // A part of a snapshot that is being written, and the rest of a broken attempt.
-    let under_way = PartName { epoch: Epoch(12), ..shared[0].name };
-    store.put_part(under_way, b"later").unwrap();
+    let second = put(&mut store, 9, &shared);
+    let third = put(&mut store, 7, &[]);
+    assert_eq!(epochs_in(&mut store), BTreeSet::from([5, 7, 9]));
+    // A part of a snapshot that is being written, and the rest of broken attempts.
+    let under_way = folder.join(PartName { epoch: Epoch(12), ..shared[0].name }.to_string());
+    fs::write(&under_way, "later").unwrap();
     let broken = PartName { epoch: Epoch(6), ..shared[0].name };
-    let broken = folder.path().join(format!("snapshots/.{broken}.tmp"));
-    fs::write(&broken, "half").unwrap();
-
-    // Also a manifest of which only a part was written; one above may still be written.
-    let torn = folder.path().join(format!("snapshots/.{}.tmp", first.name()));
-    let above = ManifestName { epoch: Epoch(1_000), ..second.name() };
-    let above = folder.path().join(format!("snapshots/.{above}.tmp"));
-    fs::write(&torn, "half").unwrap();
-    fs::write(&above, "half").unwrap();
-    store.remove_all_but(std::slice::from_ref(&second)).unwrap();
-    assert_eq!((torn.exists(), above.exists()), (false, true));
-    assert_eq!(store.list().unwrap(), [second.name()]);
-    assert!(!broken.exists());
-    assert_eq!(store.read_part(under_way).unwrap(), b"later");
-    let read = Manifest::decode(&store.read_manifest(second.name()).unwrap()).unwrap();
-    assert_eq!(read, second);
-    for part in read.parts() {
-        // Also the part of the first snapshot, which the second one shares.
-        decode_part(part, "n", &store.read_part(part.name).unwrap()).unwrap();
+    let broken =
+        [folder.join(format!(".{broken}.tmp")), folder.join(format!(".{}.tmp", third.name()))];
+    for path in &broken {
+        fs::write(path, "half").unwrap();
     }
-    let unused = PartName { epoch: Epoch(7), ..shared[0].name };
-    let error = store.read_part(unused).unwrap_err();
+
+    // One above may still be written.
+    let above = ManifestName { epoch: Epoch(1_000), ..second.name() };
+    let above = folder.join(format!(".{above}.tmp"));
+    fs::write(&above, "half").unwrap();
+
+    store.remove(vec![name_of(&first), name_of(&third)]).unwrap();
+    assert!(above.exists());
+    assert_eq!(epochs_in(&mut store), BTreeSet::from([9]));
+    assert!(broken.iter().all(|path| !path.exists()));
+    assert_eq!(fs::read(under_way).unwrap(), b"later");
+    // Also the part of the first snapshot, which the second one shares.
+    let parts = store.load(&name_of(&second)).unwrap();
+    for (part, bytes) in second.parts().zip(parts) {
+        decode_part(part, "n", &bytes).unwrap();
+    }
+    assert!(!folder.join(third.parts().next().unwrap().name.to_string()).exists());
+    let error = store.load(&name_of(&third)).unwrap_err();
     assert!(error.to_string().starts_with("cannot read "), "{error}");
 }
 
@@ -187,13 +221,14 @@ fn snapshots_come_back_newest_first_and_old_ones_go() {
 fn a_manifest_without_its_parts_is_not_put() {
     // spec: S-1
     let folder = tempfile::tempdir().unwrap();
-    let store = LocalSnapshotStore::open(folder.path()).unwrap();
-    let mut manifest = put(&store, 5, &[]);
+    let mut store = LocalSnapshotStore::open(folder.path()).unwrap();
+    let mut manifest = put(&mut store, 5, &[]);
     manifest.epoch = Epoch(6);
     manifest.nodes[0].parts[0].name.number = 1;
-    let error = store.put_manifest(&manifest).unwrap_err();
-    assert!(matches!(error, StoreError::Incomplete { .. }), "{error}");
-    assert_eq!(store.list().unwrap().len(), 1);
+    let stored = store.store(name_of(&manifest), Vec::new(), manifest.encode().into());
+    let error = stored.unwrap_err();
+    assert!(error.to_string().contains("is not put in place: its part "), "{error}");
+    assert_eq!(epochs_in(&mut store), BTreeSet::from([5]));
 }
 
 fn chunk(before: Option<Marker>, epoch: u64, text: &'static str) -> Chunk {

@@ -7,6 +7,8 @@
 
 pub mod conformance;
 pub mod disk;
+pub mod finding;
+pub mod generate;
 pub mod ideal;
 pub mod lab;
 pub mod model;
@@ -17,5 +19,6 @@ pub mod reference;
 pub mod report;
 pub mod rng;
 pub mod run;
+pub mod shrink;
 pub mod time;
 pub mod world;

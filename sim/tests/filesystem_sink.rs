@@ -11,6 +11,7 @@ use anabranch_engine::sink::{
 };
 use anabranch_engine::sink::{SinkMachine, SinkStep};
 use anabranch_sim::disk::{Folder, ProcessId};
+use anabranch_sim::rng::Draws;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The job's output: two groups of one chunk, and one of two.
@@ -56,6 +57,10 @@ enum Fault {
     Within,
     /// It fails with a full disk after its first half.
     Full,
+    /// It fails if it is a sync, and loses what the number chooses.
+    SyncFails(u64),
+    /// The same, and the system is asked again until it says that all is well: a mistake.
+    SyncIsRetried(u64),
 }
 
 /// What ends a process.
@@ -97,6 +102,16 @@ impl World {
                         Some((_, Fault::Full)) => {
                             self.folder.execute_half(process, &request);
                             FsAnswer::Failed { kind: FsFailure::NoSpace, what: "full".into() }
+                        }
+                        Some((_, Fault::SyncFails(choice))) => {
+                            let draws = &mut Draws::new(choice, "failed-sync", "");
+                            let failed = self.folder.fail_sync(&request, draws);
+                            failed.unwrap_or_else(|| self.folder.execute(process, &request))
+                        }
+                        Some((_, Fault::SyncIsRetried(choice))) => {
+                            let draws = &mut Draws::new(choice, "failed-sync", "");
+                            self.folder.fail_sync(&request, draws);
+                            self.folder.execute(process, &request)
                         }
                         None if ignored(&request) => FsAnswer::Done,
                         None => self.folder.execute(process, &request),
@@ -271,6 +286,39 @@ fn a_full_disk_at_any_operation_loses_and_doubles_nothing() {
             break;
         }
     }
+}
+
+/// One sync fails, and power fails then or later; gives how often the process stopped.
+fn fail_every_sync(fault: fn(u64) -> Fault) -> Result<usize, String> {
+    let mut stops = 0;
+    for (number, choice) in (0..60).flat_map(|number| (0..8).map(move |choice| (number, choice))) {
+        for consumes in [false, true] {
+            let mut world = World { consumes, ..World::default() };
+            let end = world.run(Some((number, fault(choice))), nothing)?;
+            stops += usize::from(end == End::Stopped);
+            for power in [false, true] {
+                for next in world.after_death(power) {
+                    next.finish(nothing).map_err(|error| {
+                        format!("{error} after operation {number}, choice {choice}")
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(stops)
+}
+
+#[test]
+fn a_sync_that_fails_at_any_operation_loses_and_doubles_nothing() {
+    // spec: F-2, K-4
+    let stops = fail_every_sync(Fault::SyncFails).unwrap();
+    assert!(stops > 50, "only {stops} processes stopped");
+}
+
+#[test]
+fn a_sync_that_fails_and_is_asked_for_again_loses_a_row() {
+    // A sweep that cannot find a mistake proves nothing.
+    assert!(fail_every_sync(Fault::SyncIsRetried).is_err());
 }
 
 #[test]

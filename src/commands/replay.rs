@@ -3,7 +3,7 @@
 use super::history::History;
 use crate::cli::ReplayArgs;
 use crate::config::Resolved;
-use crate::driver::{Sources, list_snapshots, load_snapshot};
+use crate::driver::Sources;
 use crate::errors::{self, JobError};
 use crate::job::JobText;
 use crate::output::console::show_text;
@@ -123,10 +123,10 @@ fn begin(
         return Ok(oldest);
     }
     let damaged = |what: String| JobError::new(&errors::DAMAGED, what);
-    let store = history.snapshots().ok_or_else(|| {
+    let mut store = history.snapshots().ok_or_else(|| {
         damaged(format!("the journal begins after epoch {oldest}, and there is no snapshot"))
     })?;
-    let listed = list_snapshots(&store).map_err(|error| damaged(error.to_string()))?;
+    let listed = store.list().map_err(|error| damaged(error.to_string()))?;
     let mut usable: Vec<(Manifest, String)> = listed
         .into_iter()
         .filter_map(|(name, bytes)| Some((Manifest::decode(&bytes).ok()?, name)))
@@ -134,8 +134,8 @@ fn begin(
         .collect();
     usable.sort_by_key(|(manifest, _)| manifest.epoch);
     for (manifest, name) in usable {
-        let loaded =
-            load_snapshot(&store, &name).and_then(|parts| rehearsal.load(&manifest, &parts));
+        let loaded = store.load(&name).map_err(|error| error.to_string());
+        let loaded = loaded.and_then(|parts| rehearsal.load(&manifest, &parts));
         match loaded {
             Ok(()) => return Ok(manifest.epoch),
             Err(reason) => tracing::warn!("snapshot {name} is passed over: {reason}"),

@@ -38,14 +38,12 @@ fn cannot(action: &str, path: &Path) -> impl FnOnce(io::Error) -> JobError {
 }
 
 fn store_error(error: &StoreError) -> JobError {
-    if let StoreError::Locked(LockError::Held { path, holder }) = error {
-        let folder = path.parent().and_then(Path::parent).unwrap_or(path);
+    if let StoreError::Locked { path, holder } = error {
+        let folder = path.parent().unwrap_or(path);
         let message = format!("the state in {} is in use by {holder}", folder.display());
         return JobError::new(&errors::LOCKED, message);
     }
-    let cause = std::error::Error::source(error);
-    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-    JobError::new(&errors::JOURNAL, format!("{error}{cause}"))
+    JobError::new(&errors::JOURNAL, error.to_string())
 }
 
 impl State {
@@ -57,7 +55,7 @@ impl State {
     }
 
     /// Whether nothing ran here yet.
-    fn is_new(&self) -> Result<bool, JobError> {
+    fn is_new(&mut self) -> Result<bool, JobError> {
         let segments = self.journal.list().map_err(|error| store_error(&error))?;
         Ok(segments.is_empty())
     }
@@ -110,13 +108,13 @@ impl State {
             fs::remove_file(&plan).map_err(cannot("remove", &plan))?;
         }
         let segments = self.journal.list().map_err(|error| store_error(&error))?;
-        self.journal.remove(&segments).map_err(|error| store_error(&error))
+        self.journal.remove(segments).map_err(|error| store_error(&error))
     }
 
     /// Compares the plan with the one that the state was written with, and keeps it
     /// if the state is new.
     // spec: G-3
-    pub(super) fn check_plan(&self, plan: &Plan) -> Result<(), JobError> {
+    pub(super) fn check_plan(&mut self, plan: &Plan) -> Result<(), JobError> {
         let path = self.folder.join(PLAN);
         if self.is_new()? {
             return put(&path, plan.canonical().as_bytes()).map_err(cannot("write", &path));
@@ -143,7 +141,7 @@ impl State {
     pub(super) fn into_stores(self) -> Result<(JournalStore, SnapshotStore), JobError> {
         let snapshots = LocalSnapshotStore::open(&self.folder.join(SNAPSHOTS))
             .map_err(|error| store_error(&error))?;
-        Ok((JournalStore::Local(self.journal), SnapshotStore::Local(snapshots)))
+        Ok((JournalStore::Local(self.journal), SnapshotStore::Local(Box::new(snapshots))))
     }
 }
 

@@ -35,14 +35,12 @@ pub(super) enum Command {
 struct Journal {
     store: JournalStore,
     answers: Answers,
-    /// The open segment and its length.
-    open: Option<(SegmentName, u64)>,
 }
 
 /// Starts the thread.
 pub(super) fn start(store: JournalStore, answers: Answers) -> std::io::Result<SyncSender<Command>> {
     let (sender, receiver) = sync_channel(COMMANDS_MAX);
-    let journal = Journal { store, answers, open: None };
+    let journal = Journal { store, answers };
     std::thread::Builder::new().name("journal".into()).spawn(move || journal.run(&receiver))?;
     Ok(sender)
 }
@@ -78,16 +76,17 @@ impl Journal {
     ) -> Result<(), Event> {
         match command {
             Command::Read { request } => {
-                self.answer(match in_phase("read-journal", || self.read()) {
+                let read = in_phase("read-journal", || self.read());
+                self.answer(match read {
                     Ok(segments) => Input::JournalRead { request, segments },
                     Err(error) => {
-                        let (transient, message) = (error.is_transient(), text(&error));
+                        let (transient, message) = (error.is_transient(), error.to_string());
                         Input::JournalUnreadable { request, transient, message }
                     }
                 });
             }
             Command::Open { segment, bytes } => {
-                let opened = in_phase("open-journal", || self.open(segment, &bytes))?;
+                let opened = in_phase("open-journal", || self.open(segment, bytes))?;
                 self.answer(opened);
             }
             Command::Append { epoch, bytes } => {
@@ -99,21 +98,21 @@ impl Journal {
                         group = [group, bytes].concat().into();
                     }
                 }
-                in_phase("append", || self.append(&group))?;
+                in_phase("append", || self.append(group))?;
                 self.answer(Input::JournalAppended { epoch: last });
             }
             Command::Finish { bytes } => {
-                in_phase("finish", || self.append(&bytes))?;
+                in_phase("finish", || self.append(bytes))?;
                 self.answer(Input::FinishRecorded);
             }
             Command::Remove { request, segments } => {
                 let removed = match &mut self.store {
                     JournalStore::Local(store) => {
-                        in_phase("trim-journal", || store.remove(&segments))
+                        in_phase("trim-journal", || store.remove(segments))
                     }
                     JournalStore::Memory => Ok(()),
                 };
-                let removed = removed.map_err(|error| text(&error));
+                let removed = removed.map_err(|error| error.to_string());
                 self.answers.send(Event::Removed(request, removed));
             }
         }
@@ -124,50 +123,32 @@ impl Journal {
         self.answers.send(Event::Input(input));
     }
 
-    fn read(&self) -> Result<Vec<SegmentBytes>, StoreError> {
-        match &self.store {
+    fn read(&mut self) -> Result<Vec<SegmentBytes>, StoreError> {
+        match &mut self.store {
             JournalStore::Memory => Ok(Vec::new()),
             JournalStore::Local(store) => store.read_all(),
         }
     }
 
-    fn open(&mut self, segment: SegmentName, bytes: &[u8]) -> Result<Input, Event> {
+    fn open(&mut self, segment: SegmentName, bytes: Bytes) -> Result<Input, Event> {
         if let JournalStore::Local(store) = &mut self.store {
             match store.create(segment, bytes) {
                 Ok(()) => {}
-                Err(StoreError::Exists { .. }) => {
-                    let by = format!("another process made {segment} first");
-                    return Ok(Input::JournalFenced { by });
-                }
+                Err(StoreError::Fenced { by }) => return Ok(Input::JournalFenced { by }),
                 Err(error) => return Err(failed(&error)),
             }
-            // Only a help for whoever finds the lock held.
-            let _ = store.describe_holder(&format!("generation {}", segment.generation));
         }
-        self.open = Some((segment, bytes.len() as u64));
         Ok(Input::JournalOpened)
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Event> {
-        let Some((segment, at)) = &mut self.open else {
-            panic!("the journal is opened before it is written to");
-        };
-        if let JournalStore::Local(store) = &mut self.store {
-            store.append(*segment, *at, bytes).map_err(|error| failed(&error))?;
+    fn append(&mut self, bytes: Bytes) -> Result<(), Event> {
+        match &mut self.store {
+            JournalStore::Memory => Ok(()),
+            JournalStore::Local(store) => store.append(bytes).map_err(|error| failed(&error)),
         }
-        *at += bytes.len() as u64;
-        Ok(())
     }
 }
 
 fn failed(error: &StoreError) -> Event {
-    Event::Input(Input::JournalFailed { message: text(error) })
-}
-
-/// An error with its cause.
-pub(super) fn text(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
+    Event::Input(Input::JournalFailed { message: error.to_string() })
 }

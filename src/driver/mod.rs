@@ -15,7 +15,7 @@ mod turn;
 
 pub(crate) use fetch::Sources;
 pub(crate) use journal::JournalStore;
-pub(crate) use snapshots::{SnapshotStore, list as list_snapshots, load as load_snapshot};
+pub(crate) use snapshots::SnapshotStore;
 pub(crate) use turn::{Driver, Observer, end_on_panic, run};
 
 use anabranch_engine::ids::RequestId;

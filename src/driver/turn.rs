@@ -299,8 +299,8 @@ impl World<'_> {
             Output::ApplyChunk { request, chunk } => {
                 self.sink(chunk.sink, sinks::Command::Apply { request, chunk });
             }
-            Output::StoreSnapshot { epoch, name: _, parts, manifest } => {
-                self.snapshots(snapshots::Command::Store { epoch, parts, manifest });
+            Output::StoreSnapshot { epoch, name, parts, manifest } => {
+                self.snapshots(snapshots::Command::Store { epoch, name, parts, manifest });
             }
             Output::Trim { request, segments, snapshots } => {
                 self.snapshots(snapshots::Command::Remove { request, names: snapshots });

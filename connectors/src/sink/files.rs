@@ -2,9 +2,7 @@
 
 use super::{Inspected, Sink};
 use crate::fs_exec::FolderExecutor;
-use crate::in_phase;
 use anabranch_engine::ids::{Generation, SinkId};
-use anabranch_engine::service::fs::FsRequest;
 use anabranch_engine::service::{Answer, Request};
 use anabranch_engine::sink::files::FileSink;
 use anabranch_engine::sink::{ApplyOutcome, Chunk, OpenOutcome, SinkMachine, SinkStep};
@@ -30,24 +28,10 @@ impl FilesystemSink {
     fn run(&mut self, mut step: SinkStep) -> SinkStep {
         while let SinkStep::Request(request) = step {
             let Request::Fs(request) = request else { panic!("{request:?} is not of a folder") };
-            let answer = in_phase(phase_of(&request), || self.folder.execute(&request));
+            let answer = self.folder.execute(&request);
             step = self.machine.answer(Answer::Fs(answer));
         }
         step
-    }
-}
-
-/// What a request is called where phases are counted.
-fn phase_of(request: &FsRequest) -> &'static str {
-    match request {
-        FsRequest::Lock { .. } | FsRequest::List | FsRequest::Read { .. } => "open",
-        FsRequest::Append { .. }
-        | FsRequest::Create { .. }
-        | FsRequest::Remove { .. }
-        | FsRequest::Truncate { .. }
-        | FsRequest::Write { .. } => "write",
-        FsRequest::SyncFile { .. } | FsRequest::SyncDir => "fsync",
-        FsRequest::Rename { .. } => "rename",
     }
 }
 

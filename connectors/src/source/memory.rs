@@ -6,7 +6,7 @@
 //! would go on at a wrong place.
 
 use super::SourceError;
-use crate::store::{make_folder, sync_folder};
+use crate::fs_exec::{make_folder, sync_folder};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

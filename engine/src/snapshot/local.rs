@@ -22,6 +22,9 @@ const TEMPORARY_END: &str = ".tmp";
 #[derive(Clone, Debug, Default)]
 pub struct LocalSnapshots {
     state: State,
+    /// Whether a sync of the names failed: the system may say from then on that names are
+    /// gone for good that come back with the power.
+    unsure: bool,
 }
 
 /// Where the machine is. Each state but the first waits for the answer to one request.
@@ -305,9 +308,13 @@ impl LocalSnapshots {
     // spec: K-4
     fn failed(&mut self, kind: Option<FsFailure>, what: String) -> SnapshotStep {
         let transient = kind != Some(FsFailure::Denied);
+        // Of what is read.
+        let may_pass = kind.is_none_or(|kind| kind == FsFailure::Other);
         match mem::take(&mut self.state) {
             State::Idle => panic!("a failure of no request: {what}"),
-            State::ReadingListed { left, read } => self.listed(left, read, Bytes::new()),
+            State::ReadingListed { left, read } if !may_pass => {
+                self.listed(left, read, Bytes::new())
+            }
             // It has no name that counts; if it cannot be removed now, it will be when old
             // snapshots are.
             State::Writing { file, .. } | State::Syncing { file, .. } => {
@@ -316,22 +323,21 @@ impl LocalSnapshots {
                 self.ask(state, FsRequest::Remove { name })
             }
             State::Dropping { message, transient } => self.fail(message, transient),
-            State::ReadingManifest { .. } | State::ReadingPart { .. } => {
-                self.fail(what, transient && kind != Some(FsFailure::NotFound))
-            }
+            State::ReadingManifest { .. } | State::ReadingPart { .. } => self.fail(what, may_pass),
             State::ReadingKept { files, mut left, kept } if kind == Some(FsFailure::NotFound) => {
                 left.pop();
                 self.read_kept(files, left, kept)
             }
+            State::Listing | State::ReadingListed { .. } => self.fail(what, may_pass),
             // What cannot be read may be needed: nothing is removed.
-            State::Listing
-            | State::Renaming { .. }
+            State::Renaming { .. }
             | State::LookingForShared { .. }
             | State::ListingToRemove { .. }
             | State::ReadingKept { .. }
             | State::RemovingManifests { .. }
             | State::RemovingParts { .. } => self.fail(what, transient),
             State::SyncingParts { .. } | State::SyncingManifest | State::SyncingRemoved { .. } => {
+                self.unsure |= kind.is_some();
                 self.fail(format!("{what}; what is durable is unknown"), false)
             }
         }
@@ -415,6 +421,10 @@ impl SnapshotMachine for LocalSnapshots {
 
     fn remove(&mut self, names: Vec<String>) -> SnapshotStep {
         self.begin();
+        if self.unsure {
+            // A manifest could outlive its parts.
+            return self.fail("a sync of the snapshots failed before".into(), false);
+        }
         self.ask(State::ListingToRemove { removed: names }, FsRequest::List)
     }
 

@@ -5,6 +5,7 @@
 //! held against the real service by the transcripts of `tests/conformance`.
 
 pub mod clickhouse;
+pub mod disk;
 pub mod kafka;
 pub mod object;
 pub mod redis;

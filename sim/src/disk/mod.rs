@@ -6,9 +6,18 @@
 //! under the old name, the new one, or both. Every such change is lost or kept
 //! without regard to the others.
 
+mod file;
+mod names;
+mod power;
+
+pub use power::{KEEP_ALL, LOSE_ALL};
+
+use crate::rng::Draws;
 use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use file::File;
+use names::{NameChange, Names};
+use std::collections::BTreeMap;
 
 /// Tells the processes apart that use a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,37 +26,21 @@ pub struct ProcessId(pub u32);
 /// One folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Folder {
-    /// All files that ever had a name, by number.
+    /// All files that have a name, or may have one after a power failure, by number.
     files: Vec<File>,
+    /// Numbers of files that are gone.
+    free: Vec<usize>,
     /// The names as every process sees them now.
-    names: BTreeMap<String, usize>,
+    names: Names,
     /// The names as they certainly survive.
-    durable_names: BTreeMap<String, usize>,
-    /// What changed between the two, in order.
+    durable_names: Names,
+    /// What changed between the two, in order, as far as the system knows.
     pending: Vec<NameChange>,
+    /// Whether a sync of the names failed: the system takes changes for written that are
+    /// not.
+    lies: bool,
     /// Who holds which lock, and what it says.
     locks: BTreeMap<String, (ProcessId, String)>,
-}
-
-/// The bytes of a file, under whatever names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct File {
-    /// As every process sees them now.
-    bytes: Vec<u8>,
-    /// As they certainly survive.
-    durable: Vec<u8>,
-    /// What the file held since it was last synced and was then replaced or cut: some of
-    /// that may have reached the disk all the same.
-    replaced: Vec<Vec<u8>>,
-    /// How many bytes at the start nothing has touched since the file was last synced.
-    untouched: usize,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum NameChange {
-    Link { name: String, file: usize },
-    Rename { from: String, to: String, file: usize },
-    Unlink { name: String },
 }
 
 impl Folder {
@@ -77,7 +70,7 @@ impl Folder {
                 if file.bytes.len() as u64 != *at {
                     return failed(FsFailure::Moved, name);
                 }
-                file.bytes.extend_from_slice(bytes);
+                file.append(bytes);
             }
             FsRequest::Truncate { name, length } => {
                 let Some(file) = self.names.get(name) else {
@@ -93,8 +86,10 @@ impl Folder {
                 self.files[*file].sync();
             }
             FsRequest::SyncDir => {
-                self.durable_names.clone_from(&self.names);
-                self.pending.clear();
+                for change in self.pending.drain(..) {
+                    change.apply(&mut self.durable_names);
+                }
+                self.drop_nameless();
             }
             FsRequest::Rename { from, to } => {
                 let Some(file) = self.names.remove(from) else {
@@ -135,6 +130,17 @@ impl Folder {
         }
     }
 
+    /// Frees what no name leads to any more.
+    fn drop_nameless(&mut self) {
+        for (number, file) in self.files.iter_mut().enumerate() {
+            let mut names = self.names.values().chain(self.durable_names.values());
+            if !names.any(|named| *named == number) && !self.free.contains(&number) {
+                *file = File::default();
+                self.free.push(number);
+            }
+        }
+    }
+
     fn lock(&mut self, process: ProcessId, name: &str, holder: &str) -> FsAnswer {
         match self.locks.get(name) {
             Some((other, text)) if *other != process => failed(FsFailure::Locked, text),
@@ -149,58 +155,108 @@ impl Folder {
         let file = match self.names.get(name) {
             Some(file) => *file,
             None => {
-                let file = self.files.len();
-                self.files.push(File::default());
+                let file = self.free.pop().unwrap_or_else(|| {
+                    self.files.push(File::default());
+                    self.files.len() - 1
+                });
                 self.names.insert(name.to_owned(), file);
                 self.pending.push(NameChange::Link { name: name.to_owned(), file });
                 file
             }
         };
         self.files[file].cut(0);
-        self.files[file].bytes.extend_from_slice(bytes);
+        self.files[file].append(bytes);
     }
 
-    /// A process dies: its locks are free, everything that it wrote stays visible.
+    /// An operation fails that should make something survive. What it should have kept may
+    /// be on the disk or not; the system takes it for written, so that the next sync goes
+    /// well without it. Processes see what was only in memory until one of them dies.
+    ///
+    /// Gives the answer, or `None` if the request syncs nothing that is there.
+    pub fn fail_sync(&mut self, request: &FsRequest, draws: &mut Draws) -> Option<FsAnswer> {
+        let what = match request {
+            FsRequest::SyncFile { name } => {
+                self.files[*self.names.get(name)?].fail_sync(draws);
+                format!("cannot sync {name}: the disk failed")
+            }
+            FsRequest::SyncDir => {
+                for change in self.pending.drain(..) {
+                    change.apply_by_chance(&mut self.durable_names, draws);
+                }
+                self.lies = true;
+                String::from("cannot sync the folder: the disk failed")
+            }
+            FsRequest::Append { .. }
+            | FsRequest::Create { .. }
+            | FsRequest::List
+            | FsRequest::Lock { .. }
+            | FsRequest::Read { .. }
+            | FsRequest::Remove { .. }
+            | FsRequest::Rename { .. }
+            | FsRequest::Truncate { .. }
+            | FsRequest::Write { .. } => return None,
+        };
+        Some(FsAnswer::Failed { kind: FsFailure::Other, what })
+    }
+
+    /// A process dies: its locks are free, everything that it wrote stays visible, unless
+    /// it was only in memory and the system does not know it.
     pub fn process_dies(&mut self, process: ProcessId) {
         self.locks.retain(|_, (holder, _)| *holder != process);
+        self.files.iter_mut().for_each(File::forget_lies);
+        if self.lies {
+            self.names.clone_from(&self.durable_names);
+            for change in &self.pending {
+                change.apply(&mut self.names);
+            }
+            self.lies = false;
+        }
     }
 
-    /// All states in which the folder may be found after a power failure.
+    /// A folder with these files, all of which survive.
     #[must_use]
-    pub fn power_failures(&self) -> BTreeSet<Folder> {
-        let mut names = BTreeSet::from([self.durable_names.clone()]);
-        for change in &self.pending {
-            let outcomes = names.iter().flat_map(|names| change.outcomes(names));
-            names = outcomes.collect();
+    pub fn with_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Folder {
+        let mut folder = Folder::default();
+        for (name, bytes) in files {
+            folder.names.insert(name, folder.files.len());
+            folder.files.push(File::durable(bytes));
         }
-        names.iter().flat_map(|names| self.with_names(names)).collect()
+        folder.durable_names.clone_from(&folder.names);
+        folder
     }
 
-    /// All states in which the folder may be found with these names. Files without a
-    /// name are gone.
-    fn with_names(&self, names: &BTreeMap<String, usize>) -> Vec<Folder> {
-        let kept: BTreeSet<usize> = names.values().copied().collect();
-        let mut contents: Vec<Vec<File>> = vec![Vec::new()];
-        for file in &kept {
-            let outcomes = self.files[*file].outcomes();
-            contents = contents
-                .iter()
-                .flat_map(|before| {
-                    let with = |file: &File| before.iter().chain([file]).cloned().collect();
-                    outcomes.iter().map(with)
-                })
-                .collect();
+    /// A copy of the folder as processes see it, made by a person, all of which survives.
+    #[must_use]
+    pub fn copied(&self) -> Folder {
+        let bytes = |file: &usize| self.files[*file].bytes.clone();
+        Folder::with_files(self.names.iter().map(|(name, file)| (name.clone(), bytes(file))))
+    }
+
+    /// The bytes of a file as processes see them.
+    #[must_use]
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.names.get(name).map(|file| &*self.files[*file].bytes)
+    }
+
+    /// The names of all files.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(String::as_str)
+    }
+
+    /// One bit of a file changes, in memory and on the disk.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn rot(&mut self, name: &str, byte: usize, bit: u8) {
+        self.files[self.names[name]].rot(byte, bit);
+    }
+
+    /// Somebody removes a file by hand, durably.
+    pub fn lose(&mut self, name: &str) {
+        if let Some(file) = self.names.remove(name) {
+            self.durable_names.retain(|_, other| *other != file);
+            self.pending.retain(|change| change.name() != name);
         }
-        let place = |file: &usize| kept.iter().take_while(|kept| *kept < file).count();
-        let names: BTreeMap<String, usize> =
-            names.iter().map(|(name, file)| (name.clone(), place(file))).collect();
-        let folders = contents.into_iter().map(|files| Folder {
-            files,
-            names: names.clone(),
-            durable_names: names.clone(),
-            ..Folder::default()
-        });
-        folders.collect()
     }
 
     /// The names that a consumer sees, with the bytes: all but the hidden ones.
@@ -212,84 +268,21 @@ impl Folder {
 
     /// A consumer moves a file away, durably as far as that name is concerned.
     pub fn take_away(&mut self, name: &str) {
-        self.names.remove(name);
+        let file = self.names.remove(name);
         self.durable_names.remove(name);
+        if self.lies {
+            // What it has taken is not found under an older name.
+            self.durable_names.retain(|_, other| Some(*other) != file);
+        }
         for change in &mut self.pending {
-            match change {
-                NameChange::Rename { from, to, .. } if to == name => {
-                    *change = NameChange::Unlink { name: from.clone() };
-                }
-                NameChange::Link { .. } | NameChange::Rename { .. } | NameChange::Unlink { .. } => {
-                }
+            if let NameChange::Rename { from, to, .. } = change
+                && to == name
+            {
+                *change = NameChange::Unlink { name: from.clone() };
             }
         }
-    }
-}
-
-impl NameChange {
-    /// What may have come of the change.
-    fn outcomes(&self, before: &BTreeMap<String, usize>) -> Vec<BTreeMap<String, usize>> {
-        let mut after = before.clone();
-        let mut outcomes = vec![before.clone()];
-        match self {
-            NameChange::Link { name, file } => {
-                after.insert(name.clone(), *file);
-            }
-            NameChange::Rename { from, to, file } => {
-                after.insert(to.clone(), *file);
-                outcomes.push(after.clone());
-                after.remove(from);
-            }
-            NameChange::Unlink { name } => {
-                after.remove(name);
-            }
-        }
-        outcomes.push(after);
-        outcomes
-    }
-}
-
-impl File {
-    fn sync(&mut self) {
-        self.durable.clone_from(&self.bytes);
-        self.replaced.clear();
-        self.untouched = self.bytes.len();
-    }
-
-    /// Cuts the file to so many bytes.
-    fn cut(&mut self, length: usize) {
-        if self.bytes != self.durable {
-            self.replaced.push(self.bytes.clone());
-        }
-        self.bytes.truncate(length);
-        self.untouched = self.untouched.min(length);
-    }
-
-    /// What may have come of the bytes that were not synced.
-    fn outcomes(&self) -> BTreeSet<File> {
-        let mut found = BTreeSet::from([self.durable.clone()]);
-        for new in self.replaced.iter().chain([&self.bytes]) {
-            let kept = self.untouched.min(new.len());
-            let middle = kept + (new.len() - kept) / 2;
-            let zeros = |from: usize| [&new[..from], &vec![0; new.len() - from][..]].concat();
-            // A block that came behind one that did not.
-            let hole = [&new[..kept], &vec![0; middle - kept][..], &new[middle..]].concat();
-            found.extend([
-                new[..kept].to_vec(),
-                new[..middle].to_vec(),
-                zeros(kept),
-                zeros(middle),
-                hole,
-                new.clone(),
-            ]);
-        }
-        found.into_iter().map(File::durable).collect()
-    }
-
-    /// A file all of which survives.
-    fn durable(bytes: Vec<u8>) -> File {
-        let (durable, untouched) = (bytes.clone(), bytes.len());
-        File { bytes, durable, replaced: Vec::new(), untouched }
+        let is_link = |change: &NameChange| matches!(change, NameChange::Link { .. });
+        self.pending.retain(|change| !(is_link(change) && change.name() == name));
     }
 }
 
@@ -300,6 +293,7 @@ fn failed(kind: FsFailure, what: &str) -> FsAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     const ONE: ProcessId = ProcessId(1);
 

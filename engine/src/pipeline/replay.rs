@@ -144,9 +144,12 @@ impl Pipeline {
         let from = self.recovery().slices[index].block.end_offset;
         let (block, reads_all) = match data {
             FetchedData::Records(block) => {
-                // The last offsets of a range may hold no record.
+                // The last offsets of a range may hold no record, and the record that
+                // the range ended with may have been removed since.
+                // spec: J-7
                 let last = block.records.last().map(|record| Offset(record.offset));
-                let reads_all = slice.count == 0 || last.is_some_and(|last| last >= slice.last);
+                let has_last = last.is_some_and(|last| last >= slice.last);
+                let reads_all = slice.count == 0 || has_last || block.end_offset >= slice.end.0;
                 (block, reads_all)
             }
             FetchedData::Bytes(bytes) => {

@@ -215,7 +215,7 @@ impl World {
             missed,
             trace: self.trace.hash(),
             events: self.trace.events(),
-            duration: self.now,
+            duration: self.ended_at,
             journal: segments
                 .into_iter()
                 .map(|(name, bytes)| SegmentBytes { name, bytes })

@@ -53,6 +53,44 @@ pub(crate) fn three_sinks() -> Arc<Plan> {
     Arc::new(plan.build())
 }
 
+/// The same counts for Kafka, Redis and ClickHouse, in chunks of two rows, and the records
+/// themselves for ClickHouse, straight and through a staging table.
+pub(crate) fn services() -> Arc<Plan> {
+    let mut plan = PlanBuilder::default();
+    let columns = [
+        ("k", SqlType::STRING),
+        ("v", SqlType::BigInt),
+        ("ts", SqlType::Timestamp(3)),
+        ("_split", SqlType::STRING),
+    ];
+    let events = plan.table("events", "filesystem", &columns, Some((2, 50)), true);
+    let scan = plan.scan(events);
+    let window = Window::Tumble { size_ms: 100, offset_ms: 0 };
+    let count = [("COUNT", None, SqlType::BigInt)];
+    let counts = plan.window("counts", scan, window, &[0], &count);
+    let counts = plan.project(counts, None, &[0, 2, 1]);
+    let raw = plan.project(scan, None, &[0, 1, 3]);
+    let sinks: [(&str, &str, _, &[(&str, &str)]); 5] = [
+        ("topic", "kafka", counts, &[]),
+        ("keys", "redis", counts, &[]),
+        ("rows", "clickhouse", counts, &[("partition-by", "k")]),
+        ("raw", "clickhouse", raw, &[]),
+        ("strict", "clickhouse", raw, &[("mode", "strict")]),
+    ];
+    for (name, connector, input, options) in sinks {
+        let sink = plan.sink(name, connector, input);
+        let table = plan.table_of_sink(sink);
+        let table = plan.table_mut(table);
+        if input == counts {
+            table.primary_key = Some(vec![0, 1]);
+        }
+        let options = options.iter().chain(&[("sink.chunk-rows", "2")]);
+        let owned = options.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        table.options.extend(owned);
+    }
+    Arc::new(plan.build())
+}
+
 /// Counts in windows of 100 ms over a table that grows.
 pub(crate) fn growing(idle_timeout: &str) -> Arc<Plan> {
     let mut plan = PlanBuilder::default();

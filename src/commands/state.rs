@@ -141,7 +141,7 @@ impl State {
     pub(super) fn into_stores(self) -> Result<(JournalStore, SnapshotStore), JobError> {
         let snapshots = LocalSnapshotStore::open(&self.folder.join(SNAPSHOTS))
             .map_err(|error| store_error(&error))?;
-        Ok((JournalStore::Local(self.journal), SnapshotStore::Local(snapshots)))
+        Ok((JournalStore::Local(self.journal), SnapshotStore::Local(Box::new(snapshots))))
     }
 }
 

@@ -16,7 +16,7 @@ const COMMANDS_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) enum SnapshotStore {
     /// In a folder.
-    Local(LocalSnapshotStore),
+    Local(Box<LocalSnapshotStore>),
     /// Nowhere.
     None,
 }

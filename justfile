@@ -53,6 +53,10 @@ bless:
 fuzz *ARGS:
     scripts/fuzz {{ARGS}}
 
+# Start or stop a real service by hand: `just services redis start DIR PORT`.
+services *ARGS:
+    scripts/services {{ARGS}}
+
 # The benchmarks.
 bench:
     cargo bench --workspace

@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Journal(JournalCommand),
     /// Write a CREATE TABLE for a file of JSON lines or CSV, from its data
     Infer(InferArgs),
+    /// Test jobs: small inputs, and the rows that should come of them however they are run
+    Test(TestArgs),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -184,6 +186,38 @@ pub(crate) struct InferArgs {
     /// The column that is the event time [default: the first timestamp]
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
+}
+
+/// Which tests are run.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// The folder of a test, or of several: job.sql, input/<table>.jsonl or the files that
+    /// the job names, and expected/<sink>.jsonl
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// The job of all tests [default: job.sql in the folder of each]
+    #[arg(long, value_name = "JOB.sql")]
+    pub job: Option<PathBuf>,
+    /// Only tests whose name holds this
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Write what comes out as what is expected; read it before you keep it
+    #[arg(long)]
+    pub bless: bool,
+    /// How the results are written
+    #[arg(long, value_enum, default_value_t = TestFormat::Text)]
+    pub format: TestFormat,
+}
+
+/// How the results of tests are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TestFormat {
+    /// One JSON object a test.
+    Json,
+    /// XML as CI servers read it.
+    Junit,
+    /// For people.
+    Text,
 }
 
 /// What to do with the settings.

@@ -60,6 +60,9 @@ codes! {
     /// A sink would write into what the job reads.
     OVERLAP = "CLI008", 2, "sink and source in one folder",
         "A sink's folder is the folder of a source of the same job, lies in it, or holds it: the job would read its own results, and --overwrite could remove its input. Links are followed. Give the sink a folder of its own. Nothing was started.";
+    /// A connector that only the simulator carries out.
+    NOT_CONNECTED = "CLI009", 2, "connector is not connected",
+        "This version can check and explain a job with this connector and run it under `anabranch sim`, but it cannot connect to the service itself. Nothing was started.";
     /// The journal or a snapshot is damaged.
     DAMAGED = "DMG001", 4, "damaged journal, snapshot or manifest",
         "Something that was durable is missing or has other bytes now. Nothing was changed. Restore the named file from a copy of the folder; if there is none, --fresh starts over.";
@@ -99,6 +102,12 @@ codes! {
     /// No start makes progress.
     POISONED = "RUN009", 1, "poisoned",
         "Several starts in a row ended without progress at the same epoch, so one more will not help. The log of the starts before says why they ended.";
+    /// Something is not as a test expects.
+    TEST_FAILED = "TST001", 1, "test failed",
+        "A sink came to hold other rows than the test expects, or the job came to other rows when it was run in another way. What differs is shown on the standard output. Correct the job or the expected file; `anabranch test --bless` writes the latter anew. A difference between two runs is a mistake of the engine unless the job depends on the clock; please report it.";
+    /// A test cannot be run.
+    TEST_FOLDER = "TST002", 2, "test cannot be run",
+        "The folder holds no test, a file is missing or not understood, or the job has errors. A test is a folder with job.sql, input/<table>.jsonl for each table that is read (or the files that the job names), and expected/<sink>.jsonl.";
 }
 
 /// Why a command ended.

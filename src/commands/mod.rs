@@ -9,6 +9,7 @@ mod journal;
 mod replay;
 mod run;
 mod state;
+mod test;
 
 use crate::cli::{Cli, Command, ConfigCommand, JournalCommand};
 use crate::config::Resolved;
@@ -32,5 +33,6 @@ pub(crate) fn run(cli: Cli) -> Result<(), JobError> {
         Command::Replay(args) => replay::run(&args, &settings),
         Command::Journal(JournalCommand::Show(args)) => journal::show(&args),
         Command::Infer(args) => infer::run(&args),
+        Command::Test(args) => test::run(&args),
     }
 }

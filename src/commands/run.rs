@@ -14,6 +14,7 @@ use anabranch_connectors::executor::ThreadPool;
 use anabranch_connectors::sink::{BlackholeSink, FilesystemSink, LineOutput, PrintSink, Sink};
 use anabranch_engine::ids::SinkId;
 use anabranch_engine::pipeline::{Ending, Pipeline, PipelineConfig, Status};
+use anabranch_engine::plan::connector::SIMULATED_ONLY;
 use anabranch_engine::plan::{FormatSpec, Plan, Table};
 use anabranch_sql::{Compiled, StatementKind};
 use std::path::Path;
@@ -38,6 +39,7 @@ pub(super) fn run(args: &RunArgs, settings: &Resolved) -> Result<(), JobError> {
             )),
         };
     };
+    check_connected(&plan)?;
     let sources = Sources::of(&plan, &job.base)
         .map_err(|error| JobError::new(&errors::OPTIONS, error.to_string()))?;
     sources.check().map_err(|(table, error)| {
@@ -181,6 +183,21 @@ pub(super) fn check_plan(job: &JobText, plan: &Arc<Plan>) -> Result<(), JobError
     places::check(job, plan)?;
     let pipeline = Pipeline::new(plan.clone(), PipelineConfig::default());
     pipeline.map(drop).map_err(|error| refused(error.to_string()))
+}
+
+/// Services are simulated, and not connected to.
+fn check_connected(plan: &Plan) -> Result<(), JobError> {
+    let mut tables = crate::job::sources(plan).chain(sinks(plan));
+    let Some(table) = tables.find(|table| SIMULATED_ONLY.contains(&table.connector.as_str()))
+    else {
+        return Ok(());
+    };
+    let message = format!(
+        "table {}: {} is not connected in this version: such a job runs under `anabranch sim` only",
+        table.name, table.connector
+    );
+    Err(JobError::new(&errors::NOT_CONNECTED, message)
+        .with_help("`anabranch check` and `anabranch explain` work"))
 }
 
 fn open_sinks(args: &RunArgs, job: &JobText, plan: &Plan) -> Vec<Box<dyn Sink>> {

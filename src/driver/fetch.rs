@@ -5,6 +5,7 @@ use anabranch_connectors::in_phase;
 use anabranch_connectors::source::{FetchRequest, Fetched, Pace, Source, SourceError, source_of};
 use anabranch_engine::ids::{Offset, RequestId, SplitId, SplitName, TableId};
 use anabranch_engine::pipeline::{Input, LogEnd};
+use anabranch_engine::plan::connector::SIMULATED_ONLY;
 use anabranch_engine::plan::{NodeKind, Plan};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -49,7 +50,8 @@ pub(super) struct Fetch {
 }
 
 impl Sources {
-    /// The sources of a plan; relative paths are relative to `base`.
+    /// The sources of a plan; relative paths are relative to `base`. Tables of services
+    /// are left out: they can be checked, and are not connected to.
     ///
     /// # Errors
     /// If a table's options make no sense.
@@ -58,6 +60,9 @@ impl Sources {
         for node in &plan.nodes {
             if let NodeKind::Scan(scan) = &node.kind {
                 let table = plan.table(scan.table);
+                if SIMULATED_ONLY.contains(&table.connector.as_str()) {
+                    continue;
+                }
                 let source = source_of(table, base)?;
                 let pace = source.rows_per_second().map(Pace::new);
                 let (name, given) = (table.name.clone(), Mutex::default());

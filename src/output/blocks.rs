@@ -5,7 +5,7 @@ use super::text::{self, plural};
 use crate::config::LogFormat;
 use crate::job::{JobText, path_of, sinks, sources};
 use anabranch_engine::pipeline::Status;
-use anabranch_engine::plan::connector::{CONNECTORS, Guarantee};
+use anabranch_engine::plan::connector::{CONNECTORS, Guarantee, SIMULATED_ONLY};
 use anabranch_engine::plan::{FormatSpec, NodeKind, Plan, SideKind, Table};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,9 @@ pub(crate) struct Shown<'a> {
 pub(crate) fn guarantee(table: &Table) -> String {
     let spec = CONNECTORS.iter().find(|spec| spec.name == table.connector);
     match spec.map(|spec| (spec.guarantee, spec.guarantee_note)) {
+        Some((Guarantee::ExactlyOnce, note)) if SIMULATED_ONLY.contains(&&*table.connector) => {
+            format!("exactly once: {note}")
+        }
         Some((Guarantee::ExactlyOnce, _)) => "exactly once".to_owned(),
         Some((Guarantee::AtLeastOnce, note)) => format!("at least once: {note}"),
         None => "no guarantee".to_owned(),

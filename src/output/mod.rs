@@ -5,5 +5,6 @@ pub(crate) mod blocks;
 pub(crate) mod console;
 pub(crate) mod diagnostics;
 pub(crate) mod errors;
+pub(crate) mod junit;
 pub(crate) mod rows;
 pub(crate) mod text;

@@ -4,6 +4,9 @@
 //! genuine server, and tests that run all of them on both. A server that cannot be
 //! started is a failure: what was not compared is not known.
 
+mod clickhouse;
+mod kafka;
+mod object;
 mod redis;
 mod server;
 mod transcripts;

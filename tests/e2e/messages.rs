@@ -54,6 +54,26 @@ fn what_cannot_start_exits_with_2() {
 }
 
 #[test]
+fn a_service_can_be_explained_and_is_not_connected_to() {
+    let sql = "CREATE TABLE t (id BIGINT) WITH ('connector' = 'kafka', 'topic' = 'x', \
+               'properties.bootstrap.servers' = 'localhost:1', 'format' = 'json'); \
+               CREATE TABLE r (id BIGINT, PRIMARY KEY (id) NOT ENFORCED) \
+               WITH ('connector' = 'redis', 'url' = 'redis://localhost:1'); \
+               INSERT INTO r SELECT id FROM t;";
+    let folder = Folder::with(&[("job.sql", sql)]);
+    folder.run(&["check", "job.sql"]).exits_with(0).says("no errors");
+    let explained = folder.run(&["explain", "job.sql"]);
+    explained.exits_with(0);
+    assert!(explained.stdout.contains("exactly once: one script writes"), "{explained:?}");
+    let refused = folder.run(&["run", "job.sql"]);
+    refused
+        .exits_with(2)
+        .says("error[CLI008]")
+        .says("kafka is not connected in this version: such a job runs under `anabranch sim` only");
+    assert!(!folder.path(".anabranch").exists(), "nothing was started");
+}
+
+#[test]
 fn a_bad_record_fails_the_job_if_its_table_says_so() {
     let table = "CREATE TABLE t (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'in', \
                  'format' = 'json', 'on-error' = 'fail'); SELECT * FROM t;";

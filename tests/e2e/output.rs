@@ -292,3 +292,26 @@ fn a_sink_stores_no_computed_column() {
         assert_eq!(stored, expected);
     }
 }
+
+#[test]
+fn a_sink_of_late_rows_may_stand_before_other_sinks() {
+    // spec: T-4
+    let rows = "{\"id\":1,\"t\":9000}\n{\"id\":2,\"t\":1000}\n{\"id\":3,\"t\":9500}\n";
+    let folder = Folder::with(&[("in.jsonl", rows)]);
+    let query = "CREATE TABLE t (id BIGINT, t BIGINT, ts AS TO_TIMESTAMP_LTZ(t, 3), \
+        WATERMARK FOR ts AS ts) WITH ('connector' = 'filesystem', 'path' = 'in.jsonl', \
+        'format' = 'json'); \
+        CREATE TABLE l (id BIGINT) WITH ('connector' = 'print', 'print-identifier' = 'late'); \
+        CREATE TABLE r (id BIGINT) WITH ('connector' = 'print'); \
+        CREATE TABLE w (n BIGINT) WITH ('connector' = 'blackhole'); \
+        EXECUTE STATEMENT SET BEGIN \
+        INSERT INTO l SELECT id FROM `t$late`; \
+        INSERT INTO r SELECT id FROM t WHERE id = 3; \
+        INSERT INTO w SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), \
+        INTERVAL '1' SECOND)) GROUP BY window_start, window_end; END;";
+    let ran = folder.run(&["run", "-e", query]);
+    ran.exits_with(0);
+    let mut lines: Vec<&str> = ran.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["+I[3]", "late> +I[2]"]);
+}

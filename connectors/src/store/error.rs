@@ -31,7 +31,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether reading the same again may go well.
+    /// Whether trying the same again may go well.
     // spec: F-2
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -9,8 +9,9 @@ use anabranch_engine::plan::connector::{
     Bounded, CSV_OPTIONS, ConnectorSpec, FORMATS, JSON_OPTIONS, OptionSpec, TABLE_OPTIONS,
 };
 use anabranch_engine::plan::{
-    CsvOptions, FormatSpec, JsonOptions, OnError, Table, TimestampFormat,
+    ColumnKind, CsvOptions, FormatSpec, JsonOptions, OnError, Table, TimestampFormat,
 };
+use anabranch_engine::types::SqlType;
 use std::collections::BTreeMap;
 
 /// A value with the places of its key and of itself.
@@ -74,10 +75,13 @@ impl Binder<'_> {
             options.entry("connector".to_owned()).or_insert_with(own);
         }
         let spec = self.connector(&options, span)?;
+        self.take_value_format(&spec, &mut options)?;
         let format = self.format(&spec, &options, span);
+        let flat = self.check_flat(format.as_ref().ok(), &options, table);
         let known = self.check_known(&spec, &options, table);
         let required = self.check_required(&spec, &options, span);
         let format = format?;
+        flat?;
         known?;
         required?;
         let bounded = match spec.bounded {
@@ -85,19 +89,57 @@ impl Binder<'_> {
                 let family = |key: &String| key.starts_with(prefix) && key.ends_with(suffix);
                 options.contains_key(option) || options.keys().any(family)
             }
+            Bounded::If { option, value } => {
+                options.get(option).is_some_and(|given| given.value == value)
+            }
             Bounded::Without(option) => !options.contains_key(option),
             Bounded::Never => false,
         };
         let fail = options.get("on-error").is_some_and(|given| given.value == "fail");
-        options.remove("connector");
-        Ok(Table {
+        let connector = options.remove("connector");
+        let spans: BTreeMap<String, Span> =
+            options.iter().map(|(key, given)| (key.clone(), given.value_span)).collect();
+        let table = Table {
             connector: spec.name.to_owned(),
             options: options.into_iter().map(|(key, given)| (key, given.value)).collect(),
             format,
             on_error: if fail { OnError::Fail } else { OnError::DeadLetter },
             bounded,
             ..table.clone()
+        };
+        let layout = table.record_layout();
+        layout.map(|_| table).map_err(|error| {
+            let connector = connector.map_or(span, |given| given.value_span);
+            let span = spans.get(&error.option).copied().unwrap_or(connector);
+            self.error(codes::BAD_OPTION, span, error.what)
         })
+    }
+
+    /// Takes 'value.format', and the format's options that begin with 'value.', for
+    /// their plain names, where the connector knows both.
+    fn take_value_format(
+        &mut self,
+        spec: &ConnectorSpec,
+        options: &mut BTreeMap<String, Given>,
+    ) -> Bound<()> {
+        if !spec.options.iter().any(|option| option.name == "value.format") {
+            return Ok(());
+        }
+        let Some(value) = options.remove("value.format") else { return Ok(()) };
+        if options.contains_key("format") {
+            let message = "'format' and 'value.format' are two names of one option";
+            return Err(self.error(codes::BAD_OPTION, value.key_span, message));
+        }
+        for prefix in FORMATS.iter().map(|format| format!("value.{format}.")) {
+            let long: Vec<String> =
+                options.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
+            for key in long {
+                let given = options.remove(&key).expect("it was just found");
+                options.insert(key["value.".len()..].to_owned(), given);
+            }
+        }
+        options.insert("format".to_owned(), value);
+        Ok(())
     }
 
     /// Refuses options that nobody knows, and values that they do not take.
@@ -181,6 +223,26 @@ impl Binder<'_> {
             }
         }
         if failed { Err(Reported) } else { Ok(()) }
+    }
+
+    /// Refuses columns that a line of CSV cannot hold.
+    fn check_flat(
+        &mut self,
+        format: Option<&FormatSpec>,
+        options: &BTreeMap<String, Given>,
+        table: &Table,
+    ) -> Bound<()> {
+        let (Some(FormatSpec::Csv(_)), Some(given)) = (format, options.get("format")) else {
+            return Ok(());
+        };
+        let nested = table.columns.iter().find(|column| {
+            column.kind == ColumnKind::Physical
+                && matches!(column.ty.sql, SqlType::Row(_) | SqlType::Array(_))
+        });
+        let Some(column) = nested else { return Ok(()) };
+        let message = format!("CSV cannot hold `{}`, which is {}", column.name, column.ty.sql);
+        let help = "use 'format' = 'json', or a column for each part";
+        Err(self.error_help(codes::BAD_OPTION, given.value_span, message, help))
     }
 
     /// The format with its options.

@@ -5,11 +5,53 @@ use crate::expr::Evaluated;
 use crate::key::{decode_columns, encode_value};
 use crate::state::codec::{Malformed, Reader, put_bytes, put_i64, put_u64};
 use crate::types::{DataType, SqlType};
-use arrow_array::ListArray;
 use arrow_array::builder::BinaryBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow_array::{ArrayRef, ListArray};
 use arrow_buffer::OffsetBuffer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The type as which a column of this type is kept: rows that pass through must come
+/// out as they went in, and an encoded key does not tell −0 from 0.
+pub(crate) fn kept_type(ty: &SqlType) -> SqlType {
+    match ty {
+        SqlType::Double => SqlType::BigInt,
+        SqlType::Float => SqlType::Int,
+        other => other.clone(),
+    }
+}
+
+/// The column of a type as its [`kept_type`].
+fn kept(ty: &SqlType, column: &ArrayRef) -> ArrayRef {
+    match ty {
+        SqlType::Double => {
+            let bits = |value: f64| value.to_bits() as i64;
+            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Int64Type>(bits))
+        }
+        SqlType::Float => {
+            let bits = |value: f32| value.to_bits() as i32;
+            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Int32Type>(bits))
+        }
+        _ => Arc::clone(column),
+    }
+}
+
+/// The column of a type from one of its [`kept_type`].
+pub(crate) fn given(ty: &SqlType, column: ArrayRef) -> ArrayRef {
+    match ty {
+        SqlType::Double => {
+            let value = |bits: i64| f64::from_bits(bits as u64);
+            Arc::new(column.as_primitive::<Int64Type>().unary::<_, Float64Type>(value))
+        }
+        SqlType::Float => {
+            let value = |bits: i32| f32::from_bits(bits as u32);
+            Arc::new(column.as_primitive::<Int32Type>().unary::<_, Float32Type>(value))
+        }
+        _ => column,
+    }
+}
 
 /// Where a row stands: its time, and what orders the rows of one time.
 type Place = (i64, Box<[u8]>);
@@ -22,14 +64,17 @@ type Copies = (Box<[u8]>, u64);
 pub(super) struct Collect {
     args: Vec<usize>,
     types: Vec<SqlType>,
+    /// For each of `types` the one as which it is kept.
+    kept_types: Vec<SqlType>,
     groups: Vec<BTreeMap<Place, Copies>>,
 }
 
 impl Collect {
     /// Over these columns of these types.
     pub(super) fn new(args: &[usize], types: &[&SqlType]) -> Collect {
-        let types = types.iter().map(|ty| (*ty).clone()).collect();
-        Collect { args: args.to_vec(), types, groups: Vec::new() }
+        let types: Vec<SqlType> = types.iter().map(|ty| (*ty).clone()).collect();
+        let kept_types = types.iter().map(kept_type).collect();
+        Collect { args: args.to_vec(), types, kept_types, groups: Vec::new() }
     }
 }
 
@@ -47,11 +92,17 @@ impl Accumulators for Collect {
     fn update(&mut self, input: Input<'_>) {
         let mut row_bytes = Vec::new();
         let mut rest = Vec::new();
+        let columns: Vec<ArrayRef> = self
+            .types
+            .iter()
+            .zip(&self.args)
+            .map(|(ty, arg)| kept(ty, &input.columns[*arg]))
+            .collect();
         input.for_each(|slot, row| {
             row_bytes.clear();
             rest.clear();
-            for (ty, arg) in self.types.iter().zip(&self.args) {
-                encode_value(ty, input.columns[*arg].as_ref(), row, &mut row_bytes);
+            for (ty, column) in self.kept_types.iter().zip(&columns) {
+                encode_value(ty, column.as_ref(), row, &mut row_bytes);
             }
             input.order.write_rest(row, &mut rest);
             let place = (input.order.time(row), rest.as_slice().into());
@@ -110,7 +161,7 @@ impl Accumulators for Collect {
         for _ in 0..input.u64()? {
             let place = (input.i64()?, input.bytes()?.into());
             let row = input.bytes()?;
-            decode_columns(&self.types, [row])?;
+            decode_columns(&self.kept_types, [row])?;
             put(group, place, row.into(), input.u64()?);
         }
         Ok(())

@@ -89,6 +89,14 @@ impl ExactSum {
         }
     }
 
+    /// A planted bug: rounds after every value.
+    pub(super) fn add_as_it_comes(&mut self, value: f64) {
+        let mut rounded = ExactSum::default();
+        rounded.add(if self.count() == 0 { value } else { self.to_f64() + value });
+        rounded.count_and_base += self.count() * ONE;
+        *self = rounded;
+    }
+
     fn base(&self) -> u16 {
         self.count_and_base as u16
     }

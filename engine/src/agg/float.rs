@@ -4,6 +4,7 @@ use super::exact::ExactSum;
 use super::integer::Give;
 use super::{Accumulators, Input};
 use crate::expr::Evaluated;
+use crate::planted;
 use crate::state::codec::{Malformed, Reader};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
@@ -46,7 +47,10 @@ impl Accumulators for FloatSum {
     fn update(&mut self, input: Input<'_>) {
         let groups = self.groups.as_mut_slice();
         let column = input.columns[self.arg].as_ref();
-        let mut add = |slot: usize, value: f64| groups[slot].add(value);
+        let mut add = |slot: usize, value: f64| {
+            let group = &mut groups[slot];
+            if planted!(D11) { group.add_as_it_comes(value) } else { group.add(value) }
+        };
         if self.single {
             let values = column.as_primitive::<Float32Type>().values();
             input.for_each_valid(self.arg, |slot, row| add(slot, f64::from(values[row])));

@@ -23,6 +23,7 @@ use crate::state::codec::{Malformed, Reader};
 use crate::types::{Schema, SqlType};
 use arrow_array::{Array, ArrayRef};
 use collect::Collect;
+pub(crate) use collect::{given, kept_type};
 use count::Count;
 use decimal::DecimalSum;
 use distinct::distinct;

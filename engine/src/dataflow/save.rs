@@ -2,6 +2,7 @@
 
 use super::{Dataflow, NodeExec, Split, Splits};
 use crate::ids::{Epoch, NodeId};
+use crate::planted;
 use crate::state::{Since, StateEntry};
 use crate::time::Watermark;
 use std::collections::BTreeMap;
@@ -92,14 +93,19 @@ impl Dataflow {
                     .get(&node.name)
                     .ok_or_else(|| StateError::MissingOperator(node.name.clone()))?;
                 *watermark = part.watermark;
-                operator.load(&part.entries).map_err(|detail| StateError::Unreadable {
+                let entries = if planted!(P5) { &[][..] } else { &part.entries };
+                operator.load(entries).map_err(|detail| StateError::Unreadable {
                     operator: node.name.clone(),
                     detail,
                 })?;
                 self.watermarks[index] = operator.output_watermark(part.watermark);
             }
         }
-        self.splits = Splits::of(state.splits.clone());
+        let mut splits = state.splits.clone();
+        if planted!(W4) {
+            splits.iter_mut().for_each(|split| split.watermark = Watermark::NONE);
+        }
+        self.splits = Splits::of(splits);
         self.epoch = state.epoch;
         Ok(())
     }

@@ -9,13 +9,14 @@ use crate::expr::{CompiledExpr, EvalInput, RowErrors};
 use crate::format::{Decoded, Decoder, RecordBlock, decoder};
 use crate::ids::{SplitId, TableId};
 use crate::plan::{ColumnKind, Node, Scan, Table};
+use crate::planted;
 use crate::rows::{Origin, RowKinds, Rows};
 use crate::time::{Tick, Watermark};
 use crate::types::{Field, SqlType};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{
-    Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+    Array, ArrayRef, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
     TimestampMillisecondArray,
 };
 use std::sync::Arc;
@@ -44,6 +45,7 @@ enum Source {
 #[derive(Clone, Copy)]
 enum MetadataKey {
     Offset,
+    Partition,
     Split,
     Timestamp,
 }
@@ -68,7 +70,7 @@ pub fn metadata_keys() -> Vec<(&'static str, SqlType)> {
         ("file.name", SqlType::STRING),
         ("file.path", SqlType::STRING),
         ("offset", SqlType::BigInt),
-        ("partition", SqlType::STRING),
+        ("partition", SqlType::Int),
         ("split", SqlType::STRING),
         ("timestamp", SqlType::TimestampLtz(3)),
     ]
@@ -77,7 +79,8 @@ pub fn metadata_keys() -> Vec<(&'static str, SqlType)> {
 fn metadata_key(name: &str) -> Option<MetadataKey> {
     match name {
         "offset" => Some(MetadataKey::Offset),
-        "file.name" | "file.path" | "split" | "partition" => Some(MetadataKey::Split),
+        "file.name" | "file.path" | "split" => Some(MetadataKey::Split),
+        "partition" => Some(MetadataKey::Partition),
         "timestamp" => Some(MetadataKey::Timestamp),
         _ => None,
     }
@@ -201,7 +204,9 @@ impl ScanExec {
             Some(values) => (0..rows)
                 .map(|row| {
                     let before = current;
-                    if values.is_valid(row) {
+                    let is_bad =
+                        |row| decoded.column_errors.iter().any(|it| it.of_row(row).is_some());
+                    if values.is_valid(row) && !(planted!(W13) && is_bad(row)) {
                         // The ends of the range mean "none" and "end" and can come
                         // from no record.
                         let value = values.value(row).clamp(i64::MIN + 1, i64::MAX - 1);
@@ -250,6 +255,11 @@ fn metadata(key: MetadataKey, split: &str, block: &RecordBlock, record_of_row: &
     match key {
         MetadataKey::Offset => {
             Arc::new(Int64Array::from_iter_values(records.map(|record| record.offset as i64)))
+        }
+        MetadataKey::Partition => {
+            // The name of a split that is a partition is its number.
+            let number = split.parse::<i32>().ok();
+            Arc::new(records.map(|_| number).collect::<Int32Array>())
         }
         MetadataKey::Split => Arc::new(StringArray::from_iter_values(records.map(|_| split))),
         MetadataKey::Timestamp => {

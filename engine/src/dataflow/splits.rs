@@ -3,6 +3,7 @@
 
 use crate::ids::{NodeId, SplitId, SplitName, TableId};
 use crate::plan::{NodeKind, Plan, Window, WindowAssign};
+use crate::planted;
 use crate::time::Watermark;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -110,8 +111,14 @@ impl Splits {
     pub fn progress(&self, table: TableId, plan: &Plan) -> Progress {
         let of_table = || self.splits.iter().filter(|split| split.name.table == table);
         let ended = of_table().filter(|split| split.ended).map(|split| split.watermark).max();
+        let is_open = |split: &&Split| {
+            let leaves_idle_out = planted!(W10) || (planted!(W11) && ended.is_some());
+            let is_left_out = split.idle && leaves_idle_out;
+            !split.ended && !is_left_out
+        };
+        let open = || of_table().filter(is_open).map(|split| split.watermark);
         Progress {
-            open: of_table().filter(|split| !split.ended).map(|split| split.watermark).min(),
+            open: if planted!(W1) { open().max() } else { open().min() },
             ended: ended.unwrap_or(Watermark::NONE),
             bounded: plan.table(table).bounded,
         }
@@ -128,15 +135,16 @@ impl Splits {
             .operators_of(table)
             .filter_map(|operator| {
                 let tables = feeds.tables_of(operator);
-                self.iter()
+                let others = self
+                    .iter()
                     .filter(|(other, split)| {
                         *other != id
                             && tables.contains(&split.name.table)
                             && !split.idle
                             && !split.ended
                     })
-                    .map(|(_, split)| split.watermark)
-                    .min()
+                    .map(|(_, split)| split.watermark);
+                if planted!(W9) { others.max() } else { others.min() }
             })
             .max()
     }

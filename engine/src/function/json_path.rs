@@ -14,22 +14,20 @@ pub(super) enum Step {
 pub(super) struct Path {
     /// The steps from the whole document on.
     pub(super) steps: Vec<Step>,
+    /// Whether nothing at the path is nothing, and no mistake.
+    pub(super) lax: bool,
 }
 
 impl Path {
-    /// Reads a path. `lax` and `strict` before it are read over: both give NULL
-    /// where there is nothing.
+    /// Reads a path. `strict` before it says what holds without it.
     ///
     /// # Errors
     /// It is no path, or has a wildcard, a slice or a filter.
     pub(super) fn parse(path: &str) -> Result<Path, String> {
         let wrong = |what: &str| format!("the path '{path}' {what}");
         let trimmed = path.trim();
-        let rest = trimmed
-            .strip_prefix("lax ")
-            .or_else(|| trimmed.strip_prefix("strict "))
-            .unwrap_or(trimmed)
-            .trim_start();
+        let lax = trimmed.strip_prefix("lax ");
+        let rest = lax.or_else(|| trimmed.strip_prefix("strict ")).unwrap_or(trimmed).trim_start();
         // A path without $ is taken for the name of a member.
         let named = !rest.is_empty() && !rest.starts_with(['$', '.', '[']);
         let bare = format!(".{rest}");
@@ -59,7 +57,7 @@ impl Path {
                 return Err(wrong("goes on without a . or ["));
             }
         }
-        Ok(Path { steps })
+        Ok(Path { steps, lax: lax.is_some() })
     }
 }
 

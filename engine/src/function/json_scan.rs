@@ -8,24 +8,31 @@ use super::json_path::{Path, Step};
 /// How deep values may nest.
 const DEPTH: usize = 512;
 
-/// The scalar at the path, as text; `None` if there is none, if it is NULL, an
+/// The scalar at the path; `None` if there is none, if it is NULL, an
 /// object or an array, or if the text is no JSON.
-pub(super) fn find(text: &str, path: &Path) -> Option<String> {
+pub(super) fn find<'a>(text: &'a str, path: &Path) -> Option<Scalar<'a>> {
     let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, text };
-    let found = scanner.value(Some(&path.steps), DEPTH)?;
-    match found? {
-        Found::Text(text) => Some(text),
-        Found::Number(number) => Some(plain_number(number)),
-        Found::Boolean(value) => Some(value.to_string()),
-    }
+    scanner.value(Some(&path.steps), DEPTH)?
 }
 
 /// A scalar at the end of the path.
-enum Found<'a> {
-    Text(String),
-    /// Its text.
-    Number(&'a str),
+#[derive(Debug)]
+pub(super) enum Scalar<'a> {
     Boolean(bool),
+    /// A number as it stands in the text.
+    Number(&'a str),
+    Text(String),
+}
+
+impl Scalar<'_> {
+    /// The scalar as text.
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Scalar::Boolean(value) => value.to_string(),
+            Scalar::Number(number) => plain_number(number),
+            Scalar::Text(text) => text,
+        }
+    }
 }
 
 struct Scanner<'a> {
@@ -49,26 +56,26 @@ impl<'a> Scanner<'a> {
 
     /// Reads a value; gives the scalar at the rest of the path in it. The outer
     /// `None` means that the text is no JSON. `steps` of `None` looks for nothing.
-    fn value(&mut self, steps: Option<&[Step]>, depth: usize) -> Option<Option<Found<'a>>> {
+    fn value(&mut self, steps: Option<&[Step]>, depth: usize) -> Option<Option<Scalar<'a>>> {
         let depth = depth.checked_sub(1)?;
         self.spaces();
         let here = steps.is_some_and(<[Step]>::is_empty);
         match self.bytes.get(self.at)? {
             b'{' => self.object(steps, depth),
             b'[' => self.array(steps, depth),
-            b'"' if here => self.string().map(|text| Some(Found::Text(text))),
+            b'"' if here => self.string().map(|text| Some(Scalar::Text(text))),
             b'"' => self.skip_string().map(|_| None),
-            b't' => self.word("true", here.then_some(Found::Boolean(true))),
-            b'f' => self.word("false", here.then_some(Found::Boolean(false))),
+            b't' => self.word("true", here.then_some(Scalar::Boolean(true))),
+            b'f' => self.word("false", here.then_some(Scalar::Boolean(false))),
             b'n' => self.word("null", None),
             _ => {
                 let number = self.number()?;
-                Some(here.then_some(Found::Number(number)))
+                Some(here.then_some(Scalar::Number(number)))
             }
         }
     }
 
-    fn word(&mut self, word: &str, found: Option<Found<'a>>) -> Option<Option<Found<'a>>> {
+    fn word(&mut self, word: &str, found: Option<Scalar<'a>>) -> Option<Option<Scalar<'a>>> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
             return None;
         }
@@ -79,7 +86,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn object(&mut self, steps: Option<&[Step]>, depth: usize) -> Option<Option<Found<'a>>> {
+    fn object(&mut self, steps: Option<&[Step]>, depth: usize) -> Option<Option<Scalar<'a>>> {
         let wanted = match steps {
             Some([Step::Member(name), rest @ ..]) => Some((name, rest)),
             _ => None,
@@ -122,7 +129,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn array(&mut self, steps: Option<&[Step]>, depth: usize) -> Option<Option<Found<'a>>> {
+    fn array(&mut self, steps: Option<&[Step]>, depth: usize) -> Option<Option<Scalar<'a>>> {
         let wanted = match steps {
             Some([Step::Element(number), rest @ ..]) => Some((*number, rest)),
             _ => None,
@@ -307,7 +314,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn value(text: &str, path: &str) -> Option<String> {
-        find(text, &Path::parse(path).unwrap())
+        find(text, &Path::parse(path).unwrap()).map(Scalar::into_text)
     }
 
     #[test]

@@ -33,21 +33,21 @@ pub(super) const TABLE: &[Function] = &[
     ),
     text_function(
         "TRIM",
-        &["TRIM([BOTH STRING FROM] STRING)"],
+        &["TRIM([[BOTH] [STRING] FROM] STRING)"],
         "The text without the characters (spaces, if none are given) at both ends.",
         |input| trim_rule(input, true),
         |input| trim(input, true, true),
     ),
     text_function(
         "LTRIM",
-        &["LTRIM(STRING[, STRING])", "TRIM(LEADING STRING FROM STRING)"],
+        &["LTRIM(STRING[, STRING])", "TRIM(LEADING [STRING] FROM STRING)"],
         "The text without the characters (spaces, if none are given) at its start.",
         |input| trim_rule(input, true),
         |input| trim(input, true, false),
     ),
     text_function(
         "RTRIM",
-        &["RTRIM(STRING[, STRING])", "TRIM(TRAILING STRING FROM STRING)"],
+        &["RTRIM(STRING[, STRING])", "TRIM(TRAILING [STRING] FROM STRING)"],
         "The text without the characters (spaces, if none are given) at its end.",
         |input| trim_rule(input, true),
         |input| trim(input, false, true),
@@ -106,7 +106,7 @@ pub(super) const TABLE: &[Function] = &[
     ),
     text_function(
         "POSITION",
-        &["POSITION(STRING IN STRING)", "LOCATE(STRING, STRING[, INT])"],
+        &["POSITION(STRING IN STRING [FROM INT])", "LOCATE(STRING, STRING[, INT])"],
         "Where the first text stands in the second, counted from 1; 0 if nowhere.",
         position_rule,
         |input| position(input, 0, 1),

@@ -12,6 +12,7 @@ pub mod hash;
 mod history;
 pub mod local;
 mod machine;
+mod object;
 mod record;
 mod scan;
 mod segment;
@@ -23,6 +24,7 @@ pub use encode::Encoder;
 pub use hash::{ChainHash, EpochHasher};
 pub use history::{Cut, Damage, Journal, Placed, SegmentBytes, SegmentInfo};
 pub use machine::{JournalMachine, JournalStep};
+pub use object::ObjectJournal;
 pub use record::{
     Acknowledged, ChunkLimits, Control, ControlRecord, EpochRecord, ExtraInput, FlushEnd,
     OutputHash, Skip, SliceRecord,

@@ -2,7 +2,7 @@
 //! a session aggregation that collects rows, unpacked again when it fires.
 
 use super::{Operator, OperatorCx, WindowAggregateOp};
-use crate::agg::COLLECT;
+use crate::agg::{COLLECT, given, kept_type};
 use crate::expr::FunctionRef;
 use crate::key::decode_columns;
 use crate::plan::{AggregateCall, JobOptions, Node, NodeKind, WindowAggregate, WindowAssign};
@@ -10,7 +10,7 @@ use crate::rows::{Origin, Rows};
 use crate::time::Watermark;
 use crate::types::{Field, Schema, SqlType};
 use arrow_array::cast::AsArray;
-use arrow_array::{RecordBatch, UInt32Array};
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
 use arrow_select::take::take;
 
@@ -78,8 +78,10 @@ impl SessionAssign {
         }
         let encoded = lists.values().as_binary::<i32>();
         let rows = encoded.iter().map(|row| row.expect("a collected row is never NULL"));
-        let mut columns =
-            decode_columns(&self.types, rows).expect("the rows were encoded or checked before");
+        let kept: Vec<SqlType> = self.types.iter().map(kept_type).collect();
+        let columns = decode_columns(&kept, rows).expect("the rows were encoded or checked before");
+        let mut columns: Vec<ArrayRef> =
+            self.types.iter().zip(columns).map(|(ty, column)| given(ty, column)).collect();
         let indices = UInt32Array::from(sources);
         for window in &sessions.batch.columns()[self.partition + 1..] {
             columns.push(take(window, &indices, None).expect("the indices are sessions"));

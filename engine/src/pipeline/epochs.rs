@@ -88,9 +88,11 @@ impl Pipeline {
         let mut output = self.dataflow.step(&input, executor);
         let mut hasher = EpochHasher::begin(self.chain, record.epoch);
         for (sink, rows) in std::mem::take(&mut output.sinks) {
-            let table = self.plan.table(self.sinks.get(sink).table);
+            let state = self.sinks.get(sink);
+            let table = self.plan.table(state.table);
             super::encode::hash_rows(table, &rows, &mut |bytes| hasher.rows(sink, bytes));
-            let encoded = super::encode::encode_rows(table, &rows);
+            let layout = state.layout.as_ref();
+            let encoded = super::encode::encode_rows(table, layout, record.epoch, &rows);
             self.sinks.add_rows(sink, record.epoch, record.tick, encoded);
         }
         self.chain = hasher.finish();

@@ -141,7 +141,7 @@ impl Pipeline {
             chain: ChainHash::START,
             clock: Clock::default(),
             ingest: Ingest::new(&plan),
-            sinks: Sinks::new(&plan),
+            sinks: Sinks::new(&plan)?,
             snapshots: Snapshots::default(),
             requests: RequestId(0),
             totals: Totals::default(),

@@ -4,12 +4,12 @@ use super::config::PipelineConfig;
 use super::encode::Encoded;
 use super::io::{Failure, Output, Report, fail_word};
 use super::{Phase, Pipeline};
+use crate::dataflow::BuildError;
 use crate::ids::{Epoch, Lineage, RequestId, SinkId, TableId};
 use crate::journal::{Acknowledged, Carried, FlushEnd};
-use crate::plan::{NodeKind, Plan};
-use crate::sink::{
-    ApplyOutcome, Chunk, ChunkPayload, ChunkPlace, FailKind, Marker, OpenOutcome, SinkShard,
-};
+use crate::plan::connector::Flush;
+use crate::plan::{NodeKind, Plan, RecordLayout, Table};
+use crate::sink::{ApplyOutcome, Chunk, ChunkPlace, FailKind, Marker, OpenOutcome, SinkShard};
 use crate::time::{Monotonic, Tick};
 use std::collections::VecDeque;
 
@@ -23,7 +23,12 @@ pub(super) struct Sinks {
 #[derive(Debug)]
 pub(super) struct SinkState {
     pub(super) table: TableId,
-    pub(super) policy: FlushPolicy,
+    /// How its rows become records, if it takes records.
+    pub(super) layout: Option<RecordLayout>,
+    flush: Flush,
+    /// The most rows and bytes of one chunk.
+    // spec: J-5
+    chunk_limits: (usize, usize),
     pub(super) phase: SinkPhase,
     /// The marker of the last chunk that was made: the predecessor of the next.
     // spec: K-7
@@ -54,16 +59,6 @@ pub(super) struct SinkState {
     pub(super) chunks: u64,
 }
 
-/// When a sink's flush groups end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FlushPolicy {
-    /// With every epoch that has rows.
-    EachEpoch,
-    /// When the group is large or old enough, as the journal then says.
-    // spec: J-5
-    Grouped,
-}
-
 /// What a sink is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SinkPhase {
@@ -84,15 +79,16 @@ pub(super) enum SinkPhase {
 struct Group {
     first_tick: Tick,
     last_epoch: Epoch,
-    data: Vec<u8>,
-    rows: u32,
+    rows: Encoded,
 }
 
 impl SinkState {
-    fn new(table: TableId, policy: FlushPolicy) -> SinkState {
+    fn new(table: &Table, layout: Option<RecordLayout>) -> SinkState {
         SinkState {
-            table,
-            policy,
+            table: table.id,
+            layout,
+            flush: table.sink_spec().map_or(Flush::EachEpoch, |spec| spec.flush),
+            chunk_limits: table.chunk_limits(),
             phase: SinkPhase::Closed,
             made: None,
             acked: None,
@@ -111,18 +107,23 @@ impl SinkState {
         }
     }
 
-    /// Ends the open group with this epoch, if there is one: its rows become a chunk.
-    /// The chunk bears the epoch whose record holds the decision, which may be later
-    /// than that of the last row: the chunk must wait until that record is durable.
-    // spec: J-1, J-5
+    /// Ends the open group with this epoch, if there is one: its rows become chunks.
+    /// They bear the epoch whose record holds the decision, which may be later than
+    /// that of the last row: they must wait until that record is durable.
+    // spec: J-1, J-5, K-7
     fn end_group(&mut self, sink: SinkId, epoch: Epoch, lineage: Lineage) {
         let Some(group) = self.group.take() else { return };
-        let place = ChunkPlace { lineage, epoch, chunk: 0, last: true };
-        let payload = ChunkPayload::Bytes { data: group.data.into(), rows: group.rows };
-        let chunk = Chunk::new(SinkShard { sink, shard: 0 }, self.made, place, payload);
-        self.made = Some(chunk.marker);
-        self.queue_bytes += chunk.payload.bytes();
-        self.queue.push_back(chunk);
+        let (rows_max, bytes_max) = self.chunk_limits;
+        let payloads = group.rows.cut(rows_max, bytes_max);
+        let count = payloads.len();
+        for (number, payload) in payloads.into_iter().enumerate() {
+            let (chunk, last) = (number as u32, number + 1 == count);
+            let place = ChunkPlace { lineage, epoch, chunk, last };
+            let chunk = Chunk::new(SinkShard { sink, shard: 0 }, self.made, place, payload);
+            self.made = Some(chunk.marker);
+            self.queue_bytes += chunk.payload.bytes();
+            self.queue.push_back(chunk);
+        }
     }
 
     /// Whether the sink's own marker has to be trusted more than the journal: it is
@@ -134,16 +135,23 @@ impl SinkState {
 }
 
 impl Sinks {
-    pub(super) fn new(plan: &Plan) -> Sinks {
-        let sinks = plan.nodes.iter().filter_map(|node| match &node.kind {
-            NodeKind::Sink(sink) => {
-                let grouped = plan.table(sink.table).keeps_marker();
-                let policy = if grouped { FlushPolicy::Grouped } else { FlushPolicy::EachEpoch };
-                Some(SinkState::new(sink.table, policy))
+    /// The sinks of a plan, all closed.
+    ///
+    /// # Errors
+    /// If the rows of one cannot become what it takes.
+    pub(super) fn new(plan: &Plan) -> Result<Sinks, BuildError> {
+        let mut sinks = Vec::new();
+        for node in &plan.nodes {
+            if let NodeKind::Sink(sink) = &node.kind {
+                let table = plan.table(sink.table);
+                let layout = table.record_layout().map_err(|error| BuildError {
+                    node: node.name.clone(),
+                    detail: error.to_string(),
+                })?;
+                sinks.push(SinkState::new(table, layout));
             }
-            _ => None,
-        });
-        Sinks { sinks: sinks.collect() }
+        }
+        Ok(Sinks { sinks })
     }
 
     pub(super) fn get(&self, id: SinkId) -> &SinkState {
@@ -161,20 +169,17 @@ impl Sinks {
     /// Adds an epoch's rows to the sink's open group.
     pub(super) fn add_rows(&mut self, id: SinkId, epoch: Epoch, tick: Tick, encoded: Encoded) {
         let sink = self.get_mut(id);
-        sink.rows += u64::from(encoded.rows);
-        let group = sink.group.get_or_insert_with(|| Group {
-            first_tick: tick,
-            last_epoch: epoch,
-            data: Vec::new(),
-            rows: 0,
-        });
-        assert!(group.last_epoch <= epoch, "epochs enter a group in order");
-        group.last_epoch = epoch;
-        group.rows += encoded.rows;
-        if group.data.is_empty() {
-            group.data = encoded.data;
-        } else {
-            group.data.extend_from_slice(&encoded.data);
+        sink.rows += encoded.rows() as u64;
+        if encoded.rows() == 0 {
+            return;
+        }
+        match &mut sink.group {
+            None => sink.group = Some(Group { first_tick: tick, last_epoch: epoch, rows: encoded }),
+            Some(group) => {
+                assert!(group.last_epoch <= epoch, "epochs enter a group in order");
+                group.last_epoch = epoch;
+                group.rows.append(encoded);
+            }
         }
     }
 
@@ -207,9 +212,9 @@ impl Sinks {
         let is_due = |sink: &SinkState| {
             let Some(group) = &sink.group else { return false };
             let age_ns = tick.0 - group.first_tick.0;
-            sink.policy == FlushPolicy::Grouped
+            sink.flush == Flush::Grouped
                 && (all
-                    || group.data.len() >= config.flush_bytes
+                    || group.rows.bytes() >= config.flush_bytes
                     || age_ns >= config.flush_age_ms * 1_000_000)
         };
         self.iter()
@@ -224,7 +229,7 @@ impl Sinks {
         for (index, sink) in self.sinks.iter_mut().enumerate() {
             let id = SinkId(index as u32);
             let named = ends.iter().any(|end| end.sink == id);
-            if named || sink.policy == FlushPolicy::EachEpoch {
+            if named || sink.flush == Flush::EachEpoch {
                 sink.end_group(id, epoch, lineage);
             }
         }

@@ -1,5 +1,6 @@
 //! The tables of a plan.
 
+use super::connector::{CONNECTORS, SinkSpec};
 use crate::expr::Expr;
 use crate::ids::TableId;
 use crate::types::{DataType, Field, Schema};
@@ -170,7 +171,27 @@ impl Table {
     // spec: K-2, K-6
     #[must_use]
     pub fn keeps_marker(&self) -> bool {
-        self.connector == "filesystem"
+        self.sink_spec().is_some_and(|spec| spec.keeps_marker)
+    }
+
+    /// What the table's connector is as a sink; `None` if it is none.
+    #[must_use]
+    pub fn sink_spec(&self) -> Option<SinkSpec> {
+        let spec = CONNECTORS.iter().find(|spec| spec.name == self.connector)?;
+        spec.sink
+    }
+
+    /// The most rows and bytes of one chunk for this table, as a sink: those of the
+    /// connector, or fewer rows if `'sink.chunk-rows'` says so. A single row may be
+    /// longer.
+    // spec: J-5
+    #[must_use]
+    pub fn chunk_limits(&self) -> (usize, usize) {
+        let spec = self.sink_spec();
+        let (rows, bytes) = spec
+            .map_or((usize::MAX, usize::MAX), |spec| (spec.chunk_rows_max, spec.chunk_bytes_max));
+        let asked = self.options.get("sink.chunk-rows").and_then(|rows| rows.parse().ok());
+        (asked.unwrap_or(rows).clamp(1, rows), bytes)
     }
 
     /// The columns that a sink stores, which are those of the rows that reach it: neither

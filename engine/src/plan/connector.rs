@@ -27,7 +27,8 @@ pub enum OptionKind {
 /// One option of a connector, of a format, or of every table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OptionSpec {
-    /// The key; `<column>` stands for the name of any column of the table.
+    /// The key; `<column>` stands for the name of any column of the table, and
+    /// `<property>` for any text.
     pub name: &'static str,
     /// What values it takes.
     pub kind: OptionKind,
@@ -55,8 +56,12 @@ pub struct MetadataSpec {
 pub enum SqlTypeName {
     /// BIGINT.
     BigInt,
+    /// INT.
+    Int,
     /// STRING.
     String,
+    /// TIMESTAMP_LTZ(3).
+    TimestampLtz,
 }
 
 /// What a sink promises about a row that the job gives once.
@@ -77,6 +82,8 @@ pub enum SplitKind {
     Generator,
     /// The connector is no source.
     None,
+    /// A partition of a topic; its name is the partition's number.
+    Partition,
 }
 
 /// When a source table ends.
@@ -91,10 +98,69 @@ pub enum Bounded {
         /// How they end.
         suffix: &'static str,
     },
+    /// If this option has this value.
+    If {
+        /// The option.
+        option: &'static str,
+        /// The value.
+        value: &'static str,
+    },
     /// If the table does not have this option.
     Without(&'static str),
     /// Never; or the connector is no source.
     Never,
+}
+
+/// What a chunk for a sink holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Encoded rows, one after the other.
+    Bytes,
+    /// Records, each with its key.
+    Records,
+}
+
+/// When a sink's flush groups end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// With every epoch that has rows.
+    EachEpoch,
+    /// When the group is large or old enough, as the journal then says.
+    // spec: J-5
+    Grouped,
+}
+
+/// A connector as a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SinkSpec {
+    /// Whether the marker is kept within the sink.
+    // spec: K-2, K-6
+    pub keeps_marker: bool,
+    /// What a chunk holds.
+    pub payload: Payload,
+    /// When flush groups end.
+    pub flush: Flush,
+    /// A flush group is cut into chunks of at most so many rows.
+    // spec: J-5
+    pub chunk_rows_max: usize,
+    /// A flush group is cut into chunks of at most so many bytes.
+    // spec: J-5
+    pub chunk_bytes_max: usize,
+}
+
+impl SinkSpec {
+    /// A sink without a marker, which is shown every epoch.
+    const SHOWN: SinkSpec = SinkSpec {
+        keeps_marker: false,
+        payload: Payload::Bytes,
+        flush: Flush::EachEpoch,
+        chunk_rows_max: usize::MAX,
+        chunk_bytes_max: usize::MAX,
+    };
+
+    /// Files: one for each flush group.
+    const FILES: SinkSpec =
+        SinkSpec { keeps_marker: true, flush: Flush::Grouped, ..SinkSpec::SHOWN };
 }
 
 /// The declaration of a connector.
@@ -104,8 +170,8 @@ pub struct ConnectorSpec {
     pub name: &'static str,
     /// Whether tables of it can be read.
     pub source: bool,
-    /// Whether tables of it can be written.
-    pub sink: bool,
+    /// What it is as a sink, if tables of it can be written.
+    pub sink: Option<SinkSpec>,
     /// Whether users may name it, or only the engine does.
     pub internal: bool,
     /// Whether it needs a `'format'`.
@@ -198,7 +264,7 @@ pub const FORMATS: &[&str] = &["csv", "json"];
 const FILESYSTEM: ConnectorSpec = ConnectorSpec {
     name: "filesystem",
     source: true,
-    sink: true,
+    sink: Some(SinkSpec::FILES),
     internal: false,
     format: true,
     options: &[
@@ -249,7 +315,7 @@ const FILESYSTEM: ConnectorSpec = ConnectorSpec {
 const DATAGEN: ConnectorSpec = ConnectorSpec {
     name: "datagen",
     source: true,
-    sink: false,
+    sink: None,
     internal: false,
     format: false,
     options: &[
@@ -307,7 +373,7 @@ const DATAGEN: ConnectorSpec = ConnectorSpec {
 const PRINT: ConnectorSpec = ConnectorSpec {
     name: "print",
     source: false,
-    sink: true,
+    sink: Some(SinkSpec::SHOWN),
     internal: false,
     format: false,
     options: &[option("print-identifier", OptionKind::Text, "", "Stands in front of every row.")],
@@ -329,8 +395,167 @@ const BLACKHOLE: ConnectorSpec = ConnectorSpec {
     ..PRINT
 };
 
+const fn required(name: &'static str, kind: OptionKind, description: &'static str) -> OptionSpec {
+    OptionSpec { name, kind, required: true, default: "", description }
+}
+
+/// How the rows of one flush group are cut, for sinks that are services.
+const CHUNK_ROWS: &str = "sink.chunk-rows";
+const CHUNK_ROWS_WORDS: &str = "At most so many rows are sent as one.";
+
+const KAFKA: ConnectorSpec = ConnectorSpec {
+    name: "kafka",
+    source: true,
+    // A transaction for each chunk. The broker takes a megabyte a batch unless it is told
+    // otherwise, and the sink cuts a chunk into batches.
+    sink: Some(SinkSpec {
+        payload: Payload::Records,
+        flush: Flush::EachEpoch,
+        chunk_rows_max: 10_000,
+        chunk_bytes_max: 4 << 20,
+        ..SinkSpec::FILES
+    }),
+    internal: false,
+    format: true,
+    options: &[
+        option(
+            "key.fields",
+            OptionKind::Text,
+            "",
+            "The columns of a written key, with ; between them; without it the primary key.",
+        ),
+        option(
+            "key.format",
+            OptionKind::Enum(&["json"]),
+            "",
+            "How a written key is encoded; needs 'key.fields'.",
+        ),
+        required("properties.bootstrap.servers", OptionKind::Text, "The brokers to begin with."),
+        option("properties.<property>", OptionKind::Text, "", "A property of the Kafka client."),
+        option(
+            "scan.bounded.mode",
+            OptionKind::Enum(&["latest-offset", "unbounded"]),
+            "unbounded",
+            "Whether the table ends with the records that are there at the start.",
+        ),
+        option(
+            "scan.startup.mode",
+            OptionKind::Enum(&["earliest-offset"]),
+            "earliest-offset",
+            "Where reading begins.",
+        ),
+        option(CHUNK_ROWS, OptionKind::Unsigned, "10000", CHUNK_ROWS_WORDS),
+        required("topic", OptionKind::Text, "The topic."),
+        option(
+            "value.format",
+            OptionKind::Enum(FORMATS),
+            "",
+            "Another name of 'format'; the format's options then begin with 'value.'.",
+        ),
+    ],
+    metadata: &[
+        MetadataSpec {
+            key: "offset",
+            ty: SqlTypeName::BigInt,
+            description: "The record's offset in its partition.",
+        },
+        MetadataSpec {
+            key: "partition",
+            ty: SqlTypeName::Int,
+            description: "The number of the record's partition.",
+        },
+        MetadataSpec {
+            key: "timestamp",
+            ty: SqlTypeName::TimestampLtz,
+            description: "The record's own timestamp.",
+        },
+    ],
+    guarantee: Guarantee::ExactlyOnce,
+    guarantee_note: "rows and marker are one transaction; readers use read_committed",
+    split: SplitKind::Partition,
+    bounded: Bounded::If { option: "scan.bounded.mode", value: "latest-offset" },
+};
+
+const REDIS: ConnectorSpec = ConnectorSpec {
+    name: "redis",
+    source: false,
+    // A script blocks the server for some 12 µs a key.
+    sink: Some(SinkSpec {
+        payload: Payload::Records,
+        flush: Flush::EachEpoch,
+        chunk_rows_max: 1_000,
+        chunk_bytes_max: 1 << 20,
+        ..SinkSpec::FILES
+    }),
+    internal: false,
+    format: false,
+    options: &[
+        option(
+            "key.template",
+            OptionKind::Text,
+            "",
+            "What a key looks like, such as user:{user_id}; every column of the primary key stands in it. Without it: the table's name and the key's columns with : between them.",
+        ),
+        option(CHUNK_ROWS, OptionKind::Unsigned, "1000", CHUNK_ROWS_WORDS),
+        required("url", OptionKind::Text, "The server, such as redis://localhost:6379/0."),
+        option(
+            "value.type",
+            OptionKind::Enum(&["string", "hash"]),
+            "string",
+            "Whether a row is one JSON text or a hash with a field for each column.",
+        ),
+    ],
+    metadata: &[],
+    guarantee: Guarantee::ExactlyOnce,
+    guarantee_note: "one script writes rows and marker; a server that loses acknowledged writes is noticed",
+    split: SplitKind::None,
+    bounded: Bounded::Never,
+};
+
+const CLICKHOUSE: ConnectorSpec = ConnectorSpec {
+    name: "clickhouse",
+    source: false,
+    // The server makes blocks of about a million rows of one insert at most, and a chunk
+    // has to stay one block.
+    sink: Some(SinkSpec {
+        payload: Payload::Records,
+        chunk_rows_max: 100_000,
+        chunk_bytes_max: 16 << 20,
+        ..SinkSpec::FILES
+    }),
+    internal: false,
+    format: false,
+    options: &[
+        option("database-name", OptionKind::Text, "default", "The database."),
+        option(
+            "mode",
+            OptionKind::Enum(&["keyed", "append", "strict"]),
+            "",
+            "Whether rows replace those of their key, stand beside each other, or go through a staging table. Without it: keyed if there is a primary key, else append.",
+        ),
+        option(
+            "partition-by",
+            OptionKind::Text,
+            "",
+            "The column whose value decides a row's partition; of a keyed table one of the primary key.",
+        ),
+        option(CHUNK_ROWS, OptionKind::Unsigned, "100000", CHUNK_ROWS_WORDS),
+        required("table-name", OptionKind::Text, "The table."),
+        required("url", OptionKind::Text, "The server, such as http://localhost:8123."),
+    ],
+    metadata: &[],
+    guarantee: Guarantee::ExactlyOnce,
+    guarantee_note: "a row that comes twice replaces itself; readers use FINAL",
+    split: SplitKind::None,
+    bounded: Bounded::Never,
+};
+
 /// The connectors of this version, by name.
-pub const CONNECTORS: &[ConnectorSpec] = &[BLACKHOLE, DATAGEN, FILESYSTEM, PRINT, PRINT_TABLE];
+pub const CONNECTORS: &[ConnectorSpec] =
+    &[BLACKHOLE, CLICKHOUSE, DATAGEN, FILESYSTEM, KAFKA, PRINT, PRINT_TABLE, REDIS];
+
+/// The connectors that nothing but the simulator carries out in this version.
+pub const SIMULATED_ONLY: &[&str] = &["clickhouse", "kafka", "redis"];
 
 impl SqlTypeName {
     /// The type that is meant.
@@ -338,6 +563,8 @@ impl SqlTypeName {
     pub fn sql_type(self) -> SqlType {
         match self {
             SqlTypeName::BigInt => SqlType::BigInt,
+            SqlTypeName::Int => SqlType::Int,
+            SqlTypeName::TimestampLtz => SqlType::TimestampLtz(3),
             SqlTypeName::String => SqlType::STRING,
         }
     }
@@ -346,6 +573,9 @@ impl SqlTypeName {
 impl OptionSpec {
     /// Whether `key` is this option; `<column>` matches one of `columns`.
     pub fn matches<'a>(&self, key: &str, columns: impl IntoIterator<Item = &'a str>) -> bool {
+        if let Some(before) = self.name.strip_suffix("<property>") {
+            return key.strip_prefix(before).is_some_and(|property| !property.is_empty());
+        }
         match self.name.split_once("<column>") {
             None => self.name == key,
             Some((before, after)) => key

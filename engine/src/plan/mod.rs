@@ -9,6 +9,7 @@ mod catalog;
 pub mod connector;
 mod display;
 mod node;
+mod records;
 mod window;
 
 pub use catalog::{
@@ -20,6 +21,7 @@ pub use node::{
     AggregateCall, Calc, ChangelogMode, Class, Node, NodeKind, Projection, Scan, SideKind,
     SideScan, Sink, Values, WindowAggregate, WindowAssign,
 };
+pub use records::{KeyLayout, KeyPiece, LayoutError, RecordLayout};
 pub use window::Window;
 
 use crate::ids::{NodeId, TableId};

@@ -2,10 +2,14 @@
 
 use bytes::Bytes;
 
+/// So many objects can be removed by one request (S3's DeleteObjects takes as many).
+pub const DELETE_MAX: usize = 1_000;
+
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObjectRequest {
-    /// The names that begin with a prefix. Answered by [`ObjectAnswer::Names`].
+    /// The names that begin with a prefix. What was written or removed lately may be
+    /// missing or shown. Answered by [`ObjectAnswer::Names`].
     List {
         /// The prefix.
         prefix: String,
@@ -35,11 +39,11 @@ pub enum ObjectRequest {
         /// The bytes.
         bytes: Bytes,
     },
-    /// Removes an object; that it is not there is no error. Answered by
-    /// [`ObjectAnswer::Done`].
+    /// Removes objects; that one is not there is no error. Some may be removed though the
+    /// request fails. Answered by [`ObjectAnswer::Done`].
     Delete {
-        /// The name.
-        name: String,
+        /// The names: at most [`DELETE_MAX`].
+        names: Vec<String>,
     },
 }
 
@@ -56,7 +60,7 @@ pub enum ObjectAnswer {
     Data {
         /// Its bytes.
         bytes: Bytes,
-        /// Its tag, which changes with each write.
+        /// Its tag. Equal bytes may have equal tags.
         tag: u64,
     },
     /// There is none.

@@ -70,6 +70,14 @@ pub struct SinkRecord {
     pub value: Bytes,
 }
 
+impl SinkRecord {
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.partition.len() + self.value.len()
+    }
+}
+
 impl ChunkPayload {
     /// How many rows it holds.
     #[must_use]
@@ -106,10 +114,7 @@ impl ChunkPayload {
     pub fn bytes(&self) -> usize {
         match self {
             ChunkPayload::Bytes { data, .. } => data.len(),
-            ChunkPayload::Records { records } => records
-                .iter()
-                .map(|record| record.key.len() + record.partition.len() + record.value.len())
-                .sum(),
+            ChunkPayload::Records { records } => records.iter().map(SinkRecord::bytes).sum(),
         }
     }
 }

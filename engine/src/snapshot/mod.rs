@@ -9,6 +9,7 @@ pub mod local;
 mod machine;
 mod manifest;
 mod manifest_codec;
+mod object;
 mod part;
 
 pub use machine::{SnapshotMachine, SnapshotStep};
@@ -16,6 +17,7 @@ pub use manifest::{
     Counter, Manifest, ManifestName, NodeState, PartName, PartRef, SNAPSHOT_VERSION, SinkState,
     SplitState,
 };
+pub use object::ObjectSnapshots;
 pub use part::{PartEntry, cut_parts, decode_part, encode_part};
 
 /// Why a manifest or a part cannot be used.

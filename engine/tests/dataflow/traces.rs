@@ -5,7 +5,7 @@ use crate::world::{Entry, World, split_name, text_of, timestamp};
 use anabranch_engine::dataflow::Control;
 use anabranch_engine::expr::{ContextValue, Expr, ExprKind, FunctionRef};
 use anabranch_engine::plan::builder::PlanBuilder;
-use anabranch_engine::plan::{AggregateCall, Plan, Window};
+use anabranch_engine::plan::{AggregateCall, Plan, SideKind, Window};
 use anabranch_engine::time::Watermark;
 use anabranch_engine::types::{SqlType, Value};
 use std::sync::Arc;
@@ -434,4 +434,41 @@ fn every_well_formed_record_with_a_time_moves_the_watermark_before_any_filter() 
         let id = world.id(&a).unwrap();
         assert_eq!(world.flow.splits().get(id).watermark, Watermark(expected), "{what}");
     }
+}
+
+#[test]
+fn a_row_passes_through_a_session_as_it_is() {
+    let mut plan = PlanBuilder::default();
+    let columns = [("ts", SqlType::Timestamp(3)), ("d", SqlType::Double), ("f", SqlType::Float)];
+    let table = plan.table("t", "filesystem", &columns, Some((0, 0)), true);
+    let scan = plan.scan(table);
+    let rows = plan.assign("sessions", scan, Window::Session { gap_ms: 5 }, &[]);
+    let rows = plan.project(rows, None, &[1, 2]);
+    plan.sink("out", "print", rows);
+    let mut world = World::new(&Arc::new(plan.build()));
+    let split = split_name(0, "a");
+    let record = format!("{{\"ts\":\"{}\",\"d\":-0.0,\"f\":-0.0}}\n", timestamp(1));
+    world.epoch(&[(split.clone(), Entry::Added(None)), (split.clone(), Entry::Lines(record))], 1);
+    world.restart();
+    world.epoch(&[(split, Entry::Ended)], 1);
+    let key = ("out.sink".to_owned(), String::new());
+    assert_eq!(world.results.timed[&key], [r#"{"d":-0.0,"f":-0.0}"#]);
+}
+
+#[test]
+fn sinks_come_in_the_order_of_the_plan_also_behind_side_tables() {
+    let mut plan = PlanBuilder::default();
+    let columns = [("ts", SqlType::Timestamp(3)), ("d", SqlType::Double)];
+    let table = plan.table("t", "filesystem", &columns, Some((0, 0)), true);
+    let scan = plan.scan(table);
+    let dead = plan.side(table, SideKind::Dead);
+    plan.sink("dead", "print", dead);
+    plan.sink("rows", "print", scan);
+    let mut world = World::new(&Arc::new(plan.build()));
+    let split = split_name(0, "a");
+    let bad = Entry::Lines("{\"ts\":\n".to_owned());
+    let output = world
+        .epoch(&[(split.clone(), Entry::Added(None)), (split.clone(), bad), (split, at(3))], 1);
+    let sinks: Vec<u32> = output.sinks.iter().map(|(sink, _)| sink.0).collect();
+    assert_eq!(sinks, [0, 1]);
 }

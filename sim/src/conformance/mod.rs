@@ -48,6 +48,9 @@
 //! reach it; and implement [`Executor`] over a real client in `tests/conformance`. [`redis`]
 //! and `tests/conformance/redis/` are the pattern.
 
+pub mod clickhouse;
+pub mod kafka;
+pub mod object;
 mod on_model;
 mod phrase;
 pub mod redis;

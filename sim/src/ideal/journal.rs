@@ -130,7 +130,7 @@ impl IdealJournal {
     fn delete_next(&mut self, mut left: VecDeque<SegmentName>) -> JournalStep {
         match left.pop_front() {
             Some(segment) => {
-                let request = ObjectRequest::Delete { name: Self::object(segment) };
+                let request = ObjectRequest::Delete { names: vec![Self::object(segment)] };
                 self.ask(State::Deleting(left), request)
             }
             None => JournalStep::Trimmed,

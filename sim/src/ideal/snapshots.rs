@@ -100,7 +100,10 @@ impl IdealSnapshots {
         left: VecDeque<String>,
     ) -> SnapshotStep {
         match objects.pop_front() {
-            Some(name) => self.ask(State::Deleting(objects, left), ObjectRequest::Delete { name }),
+            Some(name) => {
+                let request = ObjectRequest::Delete { names: vec![name] };
+                self.ask(State::Deleting(objects, left), request)
+            }
             None => self.remove_next(left),
         }
     }

@@ -55,8 +55,8 @@ impl IdealStore {
                     false => ObjectAnswer::Exists,
                 }
             }
-            ObjectRequest::Delete { name } => {
-                self.objects.remove(name);
+            ObjectRequest::Delete { names } => {
+                names.iter().for_each(|name| drop(self.objects.remove(name)));
                 ObjectAnswer::Done
             }
         }

@@ -2,11 +2,13 @@
 //! what is durable, and can kill the pipeline behind any output.
 
 mod fault;
+mod rows;
 mod store;
 mod trace;
 mod world;
 
 pub use fault::{Event, Fault, FaultFn, Trigger};
+pub use rows::{RowOrigin, SinkRow};
 pub use store::{JournalStore, SinkStore, SnapshotStore};
 pub use trace::trace_line;
 pub use world::LabSplit;

@@ -2,7 +2,9 @@
 
 use anabranch_engine::ids::Generation;
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
-use anabranch_engine::sink::{ApplyOutcome, Chunk, ChunkPayload, Marker, Verdict, judge};
+use anabranch_engine::sink::{
+    ApplyOutcome, Chunk, ChunkPayload, Marker, SinkRecord, Verdict, judge,
+};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -10,6 +12,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub struct JournalStore {
     segments: BTreeMap<SegmentName, Vec<u8>>,
+    /// What was removed, for whoever wants to look back at the whole run. No pipeline
+    /// sees it.
+    removed: BTreeMap<SegmentName, Vec<u8>>,
 }
 
 impl JournalStore {
@@ -20,6 +25,16 @@ impl JournalStore {
             .iter()
             .map(|(name, bytes)| SegmentBytes { name: *name, bytes: bytes.clone().into() })
             .collect()
+    }
+
+    /// All segments that there ever were, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<SegmentBytes> {
+        let mut all = self.removed.clone();
+        all.extend(self.segments.iter().map(|(name, bytes)| (*name, bytes.clone())));
+        let segment =
+            |(name, bytes): (SegmentName, Vec<u8>)| SegmentBytes { name, bytes: bytes.into() };
+        all.into_iter().map(segment).collect()
     }
 
     /// Creates a segment, as the newest one.
@@ -67,7 +82,11 @@ impl JournalStore {
 
     /// Removes segments.
     pub fn remove(&mut self, names: &[SegmentName]) {
-        self.segments.retain(|name, _| !names.contains(name));
+        for name in names {
+            if let Some(bytes) = self.segments.remove(name) {
+                self.removed.insert(*name, bytes);
+            }
+        }
     }
 }
 
@@ -191,17 +210,32 @@ impl SinkStore {
         self.chunks.len()
     }
 
-    /// All rows, one after the other.
+    /// All chunks, in order.
+    #[must_use]
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// All rows, one after the other; a record is its key, what decides its partition
+    /// in brackets, and its value, in a line.
     #[must_use]
     pub fn text(&self) -> String {
-        let bytes: Vec<u8> = self
-            .chunks
-            .iter()
-            .flat_map(|chunk| match &chunk.payload {
-                ChunkPayload::Bytes { data, .. } => data.to_vec(),
-                _ => Vec::new(),
-            })
-            .collect();
+        let mut bytes: Vec<u8> = Vec::new();
+        for chunk in &self.chunks {
+            match &chunk.payload {
+                ChunkPayload::Bytes { data, .. } => bytes.extend_from_slice(data),
+                ChunkPayload::Records { records } => {
+                    for SinkRecord { key, partition, value, .. } in records {
+                        bytes.extend_from_slice(key);
+                        if !partition.is_empty() {
+                            bytes.extend([&b"["[..], partition, b"]"].concat());
+                        }
+                        bytes.extend([&b" "[..], value, b"\n"].concat());
+                    }
+                }
+                other => panic!("a payload of another kind: {other:?}"),
+            }
+        }
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }

@@ -271,8 +271,8 @@ impl Service for DiskModel {
             | Disturbance::Failover
             | Disturbance::ExpireProducers
             | Disturbance::Retention { .. }
-            | Disturbance::Merge
             | Disturbance::StopInsert { .. }
+            | Disturbance::Merge
             | Disturbance::ForgetTokens => None,
         }
     }

@@ -5,6 +5,7 @@
 //! from its bytes, as with S3: written back to what it was, it has the tag that it had.
 
 use super::{ClientId, Disturbance, Service, View, ViewRecord};
+use crate::conformance::{Phrase, Staged};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::service::object::{ObjectAnswer, ObjectRequest};
@@ -56,9 +57,11 @@ impl ObjectModel {
 
     fn request(&mut self, now: VirtualTime, request: &ObjectRequest) -> ObjectAnswer {
         match request {
-            ObjectRequest::Delete { name } => {
-                if self.objects.remove(name).is_some() {
-                    self.removed.insert(name.clone(), now);
+            ObjectRequest::Delete { names } => {
+                for name in names {
+                    if self.objects.remove(name).is_some() {
+                        self.removed.insert(name.clone(), now);
+                    }
                 }
                 ObjectAnswer::Done
             }
@@ -120,6 +123,19 @@ impl ObjectModel {
 /// Tags are equal if the bytes are.
 fn tag(bytes: &Bytes) -> u64 {
     xxh3_64(bytes)
+}
+
+impl Staged for ObjectModel {
+    /// `fill` and `make-room`.
+    fn act(&mut self, now: VirtualTime, act: &Phrase) -> Result<Phrase, String> {
+        let disturbance = match act.word.as_str() {
+            "fill" => Disturbance::Fill { writes: 0 },
+            "make-room" => Disturbance::MakeRoom,
+            other => return Err(format!("there is no act `{other}`")),
+        };
+        let done = self.disturb(now, &disturbance).is_some();
+        Ok(Phrase::new(if done { "done" } else { "nothing" }))
+    }
 }
 
 impl Service for ObjectModel {

@@ -7,6 +7,7 @@
 
 mod deviation;
 mod settings;
+pub mod text;
 mod workload;
 
 pub use deviation::{

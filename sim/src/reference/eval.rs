@@ -327,7 +327,7 @@ fn kernel(
         arg_types: &arg_types,
         result: &expr.ty,
         rows: 1,
-        zone: env.zone.parse().ok().expect("the plan names a zone that there is"),
+        zone: env.zone.parse().expect("the plan names a zone that there is"),
     };
     only_row(&kernel.evaluate(&input), &expr.ty.sql)
 }
@@ -362,7 +362,7 @@ fn cast(expr: &Expr, input: &Expr, mode: CastMode, env: Env<'_>) -> Computed {
     let Some(cast) = Cast::new(from, to, mode) else {
         panic!("the plan casts {from} to {to}, which there is not");
     };
-    let zone = env.zone.parse().ok().expect("the plan names a zone that there is");
+    let zone = env.zone.parse().expect("the plan names a zone that there is");
     only_row(&cast.apply(&array, zone), to)
 }
 

@@ -52,8 +52,9 @@ pub struct Case<'a> {
     pub logs: &'a [SplitLog],
     /// The journal's records from the first epoch on, without a gap.
     pub epochs: &'a [EpochRecord],
-    /// Where each log really ended when an epoch with a mark of its split was closed;
-    /// a mark whose log is not among them is not checked.
+    /// For an epoch with a mark of a split: where the split's log really ended when its
+    /// source last told the reader so before the epoch was closed. A mark that is not
+    /// among them is held against what was fetched only.
     pub log_ends: &'a BTreeMap<(Epoch, SplitName), u64>,
 }
 

@@ -36,14 +36,19 @@ pub(super) struct WindowOutput {
     pub(super) dead: Vec<Dead>,
 }
 
-/// The rows of one key and window, in canonical order.
-struct Group {
+/// A window of a key. Windows leave in the order of these.
+// spec: E-3
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Frame {
+    /// The smallest watermark at which it fires.
+    fire: i64,
     key: Vec<Cell>,
     start: i64,
     end: i64,
-    fire: i64,
-    rows: Vec<(i64, usize)>,
 }
+
+/// A row by its event time and its place among the rows of the node.
+type Member = (i64, usize);
 
 /// The largest number of the form `offset + k * step` that is at most `time`.
 fn aligned(time: i64, step: i64, offset: i64) -> i64 {
@@ -118,13 +123,14 @@ fn window_cells(start: i64, end: i64) -> [Result<Cell, super::eval::Trouble>; 3]
 pub(super) fn assign_sessions(spec: &WindowAssign, input: &WindowInput<'_>) -> WindowOutput {
     let mut output = WindowOutput::default();
     let groups = groups(spec.window, spec.rowtime, &spec.partition, 0, input, &mut output);
-    for group in groups {
-        let Some(epoch) = fires_in(group.fire, input.watermarks) else { continue };
-        for (_, row) in group.rows {
+    for (frame, rows) in groups {
+        let Some(epoch) = fires_in(frame.fire, input.watermarks) else { continue };
+        for (_, row) in rows {
             let mut row = input.rows[row].clone();
-            row.cells.extend(window_cells(group.start, group.end));
-            row.epoch = epoch.max(row.epoch);
-            row.origin = Origin::Timer { fire: group.fire, operator: input.clock };
+            assert!(row.epoch <= epoch, "a session is over before one of its rows is there");
+            row.cells.extend(window_cells(frame.start, frame.end));
+            row.epoch = epoch;
+            row.origin = Origin::Timer { fire: frame.fire, operator: input.clock };
             output.rows.push(row);
         }
     }
@@ -138,14 +144,14 @@ pub(super) fn aggregate_windows(spec: &WindowAggregate, input: &WindowInput<'_>)
     let lateness = spec.allowed_lateness_ms;
     let groups = groups(spec.window, spec.rowtime, &spec.keys, lateness, input, &mut output);
     let types: Vec<SqlType> = input.schema.fields.iter().map(|f| f.ty.sql.clone()).collect();
-    for group in groups {
-        let Some(epoch) = fires_in(group.fire, input.watermarks) else { continue };
-        let members: Vec<&Row> = group.rows.iter().map(|(_, row)| &input.rows[*row]).collect();
+    for (frame, rows) in groups {
+        let Some(epoch) = fires_in(frame.fire, input.watermarks) else { continue };
+        let members: Vec<&Row> = rows.iter().map(|(_, row)| &input.rows[*row]).collect();
         let values: Vec<Vec<Cell>> = members.iter().map(|row| row.values()).collect();
         let values: Vec<&[Cell]> = values.iter().map(Vec::as_slice).collect();
         let mut row = Row {
-            cells: group.key.iter().cloned().map(Ok).collect(),
-            origin: Origin::Timer { fire: group.fire, operator: input.clock },
+            cells: frame.key.iter().cloned().map(Ok).collect(),
+            origin: Origin::Timer { fire: frame.fire, operator: input.clock },
             epoch,
             sources: sources_of(&members),
         };
@@ -161,7 +167,7 @@ pub(super) fn aggregate_windows(spec: &WindowAggregate, input: &WindowInput<'_>)
             output.dead.push(row.dead(input.node.id, trouble.kind, &call.text));
             continue;
         }
-        row.cells.extend(window_cells(group.start, group.end));
+        row.cells.extend(window_cells(frame.start, frame.end));
         output.rows.push(row);
     }
     output
@@ -178,7 +184,7 @@ fn fires_in(fire: i64, watermarks: &[i64]) -> Option<usize> {
     (epoch < watermarks.len()).then_some(epoch)
 }
 
-/// The groups of all rows that are not late, by (fire time, key).
+/// All rows that are not late by key and window, each group in canonical order.
 // spec: T-1, T-2, T-4
 fn groups(
     window: Window,
@@ -187,10 +193,10 @@ fn groups(
     lateness: i64,
     input: &WindowInput<'_>,
     output: &mut WindowOutput,
-) -> Vec<Group> {
-    // By fire time, key and start; sessions by key at first.
-    let mut together: BTreeMap<(i64, Vec<Cell>, i64, i64), Vec<(i64, usize)>> = BTreeMap::new();
-    let mut accepted: BTreeMap<Vec<Cell>, Vec<(i64, usize)>> = BTreeMap::new();
+) -> Vec<(Frame, Vec<Member>)> {
+    // Rows of sessions by key at first.
+    let mut together: BTreeMap<Frame, Vec<Member>> = BTreeMap::new();
+    let mut accepted: BTreeMap<Vec<Cell>, Vec<Member>> = BTreeMap::new();
     let mut late: BTreeMap<Source, Late> = BTreeMap::new();
     for (index, row) in input.rows.iter().enumerate() {
         let Some(time) = time_of(row, rowtime, input, &mut output.dead) else { continue };
@@ -212,8 +218,9 @@ fn groups(
             let open: Vec<&(i64, i64)> =
                 all.iter().filter(|(_, end)| !closed(end - 1 + lateness)).collect();
             for (start, end) in &open {
-                let group = (end - 1 + lateness, key.clone(), *start, *end);
-                together.entry(group).or_default().push((time, index));
+                let (start, end) = (*start, *end);
+                let frame = Frame { fire: end - 1 + lateness, key: key.clone(), start, end };
+                together.entry(frame).or_default().push((time, index));
             }
             (all.len() - open.len(), all.len())
         };
@@ -229,11 +236,11 @@ fn groups(
             cut_sessions(key, rows, gap_ms, lateness, &mut together);
         }
     }
-    let group = |((fire, key, start, end), mut rows): (_, Vec<(i64, usize)>)| {
+    let group = |(frame, mut rows): (Frame, Vec<Member>)| {
         rows.sort_by(|a, b| {
             canonical_order((a.0, &input.rows[a.1]), (b.0, &input.rows[b.1]), input.splits)
         });
-        Group { key, start, end, fire, rows }
+        (frame, rows)
     };
     together.into_iter().map(group).collect()
 }
@@ -242,10 +249,10 @@ fn groups(
 // spec: T-1
 fn cut_sessions(
     key: Vec<Cell>,
-    mut rows: Vec<(i64, usize)>,
+    mut rows: Vec<Member>,
     gap: i64,
     lateness: i64,
-    together: &mut BTreeMap<(i64, Vec<Cell>, i64, i64), Vec<(i64, usize)>>,
+    together: &mut BTreeMap<Frame, Vec<Member>>,
 ) {
     rows.sort_by_key(|(time, _)| *time);
     let mut rest = rows.as_slice();
@@ -253,7 +260,8 @@ fn cut_sessions(
         let apart = rest.windows(2).position(|pair| pair[0].0 + gap < pair[1].0);
         let (session, behind) = rest.split_at(apart.map_or(rest.len(), |at| at + 1));
         let end = session.last().expect("it has a row").0 + gap;
-        together.insert((end + lateness, key.clone(), *first, end), session.to_vec());
+        let frame = Frame { fire: end + lateness, key: key.clone(), start: *first, end };
+        together.insert(frame, session.to_vec());
         rest = behind;
     }
 }

@@ -173,8 +173,8 @@ impl Digest {
 
     fn clickhouse_request(self, request: &ClickHouseRequest) -> Digest {
         match request {
-            ClickHouseRequest::Insert { table, rows, .. } => {
-                let digest = self.text(table);
+            ClickHouseRequest::Insert { table, deduplication, rows, .. } => {
+                let digest = self.text(table).debug(deduplication);
                 let add = |digest: Digest, row: &ClickHouseRow| {
                     digest
                         .bytes(&row.key)

@@ -58,8 +58,10 @@ pub(super) enum Tag {
     Prove {
         lane: usize,
     },
+    /// Of the journal, after the snapshots.
     TrimJournal {
         request: RequestId,
+        failure: Option<String>,
     },
     List {
         request: RequestId,
@@ -70,7 +72,11 @@ pub(super) enum Tag {
     Store {
         epoch: Epoch,
     },
-    Remove,
+    /// Of the snapshots, before these segments of the journal.
+    Remove {
+        request: RequestId,
+        segments: Vec<SegmentName>,
+    },
     Inspect {
         request: RequestId,
     },

@@ -1,11 +1,11 @@
 //! What comes of a machine's order, as the input that the pipeline is given.
 
 use super::faults::{Moment, Side};
-use super::lane::{Step, Tag};
-use super::process::{Life, Process};
+use super::lane::{Job, Step, Tag};
+use super::process::{JOURNAL, Life, Process};
 use super::wire::kind_of;
 use super::{Event, World};
-use anabranch_engine::ids::{RequestId, SinkId};
+use anabranch_engine::ids::SinkId;
 use anabranch_engine::journal::JournalStep;
 use anabranch_engine::pipeline::Input;
 use anabranch_engine::service::Answer;
@@ -27,7 +27,7 @@ impl World {
                 Ok(input) => input,
                 Err(answer) => return Some(answer),
             },
-            Step::Snapshots(step) => self.snapshots_outcome(&tag, step),
+            Step::Snapshots(step) => self.snapshots_outcome(process, &tag, step),
             Step::Sink(step) => self.sink_outcome(process, lane, &tag, step),
             Step::Request(_) => panic!("a request is no outcome"),
         };
@@ -80,6 +80,9 @@ impl World {
                 self.watch.journal_read(&segments);
                 Some(Input::JournalRead { request: *request, segments })
             }
+            (Tag::ReadJournal { request }, JournalStep::Failed { message, transient }) => {
+                Some(Input::JournalUnreadable { request: *request, transient, message })
+            }
             (Tag::OpenJournal, JournalStep::Opened) => Some(Input::JournalOpened),
             (Tag::Append { last, .. }, JournalStep::Appended) => {
                 process.appended = process.appended.max(*last);
@@ -90,16 +93,19 @@ impl World {
                 return Err((*lane, Answer::Proved(is_newest)));
             }
             (Tag::Prove { lane }, _) => return Err((*lane, Answer::Proved(false))),
-            (Tag::TrimJournal { request }, JournalStep::Failed { message, .. }) => {
+            (Tag::TrimJournal { request, failure: None }, JournalStep::Trimmed) => {
+                Some(Input::Trimmed { request: *request })
+            }
+            (Tag::TrimJournal { request, failure }, step) => {
+                let message = match step {
+                    JournalStep::Failed { message, .. } => message,
+                    _ => failure.clone().unwrap_or_default(),
+                };
                 Some(Input::TrimFailed { request: *request, message })
             }
-            (Tag::TrimJournal { request }, _) => Some(Input::Trimmed { request: *request }),
             (_, JournalStep::Fenced { by }) => {
                 process.lanes[lane].is_broken = true;
                 Some(Input::JournalFenced { by })
-            }
-            (Tag::ReadJournal { request }, JournalStep::Failed { message, transient }) => {
-                Some(Input::JournalUnreadable { request: *request, transient, message })
             }
             (_, JournalStep::Failed { message, .. }) => {
                 // spec: J-6
@@ -110,12 +116,17 @@ impl World {
         })
     }
 
-    fn snapshots_outcome(&mut self, tag: &Tag, step: SnapshotStep) -> Option<Input> {
+    fn snapshots_outcome(
+        &mut self,
+        process: &mut Process,
+        tag: &Tag,
+        step: SnapshotStep,
+    ) -> Option<Input> {
         match (tag, step) {
             (Tag::List { request }, SnapshotStep::Listed(manifests)) => {
                 Some(Input::SnapshotsListed { request: *request, manifests })
             }
-            (Tag::List { request }, SnapshotStep::Failed { message, transient }) => {
+            (Tag::List { request }, SnapshotStep::Failed { transient, message }) => {
                 Some(Input::SnapshotsNotListed { request: *request, transient, message })
             }
             (Tag::Load { name }, SnapshotStep::Loaded(parts)) => {
@@ -123,7 +134,7 @@ impl World {
             }
             (Tag::Load { name }, SnapshotStep::Failed { message, transient }) => {
                 let (name, reason) = (name.clone(), message);
-                Some(Input::SnapshotUnreadable { name, transient, reason })
+                Some(Input::SnapshotUnreadable { name, reason, transient })
             }
             (Tag::Store { epoch }, SnapshotStep::Stored) => {
                 Some(Input::SnapshotStored { epoch: *epoch })
@@ -132,7 +143,16 @@ impl World {
                 self.watch.counts.mark("snapshot-failed");
                 Some(Input::SnapshotFailed { epoch: *epoch, message })
             }
-            (Tag::Remove, _) => None,
+            (Tag::Remove { request, segments }, step) => {
+                let failure = match step {
+                    SnapshotStep::Failed { message, .. } => Some(message),
+                    _ => None,
+                };
+                let trim = Job::TrimJournal { segments: segments.clone() };
+                let tag = Tag::TrimJournal { request: *request, failure };
+                self.order(process, JOURNAL, trim, tag);
+                None
+            }
             (tag, other) => panic!("{other:?} does not end {tag:?}"),
         }
     }
@@ -145,12 +165,7 @@ impl World {
         step: SinkStep,
     ) -> Option<Input> {
         let sink = SinkId(lane as u32 - 2);
-        let failed = |request: RequestId, outcome, message| Input::SinkOpenFailed {
-            request,
-            sink,
-            outcome,
-            message,
-        };
+        let message = |process: &Process| process.lanes[lane].failure();
         match (tag, step) {
             (Tag::Inspect { .. }, SinkStep::Inspected(Ok(found))) => {
                 Some(Input::SinkInspected { sink, generation: found.claim, marker: found.marker })
@@ -159,16 +174,18 @@ impl World {
                 let outcome = match outcome {
                     ApplyOutcome::Fenced { by } => OpenOutcome::Fenced { by },
                     ApplyOutcome::Failed(kind) => OpenOutcome::Failed(kind),
-                    other => panic!("looking at a sink gave {other:?}"),
+                    other => panic!("{other:?} is no way in which looking fails"),
                 };
-                Some(failed(*request, outcome, process.lanes[lane].failure()))
+                let (request, message) = (*request, message(process));
+                Some(Input::SinkOpenFailed { request, sink, outcome, message })
             }
-            (Tag::Open { request }, SinkStep::Opened(outcome)) => match outcome {
-                OpenOutcome::Opened { marker } => {
-                    Some(Input::SinkOpened { request: *request, sink, marker })
-                }
-                other => Some(failed(*request, other, process.lanes[lane].failure())),
-            },
+            (Tag::Open { request }, SinkStep::Opened(OpenOutcome::Opened { marker })) => {
+                Some(Input::SinkOpened { request: *request, sink, marker })
+            }
+            (Tag::Open { request }, SinkStep::Opened(outcome)) => {
+                let (request, message) = (*request, message(process));
+                Some(Input::SinkOpenFailed { request, sink, outcome, message })
+            }
             (Tag::Apply { request, .. }, SinkStep::Applied(outcome)) => {
                 self.note_applied(&outcome);
                 let message = match outcome {

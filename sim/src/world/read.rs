@@ -38,7 +38,8 @@ enum Wanted {
 impl SourceCall {
     pub(super) fn discover(
         process: u32,
-        (request, table): (RequestId, TableId),
+        request: RequestId,
+        table: TableId,
         sent: VirtualTime,
     ) -> SourceCall {
         SourceCall { process, sent, what: Wanted::Splits { request, table }, drop_answer: false }
@@ -88,38 +89,20 @@ impl World {
 
     /// A read that came to nothing.
     fn fail_read(&mut self, call: &SourceCall, at: VirtualTime, why: &str) {
-        match &call.what {
+        let (transient, message) = (true, why.to_owned());
+        let input = match &call.what {
             Wanted::Splits { request, table } => {
-                let input = Input::DiscoverFailed {
-                    request: *request,
-                    table: *table,
-                    transient: true,
-                    message: why.to_owned(),
-                };
-                self.heap.plan(at, Event::Input(call.process, Box::new(input)));
+                Input::DiscoverFailed { request: *request, table: *table, transient, message }
             }
             Wanted::Data { request, id, .. } => {
-                let input = Input::FetchFailed {
-                    request: *request,
-                    split: *id,
-                    transient: true,
-                    message: why.to_owned(),
-                };
-                self.heap.plan(at, Event::Input(call.process, Box::new(input)));
+                Input::FetchFailed { request: *request, split: *id, transient, message }
             }
-        }
+        };
+        self.heap.plan(at, Event::Input(call.process, Box::new(input)));
     }
 
     /// A read reaches its source.
     pub(super) fn read(&mut self, call: SourceCall) {
-        // Who asks for a list with a broken link tries until it holds.
-        if self.now < self.sources_link.requests_cut_until
-            && matches!(call.what, Wanted::Splits { .. })
-        {
-            let at = self.sources_link.requests_cut_until;
-            self.heap.plan(at, Event::Read(Box::new(call)));
-            return;
-        }
         match call.what.clone() {
             Wanted::Splits { request, table } => {
                 let splits = listed(&self.splits, table, self.now);
@@ -168,7 +151,7 @@ impl World {
             }
             Reading::OutOfRange(message) => {
                 self.watch.counts.mark("read-out-of-range");
-                (Input::FetchFailed { request, split: id, transient: false, message }, from.0)
+                (Input::SplitChanged { request, split: id, detail: message }, from.0)
             }
         };
         if until.is_none() {

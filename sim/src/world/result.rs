@@ -138,6 +138,8 @@ pub struct Counts {
     pub phases: BTreeMap<(&'static str, &'static str), u64>,
     /// Things that have to happen now and then.
     pub marks: BTreeMap<&'static str, u64>,
+    /// How many runs hit a mark at all, once runs are added up.
+    pub seeds: BTreeMap<&'static str, u64>,
     /// How many processes were started.
     pub starts: u32,
     /// How many requests went to services.
@@ -158,6 +160,7 @@ impl Counts {
 
     /// Adds those of another run.
     pub fn add(&mut self, other: &Counts) {
+        other.marks.keys().for_each(|key| *self.seeds.entry(key).or_insert(0) += 1);
         other.faults.iter().for_each(|(key, n)| *self.faults.entry(key).or_insert(0) += n);
         other.phases.iter().for_each(|(key, n)| *self.phases.entry(*key).or_insert(0) += n);
         other.marks.iter().for_each(|(key, n)| *self.marks.entry(key).or_insert(0) += n);

@@ -59,9 +59,7 @@ impl World {
                 (SNAPSHOTS, Job::Store { name, parts, manifest }, Tag::Store { epoch })
             }
             Output::Trim { request, segments, snapshots } => {
-                let remove = Job::Remove { names: snapshots };
-                self.order(process, SNAPSHOTS, remove, Tag::Remove);
-                (JOURNAL, Job::TrimJournal { segments }, Tag::TrimJournal { request })
+                (SNAPSHOTS, Job::Remove { names: snapshots }, Tag::Remove { request, segments })
             }
             Output::Report(report) => {
                 self.reported(process, report);
@@ -84,7 +82,7 @@ impl World {
     fn ask_source(&mut self, process: &mut Process, output: Output, fate: Fate, moment: &Moment) {
         let call = match output {
             Output::DiscoverSplits { request, table } => {
-                SourceCall::discover(process.id, (request, table), self.now)
+                SourceCall::discover(process.id, request, table, self.now)
             }
             Output::Fetch { request, split, from, until, bytes_max, wait, .. } => {
                 let Some(index) = moment.split else {

@@ -35,7 +35,7 @@ fn a_table_that_cannot_keep_the_rules_is_refused_with_its_reason() {
 }
 
 #[test]
-fn lost_rows_take_the_marker_back_to_the_last_chunk_that_is_there() {
+pub(crate) fn lost_rows_take_the_marker_back_to_the_last_chunk_that_is_there() {
     // spec: K-2, K-5
     for mode in [Mode::Append, Mode::Keyed, Mode::Strict] {
         let mut lost_more_than_nothing = 0;

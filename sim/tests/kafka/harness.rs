@@ -244,7 +244,9 @@ pub(crate) fn expected(chunks: &[Chunk]) -> (Vec<String>, Option<Marker>) {
     let mut values = Vec::new();
     for chunk in chunks {
         let ChunkPayload::Records { records } = &chunk.payload else { unreachable!() };
-        let text = |record: &SinkRecord| String::from_utf8(record.value.to_vec()).unwrap();
+        let text = |record: &SinkRecord| {
+            String::from_utf8(record.value.to_vec()).expect("a value is text")
+        };
         values.extend(records.iter().map(text));
     }
     values.sort();

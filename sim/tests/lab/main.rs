@@ -9,4 +9,5 @@ mod jobs;
 mod random;
 mod recovery;
 mod replay;
+mod services;
 mod wake;

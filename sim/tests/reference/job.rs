@@ -19,7 +19,10 @@ pub(crate) fn log(plan: &Plan, split: &LabSplit) -> SplitLog {
     let table = plan.table(split.name.table);
     if split.is_log {
         let lines = split.data.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        return SplitLog::of_records(split.name.clone(), lines.map(Bytes::copy_from_slice));
+        let mut log = SplitLog::of_records(split.name.clone(), lines.map(Bytes::copy_from_slice));
+        // The laboratory's logs say so of all their records.
+        log.records.iter_mut().for_each(|record| record.timestamp_ms = Some(0));
+        return log;
     }
     let is_whole = table.bounded || split.ended;
     SplitLog::of_file(split.name.clone(), &table.format, split.data.clone(), is_whole)

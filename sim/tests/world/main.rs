@@ -2,4 +2,8 @@
 
 mod calm;
 mod crash;
+mod found;
 mod jobs;
+mod judged;
+mod swarm;
+mod text;

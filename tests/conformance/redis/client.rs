@@ -1,9 +1,9 @@
 //! A small client of Redis over TCP.
 
+use super::resp::{put_command, read_reply};
 use anabranch_engine::service::Answer;
 use anabranch_engine::service::redis::RedisRequest;
-use anabranch_engine::sink::redis::resp::{RedisReply, put_command, read_reply};
-use anabranch_engine::sink::redis::wire;
+use anabranch_engine::sink::redis::wire::{self, RedisReply};
 use bytes::Bytes;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -47,12 +47,22 @@ impl Client {
         }
     }
 
-    /// Runs one command, of words.
-    pub(super) fn command(&mut self, words: &[&[u8]]) -> Result<RedisReply, String> {
+    /// Sends one command without waiting for what comes of it.
+    pub(super) fn send_words(&mut self, words: &[&str]) -> Result<(), String> {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        self.send_command(&words)
+    }
+
+    fn send_command(&mut self, words: &[&[u8]]) -> Result<(), String> {
         let words: Vec<Bytes> = words.iter().map(|word| Bytes::copy_from_slice(word)).collect();
         let mut bytes = Vec::new();
         put_command(&mut bytes, &words);
-        self.stream.write_all(&bytes).map_err(|error| error.to_string())?;
+        self.stream.write_all(&bytes).map_err(|error| error.to_string())
+    }
+
+    /// Runs one command.
+    pub(super) fn command(&mut self, words: &[&[u8]]) -> Result<RedisReply, String> {
+        self.send_command(words)?;
         match self.reply().map_err(|error| error.to_string())? {
             RedisReply::Error(message) => Err(message),
             reply => Ok(reply),

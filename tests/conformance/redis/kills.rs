@@ -15,12 +15,16 @@ use bytes::Bytes;
 const TARGET: SinkShard = SinkShard { sink: SinkId(0), shard: 0 };
 
 /// Chunks of 50 rows over 20 keys, in epochs of one chunk.
-fn chunks(count: u64) -> Vec<Chunk> {
+pub(super) fn chunks(count: u64) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = Vec::new();
     for epoch in 1..=count {
         let record = |row: u64| SinkRecord {
             epoch: Epoch(epoch),
-            kind: if (row + epoch) % 7 == 0 { RowKind::Delete } else { RowKind::UpdateAfter },
+            kind: if (row + epoch).is_multiple_of(7) {
+                RowKind::Delete
+            } else {
+                RowKind::UpdateAfter
+            },
             key: Bytes::from(format!("{}", (row * 3 + epoch) % 20)),
             partition: Bytes::new(),
             value: Bytes::from(format!("{epoch}/{row}")),
@@ -34,12 +38,13 @@ fn chunks(count: u64) -> Vec<Chunk> {
 }
 
 /// What each key holds after the chunks.
-fn expected(chunks: &[Chunk]) -> Vec<Option<Bytes>> {
+pub(super) fn expected(chunks: &[Chunk]) -> Vec<Option<Bytes>> {
     let mut values = vec![None; 20];
     for chunk in chunks {
         let ChunkPayload::Records { records } = &chunk.payload else { panic!("records") };
         for record in records {
-            let key: usize = std::str::from_utf8(&record.key).unwrap().parse().unwrap();
+            let key = std::str::from_utf8(&record.key).expect("keys are digits");
+            let key: usize = key.parse().expect("keys are digits");
             let is_there = record.kind != RowKind::Delete;
             values[key] = is_there.then(|| record.value.clone());
         }
@@ -48,13 +53,13 @@ fn expected(chunks: &[Chunk]) -> Vec<Option<Bytes>> {
 }
 
 /// A machine with its connection.
-struct Writer {
-    machine: RedisSink,
-    client: Client,
+pub(super) struct Writer {
+    pub(super) machine: RedisSink,
+    pub(super) client: Client,
 }
 
 impl Writer {
-    fn new(port: u16) -> Writer {
+    pub(super) fn new(port: u16) -> Writer {
         let machine = RedisSink::new(RedisSinkConfig {
             target: TARGET,
             marker_key: "anabranch:job:0".into(),
@@ -72,7 +77,7 @@ impl Writer {
         step
     }
 
-    fn open(&mut self) -> Option<Marker> {
+    pub(super) fn open(&mut self) -> Option<Marker> {
         let step = self.machine.open(Generation { number: 1, nonce: 9 });
         match self.run(step) {
             SinkStep::Opened(OpenOutcome::Opened { marker }) => marker,
@@ -80,7 +85,7 @@ impl Writer {
         }
     }
 
-    fn apply(&mut self, chunk: &Chunk) -> ApplyOutcome {
+    pub(super) fn apply(&mut self, chunk: &Chunk) -> ApplyOutcome {
         let step = self.machine.apply(chunk.clone());
         match self.run(step) {
             SinkStep::Applied(outcome) => outcome,
@@ -98,8 +103,8 @@ impl Writer {
         assert_eq!(step, SinkStep::Applied(ApplyOutcome::Failed(FailKind::Unknown)));
     }
 
-    fn value(&mut self, key: usize) -> Option<Bytes> {
-        use anabranch_engine::sink::redis::resp::RedisReply;
+    pub(super) fn value(&mut self, key: usize) -> Option<Bytes> {
+        use anabranch_engine::sink::redis::wire::RedisReply;
         let key = format!("row:{key}");
         match self.client.command(&[b"GET", key.as_bytes()]).expect("a string") {
             RedisReply::Text(text) => Some(text),
@@ -206,5 +211,5 @@ fn a_hash_of_more_fields_than_a_command_of_lua_takes_is_written_whole() {
     let chunk = Chunk::new(TARGET, None, place, payload);
     assert_eq!(writer.apply(&chunk), ApplyOutcome::Applied);
     let count = writer.client.command(&[b"HLEN", b"h"]);
-    assert_eq!(count, Ok(anabranch_engine::sink::redis::resp::RedisReply::Integer(10_001)));
+    assert_eq!(count, Ok(anabranch_engine::sink::redis::wire::RedisReply::Integer(10_001)));
 }

@@ -1,8 +1,10 @@
 //! Redis.
 
 mod client;
+mod failover;
 mod kills;
 mod real;
+mod resp;
 
 use self::real::Real;
 use crate::transcripts;

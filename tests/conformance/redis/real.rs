@@ -3,7 +3,7 @@
 use super::client::Client;
 use crate::server::Server;
 use anabranch_engine::service::{Answer, Request};
-use anabranch_engine::sink::redis::resp::RedisReply;
+use anabranch_engine::sink::redis::wire::RedisReply;
 use anabranch_sim::conformance::{Executor, Phrase, Value};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -31,6 +31,7 @@ impl Real {
         for words in [
             &["REPLICAOF", "NO", "ONE"][..],
             &["ACL", "SETUSER", "default", "on", "+@all"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
             &["CONFIG", "SET", "maxmemory", "0"],
             &["CONFIG", "SET", "maxmemory-policy", "noeviction"],
             &["FLUSHALL"],
@@ -138,8 +139,27 @@ impl Real {
             // Nobody listens there.
             "demote" => self.say(&["REPLICAOF", "127.0.0.1", "1"]).map(|_| ()),
             "promote" => self.say(&["REPLICAOF", "NO", "ONE"]).map(|_| ()),
+            "want-replicas" => {
+                let count = act.str("count")?;
+                self.say(&["CONFIG", "SET", "min-replicas-to-write", &count]).map(|_| ())
+            }
+            "hang" => self.hang(),
+            "go-on" => self.say(&["SCRIPT", "KILL"]).map(|_| ()),
             other => Err(format!("nothing is known of `{other}`")),
         }
+    }
+
+    /// Starts a script that does not end, and waits until the server says so to others.
+    fn hang(&mut self) -> Result<(), String> {
+        self.say(&["CONFIG", "SET", "busy-reply-threshold", "1"])?;
+        self.client("hanging").send_words(&["EVAL", "while true do end", "0"])?;
+        for _ in 0..500 {
+            if self.say(&["PING"]).is_err_and(|message| message.starts_with("BUSY")) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err("the server does not hang".into())
     }
 }
 

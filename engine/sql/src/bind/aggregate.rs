@@ -94,9 +94,9 @@ impl Binder<'_> {
         let (args, ty) = self.aggregate_type(name, args, conditional, span)?;
         // The smallest and largest value are the same whether repeats count or not.
         let distinct = distinct && !matches!(name, "MIN" | "MAX");
-        if distinct && name != "COUNT" {
+        if distinct && !matches!(name, "AVG" | "COUNT" | "SUM") {
             let message = format!("{name}(DISTINCT …) is not supported");
-            let help = "COUNT(DISTINCT …) is; or aggregate twice, the first time by the value";
+            let help = "COUNT, SUM and AVG take DISTINCT";
             return Err(self.error_help(codes::UNSUPPORTED, span, message, help));
         }
         Ok(Pending { function: name, args, distinct, filter, ty, text, name: None })

@@ -92,6 +92,9 @@ impl Binder<'_> {
             let message = format!("FILTER on {name}, which is no aggregate");
             return Err(self.error(codes::UNSUPPORTED, self.span(filter), message));
         }
+        if name == "JSON_VALUE" {
+            return self.json_value(scope, function, span);
+        }
         let args = self.plain_args(function, &name, span)?;
         if let Some(value) = self.context(scope, &name, &args, span)? {
             return Ok(value);
@@ -160,7 +163,7 @@ impl Binder<'_> {
     }
 
     /// The arguments of an ordinary function.
-    fn plain_args<'f>(
+    pub(super) fn plain_args<'f>(
         &mut self,
         function: &'f Function,
         name: &str,

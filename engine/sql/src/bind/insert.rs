@@ -78,8 +78,11 @@ impl Binder<'_> {
             }
         };
         let table = self.catalog.table(id);
-        let sink =
-            self.catalog.connectors.iter().any(|spec| spec.name == table.connector && spec.sink);
+        let sink = self
+            .catalog
+            .connectors
+            .iter()
+            .any(|spec| spec.name == table.connector && spec.sink.is_some());
         if !sink {
             let message =
                 format!("`{}` cannot be written: '{}' is no sink", table.name, table.connector);

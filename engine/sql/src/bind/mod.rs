@@ -7,6 +7,7 @@ mod from;
 mod function;
 mod group;
 mod insert;
+mod json;
 mod literal;
 mod operator;
 mod query;

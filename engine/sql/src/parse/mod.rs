@@ -1,5 +1,6 @@
 //! From text to statements: tokens, our dialect of expressions, DDL.
 
+mod call;
 mod ddl;
 mod dialect;
 mod error;
@@ -8,6 +9,7 @@ mod prefix;
 mod statement;
 mod types;
 
+pub(crate) use call::{DEFAULT_ON, ERROR_ON, RETURNING};
 pub(crate) use ddl::{
     ColumnSource, ColumnSyntax, CreateTable, OptionSyntax, PrimaryKey, Watermark,
 };

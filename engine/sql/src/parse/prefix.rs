@@ -7,7 +7,7 @@
 //! behind CAST.
 
 use super::error::raise;
-use super::types;
+use super::{call, types};
 use crate::codes;
 use sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
@@ -99,18 +99,21 @@ fn keyword(parser: &mut Parser<'_>, word: &Word, span: Span) -> Result<Expr, Par
         }
         Keyword::POSITION if call => {
             parser.next_token();
-            parser.parse_position_expr(ident(word, span))
+            call::position(parser, span)
         }
         Keyword::SUBSTR | Keyword::SUBSTRING if call => parser.parse_substring(),
         Keyword::TABLE => table_argument(parser, span),
         Keyword::TRIM if call => {
             parser.next_token();
-            parser.parse_trim_expr()
+            call::trim(parser)
         }
         Keyword::ARRAY if after == Token::LBracket => {
             parser.next_token();
             parser.next_token();
             parser.parse_array_expr(true)
+        }
+        _ if call && word.value.eq_ignore_ascii_case("JSON_VALUE") => {
+            call::json_value(parser, ident(word, span))
         }
         reserved if is_reserved(reserved) && !call => {
             let found = parser.peek_token();

@@ -82,7 +82,7 @@ CREATE TABLE t (a INT);
 ==== unknown connector
 CREATE TABLE t (a INT) WITH ('connector' = 'filesytem', 'path' = 'x', 'format' = 'json');
 ==== connector that is not here yet
-CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'topic' = 'x');
+CREATE TABLE t (a INT) WITH ('connector' = 'pulsar', 'topic' = 'x');
 ==== several bad options at once
 CREATE TABLE t (a INT) WITH (
   'connector' = 'filesystem',

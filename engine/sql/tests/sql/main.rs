@@ -9,6 +9,7 @@ mod limits;
 mod page;
 mod plans;
 mod refusals;
+mod services;
 mod statements;
 mod support;
 mod types;

@@ -8,7 +8,7 @@ use crate::support::{TABLES, compiled};
 use anabranch_engine::function::{self, Function};
 use anabranch_engine::plan::connector::{
     Bounded, CONNECTORS, CSV_OPTIONS, ConnectorSpec, Guarantee, JSON_OPTIONS, OptionKind,
-    OptionSpec, TABLE_OPTIONS,
+    OptionSpec, SIMULATED_ONLY, TABLE_OPTIONS,
 };
 use anabranch_engine::types::SqlType;
 use anabranch_sql::reference::{
@@ -177,12 +177,13 @@ fn connector(out: &mut String, spec: &ConnectorSpec) {
             Bounded::With { option, prefix, suffix } => {
                 format!("ends if it has `{option}` or one of `{prefix}…{suffix}`")
             }
+            Bounded::If { option, value } => format!("ends if `{option}` is `{value}`"),
             Bounded::Without(option) => format!("ends unless it has `{option}`"),
             Bounded::Never => "never ends".to_owned(),
         };
         let _ = writeln!(out, "- Can be read; the table {bounded}.");
     }
-    if spec.sink {
+    if spec.sink.is_some() {
         let guarantee = match spec.guarantee {
             Guarantee::AtLeastOnce => "at least once",
             Guarantee::ExactlyOnce => "exactly once",
@@ -192,6 +193,11 @@ fn connector(out: &mut String, spec: &ConnectorSpec) {
     }
     if spec.format {
         out.push_str("- Needs a `'format'`.\n");
+    }
+    if SIMULATED_ONLY.contains(&spec.name) {
+        out.push_str(
+            "- Not connected in this version: such a job runs under `anabranch sim` only.\n",
+        );
     }
     out.push('\n');
     if !spec.options.is_empty() {

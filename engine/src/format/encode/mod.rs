@@ -4,7 +4,9 @@ mod csv;
 mod json;
 #[cfg(test)]
 mod tests;
+mod text;
 mod value;
 
 pub use csv::encode_csv;
 pub use json::encode_json;
+pub use text::encode_text;

@@ -58,7 +58,11 @@ fn timestamps<T: ArrowTimestampType>(array: &ArrayRef) -> &[i64] {
 }
 
 impl<'a> Cells<'a> {
-    fn new(sql: &'a SqlType, array: &'a ArrayRef) -> Cells<'a> {
+    /// A column of this type.
+    ///
+    /// # Panics
+    /// If the array does not have the type's Arrow type.
+    pub(super) fn new(sql: &'a SqlType, array: &'a ArrayRef) -> Cells<'a> {
         let values = match sql {
             SqlType::Null => Values::Null,
             SqlType::Boolean => Values::Boolean(array.as_boolean()),

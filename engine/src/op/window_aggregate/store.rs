@@ -20,6 +20,7 @@ use super::spec::Windows;
 use crate::ids::{Epoch, KeyGroup};
 use crate::key::{KEY_GROUPS, key_group};
 use crate::op::geometry::{TIME_LIMIT_MS, closed_up_to};
+use crate::planted;
 use crate::state::codec::{Reader, put_i64};
 use crate::state::{Since, StateEntry};
 use crate::time::Watermark;
@@ -259,7 +260,8 @@ fn moved<'a>(
     let mut value = Vec::new();
     from.slots.save(slot, &mut value);
     let count = pieces.len();
-    let target = &mut pieces[usize::from(key_group(&encoded).0) % count];
+    let group = key_group(&encoded).0 + u16::from(planted!(D5));
+    let target = &mut pieces[usize::from(group) % count];
     let mut number = Vec::new();
     let known = target.keys.look_up_encoded(&[&encoded], &mut number);
     known.expect("the key was encoded by this operator");

@@ -177,3 +177,49 @@ fn read<T>(
     reader.finish()?;
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::hash::ChainHash;
+
+    fn noted(epoch: u64) -> NotedChunk {
+        let lineage = Lineage { number: 1, nonce: 5 };
+        let hash = ChainHash([epoch as u8; 16]);
+        let marker = Marker { lineage, epoch: Epoch(epoch), chunk: 0, last: true, hash };
+        NotedChunk { marker, rows: epoch * 10 }
+    }
+
+    #[test]
+    fn notes_come_back_and_nothing_else_passes_for_one() {
+        // spec: S-4
+        let note = MarkerNote::default().with(noted(3)).with(noted(7));
+        assert_eq!(MarkerNote::decode(&note.encode()), Ok(note.clone()));
+        let intent = Intent {
+            marker: noted(7).marker,
+            predecessor: Some(noted(3).marker),
+            partitions: vec![(Bytes::from("p"), 2)],
+        };
+        assert_eq!(Intent::decode(&intent.encode()), Ok(intent.clone()));
+        let first = Intent { predecessor: None, ..intent };
+        assert_eq!(Intent::decode(&first.encode()), Ok(first));
+        let claim = Generation { number: 300, nonce: u64::MAX };
+        assert_eq!(decode_claim(&encode_claim(claim)), Ok(claim));
+        let text = note.encode();
+        for length in 0..text.len() {
+            assert!(MarkerNote::decode(&text[..length]).is_err(), "{length} bytes");
+        }
+        assert!(MarkerNote::decode(&[&text[..], &[0]].concat()).is_err());
+        assert!(decode_claim(&[2, 1]).is_err(), "another version");
+    }
+
+    #[test]
+    fn a_note_keeps_the_last_chunks() {
+        let mut note = MarkerNote::default();
+        for epoch in 1..=40 {
+            note = note.with(noted(epoch));
+        }
+        assert_eq!((note.chunks.len(), note.first_epoch()), (CHUNKS_KEPT, Epoch(25)));
+        assert_eq!(note.version(), NoteVersion { major: 40, minor: 0 });
+    }
+}

@@ -32,7 +32,8 @@ fn numbered<'a>(
     records: impl Iterator<Item = &'a SinkRecord>,
     sent: u64,
 ) -> Vec<ClickHouseRow> {
-    let first = if crate::planted!(K9) { sent } else { u64::from(chunk.marker.chunk) << 32 };
+    let first = u64::from(chunk.marker.chunk) << 32;
+    let first = if crate::planted!(K9) { first + sent } else { first };
     let row = |(index, record): (usize, &SinkRecord)| ClickHouseRow {
         partition: record.partition.clone(),
         key: record.key.clone(),

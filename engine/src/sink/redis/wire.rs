@@ -1,9 +1,9 @@
-//! Requests as commands of the server, and its replies as answers.
+//! Requests as commands of the server, and its replies as answers. How both are bytes is
+//! the transport's own matter.
 //!
 //! The scripts' texts are here; what they do is defined by [`RedisRequest`], and
 //! the transcripts in `tests/conformance` hold both to it.
 
-use super::resp::RedisReply;
 use crate::codec::Reader;
 use crate::ids::{Generation, Lineage};
 use crate::service::redis::{RedisAnswer, RedisError, RedisRequest, RedisWrite};
@@ -16,6 +16,21 @@ pub const CLAIM: &str = include_str!("claim.lua");
 pub const APPLY: &str = include_str!("apply.lua");
 /// The script behind [`RedisRequest::Inspect`].
 pub const INSPECT: &str = include_str!("inspect.lua");
+
+/// A reply of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisReply {
+    /// Several.
+    Array(Vec<RedisReply>),
+    /// An error, without the minus sign.
+    Error(String),
+    /// A number.
+    Integer(i64),
+    /// Nothing.
+    Nil,
+    /// Bytes, or a status.
+    Text(Bytes),
+}
 
 /// The commands that carry out a request. They may be sent at once; the replies to all of
 /// them go to [`answer`].

@@ -14,6 +14,7 @@
 //! table (which a resent insert reaches again, and a moved partition never), and columns:
 //! a row's own are one text.
 
+mod act;
 mod part;
 mod table;
 
@@ -23,7 +24,7 @@ use super::{ClientId, Disturbance, Service, View, ViewRecord};
 use crate::time::VirtualTime;
 use anabranch_engine::service::clickhouse::{
     ClickHouseAnswer, ClickHouseError, ClickHouseRequest, ClickHouseRow, ClickHouseTable,
-    NoteVersion, PartitionTransfer,
+    Deduplication, NoteVersion, PartitionTransfer,
 };
 use anabranch_engine::service::{Answer, Request};
 use anabranch_engine::sink::Marker;
@@ -122,17 +123,7 @@ impl ClickHouseModel {
                 Ok(ClickHouseAnswer::Done)
             }
             ClickHouseRequest::Insert { table, deduplication, block_rows_max, rows } => {
-                self.table(table)?;
-                self.take_room()?;
-                self.writes += 1;
-                let (write, stop) = (self.writes, self.stop.take());
-                let table = self.table(table)?;
-                let whole = table.insert(now, write, deduplication, *block_rows_max, rows, stop);
-                if whole {
-                    return Ok(ClickHouseAnswer::Done);
-                }
-                let what = "the query was killed".to_owned();
-                Ok(ClickHouseAnswer::Failed(ClickHouseError::Other(what)))
+                self.insert(now, table, deduplication, *block_rows_max, rows)
             }
             ClickHouseRequest::Optimize { table, cleanup } => {
                 self.table(table)?.optimize(*cleanup);
@@ -167,6 +158,26 @@ impl ClickHouseModel {
                 Ok(ClickHouseAnswer::Done)
             }
         }
+    }
+
+    fn insert(
+        &mut self,
+        now: VirtualTime,
+        table: &str,
+        deduplication: &Deduplication,
+        block_rows_max: u64,
+        rows: &[ClickHouseRow],
+    ) -> Result<ClickHouseAnswer, ClickHouseError> {
+        self.table(table)?;
+        self.take_room()?;
+        self.writes += 1;
+        let (write, stop) = (self.writes, self.stop.take());
+        let table = self.table(table)?;
+        if table.insert(now, write, deduplication, block_rows_max, rows, stop) {
+            return Ok(ClickHouseAnswer::Done);
+        }
+        let what = "the query was killed".to_owned();
+        Ok(ClickHouseAnswer::Failed(ClickHouseError::Other(what)))
     }
 
     fn table(&mut self, name: &str) -> Result<&mut Table, ClickHouseError> {

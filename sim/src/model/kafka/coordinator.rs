@@ -158,12 +158,8 @@ impl Coordinator {
                 Ok(Some(Decided))
             }
             Stage::Complete { commit: decided } if decided == commit => Ok(None),
-            Stage::Prepared { commit: decided } if decided == commit => {
-                Err(KafkaError::ConcurrentTransactions)
-            }
-            Stage::Empty | Stage::Complete { .. } | Stage::Prepared { .. } => {
-                Err(KafkaError::InvalidTransactionState)
-            }
+            Stage::Prepared { .. } => Err(KafkaError::ConcurrentTransactions),
+            Stage::Empty | Stage::Complete { .. } => Err(KafkaError::InvalidTransactionState),
         }
     }
 

@@ -233,6 +233,7 @@ impl Log {
         &self,
         offset: i64,
         bytes_max: u32,
+        records_max: usize,
         committed: bool,
     ) -> Result<(Vec<(i64, KafkaRecord)>, i64), KafkaError> {
         if offset < self.log_start || offset > self.high_watermark {
@@ -247,7 +248,8 @@ impl Log {
                 continue;
             }
             bytes += bytes_of(record);
-            if bytes > bytes_max as usize && !records.is_empty() {
+            let is_full = bytes > bytes_max as usize || records.len() == records_max;
+            if is_full && !records.is_empty() {
                 return Ok((records, entry.offset));
             }
             records.push((entry.offset, record.clone()));
@@ -326,6 +328,11 @@ impl Log {
 /// The sequence number of the last of so many records; behind the largest comes 0.
 fn last_sequence(first: i32, records: usize) -> i32 {
     ((i64::from(first) + records as i64 - 1) % (i64::from(i32::MAX) + 1)) as i32
+}
+
+/// About how many bytes a batch of these records has.
+pub(super) fn bytes_of_all(records: &[KafkaRecord]) -> usize {
+    records.iter().map(bytes_of).sum()
 }
 
 fn bytes_of(record: &KafkaRecord) -> usize {

@@ -30,6 +30,9 @@ use log::{Incoming, Log, Taken};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::Xxh3;
 
+/// A broker takes no larger batches by default (`message.max.bytes`).
+const BATCH_BYTES_MAX: usize = 1_048_588;
+
 /// How a cluster behaves where its documentation leaves it open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaConfig {
@@ -54,6 +57,8 @@ pub struct KafkaConfig {
     pub first_epoch: i16,
     /// How many offsets at the end of a partition are never compacted.
     pub active_offsets: i64,
+    /// How many records a fetch gives at most. A broker stops at the end of a segment.
+    pub fetch_records_max: usize,
     /// Whether the broker asks the coordinator before the first batch of a transaction
     /// (since 3.6 it does by default). Without that a late batch can open a transaction
     /// that nobody ends.
@@ -74,6 +79,7 @@ impl Default for KafkaConfig {
             failover: Span::ms(300),
             first_epoch: 0,
             active_offsets: 8,
+            fetch_records_max: 12,
             verifies: true,
             watched: Vec::new(),
         }
@@ -215,8 +221,10 @@ impl KafkaModel {
                 self.end_transaction(now, transactional_id, *producer, *commit)
             }
             KafkaRequest::Fetch { from, offset, bytes_max, committed } => {
+                let records_max = self.config.fetch_records_max;
                 let log = &self.leader_mut(now, from)?.log;
-                let (records, next_offset) = log.fetch(*offset, *bytes_max, *committed)?;
+                let (records, next_offset) =
+                    log.fetch(*offset, *bytes_max, records_max, *committed)?;
                 let PartitionState { log_start, high_watermark, last_stable_offset } = log.state();
                 Ok(KafkaAnswer::Records {
                     records,
@@ -261,6 +269,12 @@ impl KafkaModel {
             self.partition_mut(to).is_some_and(|partition| partition.log.has_open(producer))
         });
         self.leader_mut(now, to)?;
+        let is_compacted =
+            self.topics.get(&to.topic).is_some_and(|t| t.cleanup == Cleanup::Compact);
+        let lacks_key = is_compacted && batch.records.iter().any(|record| record.key.is_none());
+        if lacks_key || log::bytes_of_all(batch.records) > BATCH_BYTES_MAX {
+            return Err(KafkaError::Rejected);
+        }
         if let (Some(id), Some(producer)) = (id, batch.producer)
             && verifies
             && !is_open
@@ -423,7 +437,9 @@ fn entity(partition: &TopicPartition) -> String {
 fn as_produce_error(error: KafkaError) -> KafkaError {
     match error {
         KafkaError::ProducerFenced => KafkaError::InvalidProducerEpoch,
+        // It asks again; to the client that is NOT_ENOUGH_REPLICAS.
         KafkaError::ConcurrentTransactions => KafkaError::NotLeader,
+        KafkaError::InvalidTransactionState => KafkaError::TransactionAbortable,
         _ => error,
     }
 }

@@ -38,7 +38,7 @@ impl KafkaModel {
         let partition =
             self.topics.get(&of.topic).and_then(|t| t.partitions.get(of.partition as usize));
         let Some(log) = partition.map(|partition| &partition.log) else { return Vec::new() };
-        let read = log.fetch(log.state().log_start, u32::MAX, true);
+        let read = log.fetch(log.state().log_start, u32::MAX, usize::MAX, true);
         read.map(|(records, _)| records).unwrap_or_default()
     }
 

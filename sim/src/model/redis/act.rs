@@ -10,6 +10,8 @@
 //! policy eviction=allkeys-lru
 //! kill                      restart                      (SIGKILL or SHUTDOWN, and a start)
 //! demote                    promote                      (a replica of a server that is away)
+//! want-replicas count=1     want-replicas count=0        (there are none)
+//! hang                      go-on                        (somebody's script that does not end)
 //! ```
 
 use super::RedisModel;
@@ -79,6 +81,14 @@ impl Staged for RedisModel {
             }
             "demote" | "promote" => {
                 self.demoted = act.word == "demote";
+                done()
+            }
+            "want-replicas" => {
+                self.limits.lacks_replicas = act.parsed::<u32>("count")? > 0;
+                done()
+            }
+            "hang" | "go-on" => {
+                self.hangs = act.word == "hang";
                 done()
             }
             other => Err(format!("nothing is known of `{other}`")),

@@ -6,7 +6,7 @@
 //! - memory may end in the middle of a script (Redis 7 looks before the first write only);
 //! - at a failover the old primary still acknowledges writes of clients that are
 //!   connected to it, which are lost, before it finds out that it is a replica;
-//! - as a replica it still answers readers, with the past.
+//! - as a replica it still answers readers, with the past, and judges scripts by it.
 
 mod act;
 mod keyspace;
@@ -60,6 +60,8 @@ pub struct RedisModel {
     loading_until: VirtualTime,
     /// Whether it was made a replica of a server that is away.
     demoted: bool,
+    /// Whether somebody's script does not end.
+    hangs: bool,
     /// Every key that was ever claimed: they are no data.
     marker_keys: BTreeSet<Bytes>,
 }
@@ -77,6 +79,7 @@ impl RedisModel {
             starts: 1,
             loading_until: VirtualTime::default(),
             demoted: false,
+            hangs: false,
             marker_keys: BTreeSet::new(),
         }
     }
@@ -96,26 +99,24 @@ impl RedisModel {
         if let RedisRequest::Claim { marker_key, .. } = request {
             self.marker_keys.insert(marker_key.clone());
         }
-        let is_write = matches!(request, RedisRequest::Claim { .. } | RedisRequest::Apply { .. });
         let is_deposed = self.connections.get(&client) == Some(&true);
         if is_deposed && let Some((keys, until)) = &mut self.deposed {
-            if is_write && now >= *until {
-                // Whoever is told so connects again, and finds the new primary.
-                self.connections.remove(&client);
-                return RedisAnswer::Refused(RedisError::ReadOnly);
-            }
+            // As a replica it judges a script by the past, up to its first write.
+            self.limits.is_replica = now >= *until;
             let run = self.starts - 1;
             let answer = run_on(keys, &mut self.limits, &self.config, run, now, request);
             keys.commit(now);
+            if answer == RedisAnswer::Refused(RedisError::ReadOnly) {
+                // Whoever is told so connects again, and finds the new primary.
+                self.connections.remove(&client);
+            }
             return answer;
         }
         self.connections.insert(client, false);
-        if now < self.loading_until {
+        if self.hangs || now < self.loading_until {
             return RedisAnswer::Refused(RedisError::Busy);
         }
-        if self.demoted && is_write {
-            return RedisAnswer::Refused(RedisError::ReadOnly);
-        }
+        self.limits.is_replica = self.demoted;
         let (keys, limits) = (&mut self.primary, &mut self.limits);
         let answer = run_on(keys, limits, &self.config, self.starts, now, request);
         self.primary.commit(now);
@@ -128,6 +129,7 @@ impl RedisModel {
         self.loading_until = now + LOADING;
         self.connections.clear();
         self.deposed = None;
+        self.hangs = false;
     }
 
     /// The server is killed and starts again; `choice` says how much is lost of what may be.

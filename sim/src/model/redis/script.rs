@@ -17,6 +17,10 @@ pub(super) struct Limits {
     pub(super) room: Option<u32>,
     /// Commands that the user may not run, in capitals.
     pub(super) forbidden: BTreeSet<String>,
+    /// Whether the server knows that it is a replica.
+    pub(super) is_replica: bool,
+    /// Whether the server wants replicas that it does not have.
+    pub(super) lacks_replicas: bool,
 }
 
 impl Limits {
@@ -25,6 +29,12 @@ impl Limits {
         if self.forbidden.contains(command) {
             let message = format!("this user may not run {command}");
             return Err(RedisError::Other(message));
+        }
+        if self.is_replica {
+            return Err(RedisError::ReadOnly);
+        }
+        if self.lacks_replicas {
+            return Err(RedisError::Busy);
         }
         if command != "DEL" && self.room == Some(0) {
             return Err(RedisError::OutOfMemory);

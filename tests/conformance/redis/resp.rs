@@ -1,27 +1,13 @@
 //! RESP, the protocol of Redis: commands as bytes, and replies from bytes.
 
+use anabranch_engine::sink::redis::wire::RedisReply;
 use bytes::Bytes;
 
 /// How deep a reply may nest: none of ours has more than an array of texts.
 const DEPTH_MAX: u32 = 8;
 
-/// A reply of the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RedisReply {
-    /// Several.
-    Array(Vec<RedisReply>),
-    /// An error, without the minus sign.
-    Error(String),
-    /// A number.
-    Integer(i64),
-    /// Nothing.
-    Nil,
-    /// Bytes, or a status.
-    Text(Bytes),
-}
-
 /// Appends a command.
-pub fn put_command(out: &mut Vec<u8>, arguments: &[Bytes]) {
+pub(super) fn put_command(out: &mut Vec<u8>, arguments: &[Bytes]) {
     out.extend_from_slice(format!("*{}\r\n", arguments.len()).as_bytes());
     for argument in arguments {
         out.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
@@ -35,7 +21,7 @@ pub fn put_command(out: &mut Vec<u8>, arguments: &[Bytes]) {
 ///
 /// # Errors
 /// If the bytes are no reply: the connection is of no use any more.
-pub fn read_reply(bytes: &[u8]) -> Result<Option<(RedisReply, usize)>, String> {
+pub(super) fn read_reply(bytes: &[u8]) -> Result<Option<(RedisReply, usize)>, String> {
     let mut at = 0;
     let reply = reply(bytes, &mut at, 0)?;
     Ok(reply.map(|reply| (reply, at)))

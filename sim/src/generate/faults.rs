@@ -1,0 +1,269 @@
+//! What goes wrong in a plan: triggers by content, actions by family.
+
+use super::{Material, Profile};
+use crate::model::Disturbance;
+use crate::plan::{
+    Action, Deviation, LinkFault, MessageFault, Operation, Point, RecordName, RunPlan, Target,
+    Trigger,
+};
+use crate::rng::Draws;
+use crate::time::{Span, VirtualTime};
+use anabranch_engine::plan::{NodeKind, Plan};
+
+/// Families of faults: each is there in about half of the runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Answers,
+    Clocks,
+    Crashes,
+    Links,
+    Messages,
+    Pauses,
+    Services,
+    Twins,
+}
+
+const FAMILIES: &[(Family, &str, u32, u64)] = &[
+    // The share of runs that have it, in a million, and about how many at most.
+    (Family::Crashes, "crashes", 600_000, 4),
+    (Family::Messages, "messages", 500_000, 5),
+    (Family::Answers, "answers", 400_000, 3),
+    (Family::Pauses, "pauses", 400_000, 2),
+    (Family::Links, "links", 300_000, 2),
+    (Family::Services, "services", 400_000, 2),
+    (Family::Clocks, "clocks", 200_000, 2),
+    (Family::Twins, "twins", 200_000, 1),
+];
+
+/// All deviations of a plan.
+pub(super) fn deviations(
+    seed: u64,
+    job: &Plan,
+    material: &Material,
+    plan: &RunPlan,
+) -> Vec<Deviation> {
+    let sinks = job.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Sink(sink) => Some(job.table(sink.table).name.clone()),
+        _ => None,
+    });
+    let maker = Maker { sinks: sinks.collect(), plan };
+    let mut deviations = Vec::new();
+    for (family, name, share, most) in FAMILIES {
+        let mut draws = Draws::new(seed, "family", name);
+        let (is_there, count) = (draws.happens(*share), 1 + draws.below(*most));
+        let count = match material.profile {
+            Profile::Calm => 0,
+            Profile::Swarm if is_there => count,
+            Profile::Swarm => 0,
+            Profile::Storm => 2 * count,
+        };
+        for ordinal in 0..count {
+            let draws = &mut Draws::new(seed, name, &ordinal.to_string());
+            deviations.push(maker.deviation(*family, draws));
+        }
+    }
+    deviations
+}
+
+struct Maker<'a> {
+    sinks: Vec<String>,
+    plan: &'a RunPlan,
+}
+
+impl Maker<'_> {
+    fn deviation(&self, family: Family, draws: &mut Draws) -> Deviation {
+        match family {
+            Family::Crashes => self.crash(draws),
+            Family::Messages => self.message(draws),
+            Family::Answers => self.answer(draws),
+            Family::Pauses => {
+                let span = Span::ms(1 + draws.below(6_000) as i64);
+                let action = Action::Pause { span, successor: draws.below(4) > 0 };
+                Deviation { trigger: self.when(draws), action }
+            }
+            Family::Links => {
+                let service = self.service(draws, true);
+                let span = Span::ms(1 + draws.below(4_000) as i64);
+                let by = Span::ms(1 + draws.below(300) as i64);
+                let faults = [LinkFault::Cut, LinkFault::CutAnswers, LinkFault::Slow(by)];
+                let fault = *draws.choose(&faults);
+                let action = Action::Link { service, fault, span };
+                Deviation { trigger: self.when(draws), action }
+            }
+            Family::Services => {
+                let disturbance = disturbance(draws);
+                let action = Action::Disturb { service: self.service(draws, false), disturbance };
+                Deviation { trigger: self.when(draws), action }
+            }
+            Family::Clocks => {
+                let by = *draws.choose(&[-86_400_000, -3_000, -1, 2, 5_000, 90_000_000]);
+                let action = Action::ClockJump { by: Span::ms(by) };
+                Deviation { trigger: self.when(draws), action }
+            }
+            Family::Twins => Deviation { trigger: self.when(draws), action: Action::DoubleStart },
+        }
+    }
+
+    /// A crash, mostly where something is durable and not applied yet.
+    fn crash(&self, draws: &mut Draws) -> Deviation {
+        let restart = match draws.below(4) {
+            0 => None,
+            _ => Some(Span::ms(draws.below(800) as i64)),
+        };
+        let power = draws.below(4) == 0;
+        let choice = draws.number();
+        let action = match power {
+            true => Action::PowerFailure { choice, restart },
+            false => Action::Crash { restart },
+        };
+        let sink = Some(self.sink(draws));
+        let point = match draws.below(10) {
+            0..=2 => Point::Before(Operation::Apply(None)),
+            3 => Point::Before(Operation::Apply(sink)),
+            4 => Point::After(Operation::Append),
+            5 => Point::Request(Target::Of(Operation::Apply(sink))),
+            6 => Point::Answer(Target::Of(Operation::Apply(sink))),
+            _ => return Deviation { trigger: self.when(draws), action },
+        };
+        let holding = self.record(draws);
+        let nth = if holding.is_some() { 1 } else { 1 + draws.below(8) as u32 };
+        Deviation { trigger: Trigger::When { nth, point, holding, restarts: None }, action }
+    }
+
+    /// A message that is lost, late, or comes twice.
+    fn message(&self, draws: &mut Draws) -> Deviation {
+        let span = Span::ms(1 + draws.below(3_000) as i64);
+        let short = Span::us(1 + draws.below(50_000) as i64);
+        let fault = *draws.choose(&[
+            MessageFault::DropRequest,
+            MessageFault::DropAnswer,
+            MessageFault::DropAnswer,
+            MessageFault::Late(span),
+            MessageFault::Late(short),
+            MessageFault::Duplicate(span),
+            MessageFault::Delay(span),
+            MessageFault::Delay(short),
+            MessageFault::Refuse,
+        ]);
+        let sink = Some(self.sink(draws));
+        let operation = match draws.below(16) {
+            0..=3 => Operation::Apply(sink),
+            4..=6 => Operation::Append,
+            7 => Operation::Open(sink),
+            8 => Operation::Inspect(sink),
+            9 => Operation::ReadJournal,
+            10 => Operation::OpenJournal,
+            11 => Operation::List,
+            12 => Operation::Load,
+            13 => Operation::Store,
+            14 => Operation::Trim,
+            _ => Operation::Finish,
+        };
+        let by_content = matches!(operation, Operation::Apply(_) | Operation::Append);
+        let holding = if by_content { self.record(draws) } else { None };
+        let nth = 1 + draws.below(if holding.is_some() { 2 } else { 5 }) as u32;
+        let point = Point::Request(Target::Of(operation));
+        let trigger = Trigger::When { nth, point, holding, restarts: None };
+        Deviation { trigger, action: Action::Message(fault) }
+    }
+
+    /// An answer that reaches the pipeline late or twice, or a read that fails.
+    fn answer(&self, draws: &mut Draws) -> Deviation {
+        let span = Span::ms(1 + draws.below(2_000) as i64);
+        let sink = Some(self.sink(draws));
+        let (operation, is_read) = match draws.below(10) {
+            0..=3 => (Operation::Fetch(None), true),
+            4 => (Operation::Discover(None), true),
+            5 => (Operation::Apply(sink), false),
+            6 => (Operation::Append, false),
+            7 => (Operation::Open(sink), false),
+            8 => (Operation::Store, false),
+            _ => (Operation::List, false),
+        };
+        let choice = draws.below(5);
+        let (point, fault) = match (is_read, choice) {
+            (true, 0) => (Point::Before(operation), MessageFault::DropRequest),
+            (true, 1) => (Point::Before(operation), MessageFault::Refuse),
+            (true, 2) => (Point::Before(operation), MessageFault::Duplicate(span)),
+            (true, 3) => (Point::Answer(Target::Of(operation)), MessageFault::DropAnswer),
+            (true, _) => (Point::Answer(Target::Of(operation)), MessageFault::Delay(span)),
+            (false, 0..=2) => (Point::After(operation), MessageFault::Duplicate(span)),
+            (false, _) => (Point::After(operation), MessageFault::Delay(span)),
+        };
+        let nth = 1 + draws.below(8) as u32;
+        let trigger = Trigger::When { nth, point, holding: None, restarts: None };
+        Deviation { trigger, action: Action::Message(fault) }
+    }
+
+    /// Some trigger: by content mostly, else by what is done, or by time.
+    fn when(&self, draws: &mut Draws) -> Trigger {
+        let sink = Some(self.sink(draws));
+        let heal = self.plan.settings.timing.heal.0;
+        let at = VirtualTime(draws.below(heal.max(1) as u64) as i64);
+        let restarts = match draws.below(6) {
+            0 => Some(1),
+            1 => Some(2),
+            _ => None,
+        };
+        let holding = self.record(draws);
+        let (point, holding, nth) = match draws.below(12) {
+            0 => return Trigger::At(at),
+            1 => (Point::Before(Operation::Append), holding, 1),
+            2 => (Point::After(Operation::Append), holding, 1),
+            3 => (Point::Request(Target::Of(Operation::Append)), holding, 1),
+            4 => (Point::Answer(Target::Of(Operation::Append)), holding, 1),
+            5 => (Point::Before(Operation::Apply(sink)), holding, 1),
+            6 => (Point::After(Operation::Apply(sink)), holding, 1),
+            7 => (Point::Before(Operation::Store), None, 1 + draws.below(3) as u32),
+            8 => (Point::Request(Target::Of(Operation::Store)), None, 1 + draws.below(6) as u32),
+            9 => (Point::Request(Target::Of(Operation::Open(sink))), None, 1),
+            _ => {
+                let nth = 1 + draws.below(80) as u32;
+                let (operation, other) = (Operation::Output, draws.below(2) == 0);
+                let point = if other { Point::After(operation) } else { Point::Before(operation) };
+                return Trigger::When { nth, point, holding: None, restarts };
+            }
+        };
+        Trigger::When { nth, point, holding, restarts: None }
+    }
+
+    fn sink(&self, draws: &mut Draws) -> String {
+        let choice = draws.number();
+        let place = choice as usize % self.sinks.len().max(1);
+        self.sinks.get(place).cloned().unwrap_or_default()
+    }
+
+    fn service(&self, draws: &mut Draws, or_sources: bool) -> String {
+        let mut names = vec!["journal".to_owned(), "snapshots".to_owned()];
+        names.extend(self.sinks.iter().cloned());
+        if or_sources {
+            names.push("sources".to_owned());
+        }
+        draws.choose(&names).clone()
+    }
+
+    /// A record of the input, if there is one.
+    fn record(&self, draws: &mut Draws) -> Option<RecordName> {
+        let (which, offset) = (draws.number(), draws.number());
+        let splits: Vec<_> =
+            self.plan.splits.iter().filter(|split| !split.records.is_empty()).collect();
+        let split = splits.get(which as usize % splits.len().max(1))?;
+        let record = &split.records[offset as usize % split.records.len()];
+        Some(RecordName { split: format!("{}/{}", split.table, split.name), number: record.number })
+    }
+}
+
+/// Something that every correct service may do.
+fn disturbance(draws: &mut Draws) -> Disturbance {
+    let number = draws.number();
+    let all = [
+        Disturbance::Failover,
+        Disturbance::ExpireProducers,
+        Disturbance::Merge,
+        Disturbance::ForgetTokens,
+        Disturbance::StopInsert { parts: (number % 3) as u32 },
+        Disturbance::Fill { writes: (number % 20) as u32 },
+        Disturbance::FailSync,
+    ];
+    draws.choose(&all).clone()
+}

@@ -1,0 +1,57 @@
+//! Limits, latencies and clocks of a plan.
+
+use crate::plan::{Cpu, Latency, Settings};
+use crate::rng::Draws;
+use crate::time::Span;
+use anabranch_engine::pipeline::PipelineConfig;
+
+/// Limits of a pipeline: mostly so small that a few hundred records make many epochs,
+/// groups and snapshots.
+pub(super) fn limits(seed: u64) -> PipelineConfig {
+    let mut draws = Draws::new(seed, "limits", "pipeline");
+    let usual = PipelineConfig::default();
+    if draws.below(10) == 0 {
+        return PipelineConfig { poison_starts: u32::MAX, ..usual };
+    }
+    let fetch_bytes = *draws.choose(&[64, 200, 500, 2_000, 20_000]);
+    PipelineConfig {
+        epoch_bytes_max: *draws.choose(&[60, 150, 300, 700, 3_000, 50_000]),
+        fetch_bytes,
+        buffer_bytes_max: *draws.choose(&[2_000, 20_000, 1_000_000]),
+        split_buffer_bytes_max: fetch_bytes as usize * (1 + draws.below(3) as usize),
+        epochs_inflight_max: 1 + draws.below(6) as usize,
+        sink_lag_bytes_max: *draws.choose(&[1_000, 20_000, 1_000_000]),
+        flush_bytes: *draws.choose(&[50, 300, 1_000, 8_000]),
+        flush_age_ms: *draws.choose(&[1, 10, 50, 200, 1_000]),
+        snapshot_bytes: *draws.choose(&[0, 400, 1_000, 3_000, 3_000]),
+        retry_ms: *draws.choose(&[5, 20, 50, 100]),
+        // Faults come in numbers that a sink in production is not given up for.
+        attempts_max: 40,
+        discover_ms: *draws.choose(&[50, 200, 1_000]),
+        // A plan may kill more starts in a row than an operator would like.
+        poison_starts: u32::MAX,
+        ..usual
+    }
+}
+
+/// The world without its faults.
+pub(super) fn settings(seed: u64, settings: &mut Settings) {
+    let mut draws = Draws::new(seed, "settings", "world");
+    let mut latency = |bases: &[i64]| {
+        let base = *draws.choose(bases);
+        let jitter = *draws.choose(&[0, 0, 100, 1_000, 10_000]);
+        Latency { base: Span::us(base), jitter: Span::us(jitter) }
+    };
+    settings.links.journal = latency(&[50, 250, 1_000, 8_000]);
+    settings.links.snapshots = latency(&[200, 1_000, 20_000]);
+    settings.links.sinks = latency(&[100, 500, 2_000, 15_000]);
+    settings.links.sources = latency(&[100, 500, 3_000]);
+    settings.cpu = Cpu {
+        turn: Span::us(*draws.choose(&[5, 20, 20, 200])),
+        kibibyte: Span::us(*draws.choose(&[1, 5, 100])),
+    };
+    settings.pieces = 1 + draws.below(4) as usize;
+    settings.restarts.delay = Span::ms(*draws.choose(&[1, 100, 500, 3_000]));
+    settings.timing.request_limit = Span::ms(*draws.choose(&[100, 500, 2_000]));
+    settings.timing.hold = Span::ms(*draws.choose(&[20, 100, 1_000]));
+}

@@ -1,0 +1,91 @@
+//! From a seed to a plan.
+//!
+//! Which kinds of faults there are at all, how hard they are, the limits, the latencies
+//! and the input are drawn anew for each seed, so that no kind hides another. Every draw
+//! is named by what it is about, and none depends on how many there were before.
+
+mod faults;
+mod input;
+mod limits;
+mod values;
+
+use crate::plan::{RunPlan, SplitShape, Stores};
+use crate::rng::Draws;
+use crate::time::{Span, VirtualTime};
+use anabranch_engine::plan::Plan;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// How hard a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Profile {
+    /// Nothing goes wrong.
+    Calm,
+    /// Much goes wrong at once.
+    Storm,
+    /// Each kind of fault is there in about half of the runs, a few at a time.
+    Swarm,
+}
+
+impl Profile {
+    /// All profiles with their names.
+    pub const ALL: &[(&str, Profile)] =
+        &[("calm", Profile::Calm), ("swarm", Profile::Swarm), ("storm", Profile::Storm)];
+}
+
+/// What plans are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Material {
+    /// What plans call the job.
+    pub job: String,
+    /// How hard they are.
+    pub profile: Profile,
+    /// The stores and sinks.
+    pub stores: Stores,
+    /// Records to take for a table, rather than made-up ones, split by split.
+    pub samples: BTreeMap<String, Vec<Sample>>,
+    /// About how many records a plan has at most, over all splits of a table.
+    pub records_max: u64,
+}
+
+/// The records of a split, as a user gave them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The split's name.
+    pub name: String,
+    /// What it looks like.
+    pub shape: SplitShape,
+    /// Its records, in order.
+    pub records: Vec<Bytes>,
+}
+
+impl Material {
+    /// Plans of a job with made-up records and ideal stores.
+    #[must_use]
+    pub fn new(job: impl Into<String>, profile: Profile) -> Material {
+        Material {
+            job: job.into(),
+            profile,
+            stores: Stores::default(),
+            samples: BTreeMap::new(),
+            records_max: 200,
+        }
+    }
+}
+
+/// Made plans of the same seed, job and material are the same.
+#[must_use]
+pub fn generate(seed: u64, job: &Plan, material: &Material) -> RunPlan {
+    let mut plan = RunPlan::calm(material.job.clone(), seed, limits::limits(seed));
+    plan.settings.stores = material.stores.clone();
+    limits::settings(seed, &mut plan.settings);
+    plan.splits = input::splits(seed, job, material);
+    let last = plan.splits.iter().flat_map(|split| &split.records).map(|record| record.at).max();
+    let last = last.unwrap_or_default();
+    let room = Draws::new(seed, "heal", "room").below(20_000) as i64;
+    plan.settings.timing.heal = VirtualTime(last.0) + Span::ms(5_000 + room);
+    if material.profile != Profile::Calm {
+        plan.deviations = faults::deviations(seed, job, material, &plan);
+    }
+    plan
+}

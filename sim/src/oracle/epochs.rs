@@ -1,0 +1,144 @@
+//! S4, S6, S9: markers, generations, and what is held.
+
+use super::Finding;
+use crate::time::VirtualTime;
+use anabranch_engine::ids::{Epoch, Generation, SinkId};
+use anabranch_engine::journal::EpochRecord;
+use anabranch_engine::sink::Marker;
+use std::collections::BTreeMap;
+
+/// How far a reader must, and may, see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// All rows up to this epoch must be there.
+    pub complete: Epoch,
+    /// Rows up to this epoch may be there: a group of several chunks is begun.
+    pub begun: Epoch,
+}
+
+impl Reach {
+    /// All rows up to this epoch, and no others.
+    #[must_use]
+    pub fn whole(epoch: Epoch) -> Reach {
+        Reach { complete: epoch, begun: epoch }
+    }
+
+    /// How far a marker says that a sink is. `epochs` are the journal's records, which
+    /// tell where the group before an open one ended.
+    // spec: K-7
+    #[must_use]
+    pub fn of_marker(marker: Option<Marker>, sink: SinkId, epochs: &[EpochRecord]) -> Reach {
+        let Some(marker) = marker else { return Reach::default() };
+        if marker.last {
+            return Reach::whole(marker.epoch);
+        }
+        let ends = epochs.iter().flat_map(|record| &record.flush_ends);
+        let before = ends.filter(|end| end.sink == sink && end.epoch < marker.epoch);
+        let complete = before.map(|end| end.epoch).max().unwrap_or_default();
+        Reach { complete, begun: marker.epoch }
+    }
+}
+
+/// A marker as it was seen at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarkerSeen {
+    /// The moment.
+    pub at: VirtualTime,
+    /// The marker.
+    pub marker: Option<Marker>,
+    /// Whether the world has made the sink lose what it had acknowledged since the
+    /// moment before.
+    pub loss: bool,
+}
+
+/// S4: a sink's marker never goes back but by an injected loss, and then the engine
+/// must have `noticed`.
+// spec: K-5
+#[must_use]
+pub fn markers(sink: &str, history: &[MarkerSeen], noticed: bool) -> Option<Finding> {
+    let place = |seen: &MarkerSeen| {
+        seen.marker.map(|marker| (marker.lineage.number, marker.epoch, marker.chunk))
+    };
+    let text =
+        |seen: &MarkerSeen| seen.marker.map_or("none".to_owned(), |marker| marker.to_string());
+    for pair in history.windows(2) {
+        let [before, after] = pair else { continue };
+        if place(after) >= place(before) {
+            continue;
+        }
+        let moved = format!(
+            "the marker of sink {sink} went from {} back to {} by {}",
+            text(before),
+            text(after),
+            after.at
+        );
+        if !after.loss {
+            let message = format!("{moved}, though nothing was lost");
+            return Some(Finding::new("S4", "marker went back", sink, message));
+        }
+        if !noticed {
+            let message = format!("{moved}, and nobody noticed");
+            return Some(Finding::new("S4", "loss not noticed", sink, message));
+        }
+    }
+    None
+}
+
+/// Something that took effect outside of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// When.
+    pub at: VirtualTime,
+    /// On what: a sink, the journal, the snapshots.
+    pub target: String,
+    /// For whom.
+    pub generation: Generation,
+    /// What, for a person.
+    pub what: String,
+}
+
+/// S6: nothing of a generation takes effect behind the first effect of a newer one, and
+/// two incarnations never share a number.
+// spec: G-1, J-3, K-3
+#[must_use]
+pub fn generations(effects: &[Effect]) -> Option<Finding> {
+    let mut newest: BTreeMap<&str, &Effect> = BTreeMap::new();
+    for effect in effects {
+        let Some(before) = newest.get(effect.target.as_str()).copied() else {
+            newest.insert(&effect.target, effect);
+            continue;
+        };
+        let kind = match effect.generation.number.cmp(&before.generation.number) {
+            std::cmp::Ordering::Less => "effect of an old generation",
+            std::cmp::Ordering::Equal if effect.generation != before.generation => {
+                "two incarnations of one number"
+            }
+            std::cmp::Ordering::Equal => continue,
+            std::cmp::Ordering::Greater => {
+                newest.insert(&effect.target, effect);
+                continue;
+            }
+        };
+        let message = format!(
+            "at {} generation {} did \"{}\" to {}, after generation {} did \"{}\" at {}",
+            effect.at,
+            effect.generation,
+            effect.what,
+            effect.target,
+            before.generation,
+            before.what,
+            before.at
+        );
+        return Some(Finding::new("S6", kind, &effect.target, message));
+    }
+    None
+}
+
+/// S9: nothing that is counted exceeds its bound. Each is (what, how many, the bound).
+// spec: F-5
+#[must_use]
+pub fn usage(counted: &[(&str, u64, u64)]) -> Option<Finding> {
+    let (what, found, bound) = counted.iter().find(|(_, found, bound)| found > bound)?;
+    let message = format!("{found} {what}, where {bound} are allowed");
+    Some(Finding::new("S9", "bound", what, message))
+}

@@ -1,0 +1,207 @@
+//! All oracles over one run of the world.
+
+use super::content::{Guarantee, Shape, SinkOracle};
+use super::epochs::{Effect, MarkerSeen, Reach, generations, markers};
+use super::{Finding, discords, fires_once, replay};
+use crate::model::{View, ViewRecord};
+use crate::plan::{RecordKind, RunPlan, SplitInput, SplitShape};
+use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
+use crate::world::{RunEnd, RunResult, Seen, SinkResult};
+use anabranch_engine::ids::{Epoch, SinkId, SplitName};
+use anabranch_engine::journal::{EpochRecord, Journal, JournalEntry, scan};
+use anabranch_engine::pipeline::Ending;
+use anabranch_engine::plan::{Plan, Table};
+use std::collections::BTreeMap;
+
+/// How a sink of a connector keeps its rows.
+#[must_use]
+pub fn shape_of(table: &Table) -> Shape {
+    match (table.connector.as_str(), &table.primary_key) {
+        ("redis" | "clickhouse" | "upsert-kafka", Some(_)) => Shape::Keyed,
+        ("clickhouse" | "redis", None) => Shape::Bag,
+        _ => Shape::Log,
+    }
+}
+
+/// The logs of a plan's input, each with all that ever arrives.
+#[must_use]
+pub fn logs_of(plan: &RunPlan, job: &Plan) -> Vec<SplitLog> {
+    let log = |input: &SplitInput| {
+        let table = job.tables.iter().find(|table| table.name == input.table)?;
+        let name = SplitName { table: table.id, name: input.name.clone() };
+        Some(match input.shape {
+            SplitShape::File => file_of(input, name, table),
+            SplitShape::Log => SplitLog { name, start: 0, records: records_of(input), file: None },
+        })
+    };
+    plan.splits.iter().filter_map(log).collect()
+}
+
+fn file_of(input: &SplitInput, name: SplitName, table: &Table) -> SplitLog {
+    let mut data = Vec::new();
+    for record in &input.records {
+        match &record.kind {
+            RecordKind::Gap { .. } => {}
+            RecordKind::Raw(bytes) => data.extend_from_slice(bytes),
+            RecordKind::Whole { value, .. } => {
+                data.extend_from_slice(value);
+                data.push(b'\n');
+            }
+        }
+    }
+    let ends = table.bounded || input.ended.is_some();
+    SplitLog::of_file(name, &table.format, data.into(), ends)
+}
+
+fn records_of(input: &SplitInput) -> Vec<LogRecord> {
+    let mut offset = 0;
+    let mut records = Vec::new();
+    for record in &input.records {
+        match &record.kind {
+            RecordKind::Gap { offsets } => offset += u64::from(*offsets),
+            RecordKind::Raw(_) => {}
+            RecordKind::Whole { value, timestamp_ms } => {
+                records.push(LogRecord {
+                    offset,
+                    next: offset + 1,
+                    timestamp_ms: *timestamp_ms,
+                    bytes: value.clone(),
+                });
+                offset += 1;
+            }
+        }
+    }
+    records
+}
+
+/// What all oracles find in a run, the first thing of each kind: S1, S2, S3, S4, S6, S7
+/// and S8. `log_ends` is that of [`Case`]; `losses` says whether the plan made sinks
+/// lose what they had acknowledged.
+///
+/// # Errors
+/// If the journal cannot be read: there is nothing to judge by.
+pub fn judge(
+    plan: &RunPlan,
+    job: &Plan,
+    result: &RunResult,
+    log_ends: &BTreeMap<(Epoch, SplitName), u64>,
+    losses: bool,
+) -> Result<Vec<Finding>, String> {
+    let journal = scan(&result.journal, &[]).map_err(|damage| damage.to_string())?;
+    let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
+    let logs = logs_of(plan, job);
+    let case = Case { plan: job, logs: &logs, epochs: &epochs, log_ends };
+    let expected = expect(case);
+    let mut findings = discords(&expected);
+    for (index, sink) in result.sinks.iter().enumerate() {
+        let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink };
+        findings.extend(judged.contents(is_over(&result.end), losses));
+        findings.extend(judged.history(losses));
+    }
+    findings.extend(replay(case, &expected, chain_of(&journal)));
+    Ok(findings)
+}
+
+/// Whether everything must be visible.
+fn is_over(end: &RunEnd) -> bool {
+    matches!(end, RunEnd::Ended(Ending::Finished | Ending::AlreadyFinished | Ending::Stopped))
+}
+
+fn chain_of(journal: &Journal) -> Option<anabranch_engine::journal::ChainHash> {
+    journal.entries.iter().rev().find_map(|placed| match &placed.entry {
+        JournalEntry::Finished(finished) => Some(finished.chain),
+        _ => None,
+    })
+}
+
+/// One sink of a run.
+struct JudgedSink<'a> {
+    job: &'a Plan,
+    expected: &'a Expected,
+    epochs: &'a [EpochRecord],
+    index: usize,
+    sink: &'a SinkResult,
+}
+
+impl JudgedSink<'_> {
+    fn id(&self) -> SinkId {
+        SinkId(self.index as u32)
+    }
+
+    fn table(&self) -> &Table {
+        self.job.table(self.expected.sinks[self.index].table)
+    }
+
+    /// What is wrong with what readers saw, first while it ran, then at the end.
+    fn contents(&self, is_over: bool, losses: bool) -> Vec<Finding> {
+        let table = self.table();
+        let guarantee = match table.keeps_marker() {
+            true => Guarantee::ExactlyOnce,
+            false => Guarantee::AtLeastOnce,
+        };
+        let oracle = SinkOracle {
+            plan: self.job,
+            expected: self.expected,
+            sink: self.id(),
+            shape: shape_of(table),
+            guarantee,
+        };
+        let view = |records: Vec<ViewRecord>, seen: &Seen| View { records, marker: seen.marker };
+        let mut found = Vec::new();
+        if table.keeps_marker() && !losses {
+            let mut views = self.sink.views();
+            found.extend(
+                views.find_map(|(seen, records)| {
+                    oracle.view(&view(records, seen), self.reach(seen))
+                }),
+            );
+        }
+        if is_over {
+            let last = self.epochs.last().map_or(Epoch(0), |record| record.epoch);
+            found.extend(oracle.view(&self.sink.last, Reach::whole(last)));
+            if guarantee == Guarantee::ExactlyOnce {
+                found.extend(fires_once(self.job, self.id(), &self.sink.last));
+            }
+        }
+        found
+    }
+
+    /// How far a reader must and may see. Files appear before their marker moves, and
+    /// the parts of a Kafka transaction one by one, in any order with its marker.
+    fn reach(&self, seen: &Seen) -> Reach {
+        let mut reach = Reach::of_marker(seen.marker, self.id(), self.epochs);
+        let connector = self.table().connector.as_str();
+        let ends = || {
+            let all = self.epochs.iter().flat_map(|record| &record.flush_ends);
+            all.filter(|end| end.sink == self.id()).map(|end| end.epoch)
+        };
+        if matches!(connector, "filesystem" | "kafka" | "upsert-kafka") {
+            let next = ends().filter(|end| *end > reach.begun).min();
+            reach.begun = next.unwrap_or(reach.begun);
+        }
+        if matches!(connector, "kafka" | "upsert-kafka") {
+            let before = ends().filter(|end| *end < reach.complete).max();
+            reach.complete = before.unwrap_or_default();
+        }
+        reach
+    }
+
+    /// What is wrong with markers and writers over time.
+    fn history(&self, losses: bool) -> Vec<Finding> {
+        let name = &self.sink.table;
+        let seen = |seen: &Seen| MarkerSeen { at: seen.at, marker: seen.marker, loss: losses };
+        let effect = |seen: &Seen| Effect {
+            at: seen.at,
+            target: format!("sink {name}"),
+            generation: seen.generation,
+            what: format!("show {} records", seen.kept + seen.records.len()),
+        };
+        let history: Vec<MarkerSeen> = self.sink.seen.iter().map(seen).collect();
+        let by_processes = self.sink.seen.iter().filter(|seen| seen.process > 0);
+        let effects: Vec<Effect> = by_processes.map(effect).collect();
+        let mut found: Vec<Finding> = generations(&effects).into_iter().collect();
+        // Whether a loss was noticed is told by how the run went on.
+        found.extend(markers(name, &history, losses));
+        found
+    }
+}

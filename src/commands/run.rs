@@ -193,7 +193,7 @@ fn check_connected(plan: &Plan) -> Result<(), JobError> {
         return Ok(());
     };
     let message = format!(
-        "table {}: {} is not connected in this version: such a job runs under `anabranch sim` only",
+        "table {}: {} is not connected in this version: such a job runs under `anabranch test` and `anabranch sim` only",
         table.name, table.connector
     );
     Err(JobError::new(&errors::NOT_CONNECTED, message)

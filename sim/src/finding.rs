@@ -91,8 +91,8 @@ pub fn failure_name(failure: &Failure) -> &'static str {
     }
 }
 
-/// Makes the stores of a plan.
-pub type HostingFn = dyn Fn(&RunPlan) -> Box<dyn Hosting>;
+/// Makes the stores of a plan for its job.
+pub type HostingFn = dyn Fn(&RunPlan, &Plan) -> Box<dyn Hosting>;
 
 /// Runs plans of one job and compares each with a calm run of the same input.
 pub struct Recut<'a> {
@@ -118,13 +118,13 @@ impl<'a> Recut<'a> {
     /// goes wrong.
     pub fn judge(&mut self, plan: &RunPlan) -> Result<(RunResult, Option<Finding>), String> {
         self.runs += 1;
-        let result = run_with(plan, self.job, (self.hosting)(plan), false)?;
+        let result = run_with(plan, self.job, (self.hosting)(plan, self.job), false)?;
         if let Some(finding) = of_end(&result.end) {
             return Ok((result, Some(finding)));
         }
         let undisturbed = recut::undisturbed(plan);
         if self.calm.as_ref().is_none_or(|(known, _)| *known != undisturbed) {
-            let calm = recut::expected(plan, self.job, (self.hosting)(plan))?;
+            let calm = recut::expected(plan, self.job, (self.hosting)(plan, self.job))?;
             self.calm = Some((undisturbed, calm));
         }
         let (_, calm) = self.calm.as_ref().expect("it was just made");

@@ -29,11 +29,18 @@ pub fn orders(job: &Plan) -> Vec<Order> {
     let sinks = job.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Sink(_)));
     sinks
         .map(|node| match node.class {
+            // What keeps no marker may get rows twice.
+            // spec: K-6
+            _ if !keeps_marker(job, &node.kind) => Order::Unknown,
             Class::Content if is_driven_by_time(job, node.id) => Order::Same,
             Class::Content => Order::Some,
             Class::Arrival | Class::Journal => Order::Unknown,
         })
         .collect()
+}
+
+fn keeps_marker(job: &Plan, kind: &NodeKind) -> bool {
+    matches!(kind, NodeKind::Sink(sink) if job.table(sink.table).keeps_marker())
 }
 
 /// Whether every row comes out of a window and out of one only.

@@ -1,7 +1,7 @@
 //! Running a plan.
 
 use crate::plan::RunPlan;
-use crate::world::{Hosting, RunResult, World};
+use crate::world::{Host, Hosting, RunResult, World};
 use anabranch_engine::plan::Plan;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// # Errors
 /// If the plan names what the job does not have.
 pub fn run(plan: &RunPlan, job: &Arc<Plan>) -> Result<RunResult, String> {
-    run_with(plan, job, Box::new(plan.settings.stores.clone()), false)
+    run_with(plan, job, Box::new(Host::of(plan, job)), false)
 }
 
 /// As [`run`], with stores of the caller's, and the trace as text if it is asked for.

@@ -28,20 +28,36 @@ pub struct Stores {
     pub journal: StoreKind,
     /// The snapshots.
     pub snapshots: StoreKind,
-    /// Sinks that are not served as their connector says, by table.
-    pub sinks: BTreeMap<String, StoreKind>,
+    /// All sinks but those below: ideal, or as their connector says.
+    pub sinks: StoreKind,
+    /// Single sinks, by table.
+    pub sink: BTreeMap<String, StoreKind>,
 }
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StoreKind {
+    /// What the table's connector is; of a journal or snapshots: local.
+    Connector,
     /// One without any mistake of its own, which exists only here.
     Ideal,
+    /// A folder on the disk of the machine.
+    Local,
+    /// An object store with conditional writes.
+    Object,
+    /// A Kafka topic; only a journal.
+    Topic,
 }
 
 impl StoreKind {
     /// All kinds with their names.
-    pub const ALL: &[(&str, StoreKind)] = &[("ideal", StoreKind::Ideal)];
+    pub const ALL: &[(&str, StoreKind)] = &[
+        ("connector", StoreKind::Connector),
+        ("ideal", StoreKind::Ideal),
+        ("local", StoreKind::Local),
+        ("object", StoreKind::Object),
+        ("topic", StoreKind::Topic),
+    ];
 
     /// Its name.
     #[must_use]
@@ -51,9 +67,34 @@ impl StoreKind {
     }
 }
 
+impl Stores {
+    /// How a sink is served.
+    #[must_use]
+    pub fn sink_kind(&self, table: &str) -> StoreKind {
+        self.sink.get(table).copied().unwrap_or(self.sinks)
+    }
+
+    /// As a job on one machine has them: a local folder, and sinks as they are.
+    #[must_use]
+    pub fn local() -> Stores {
+        Stores {
+            journal: StoreKind::Local,
+            snapshots: StoreKind::Local,
+            sinks: StoreKind::Connector,
+            sink: BTreeMap::new(),
+        }
+    }
+}
+
 impl Default for Stores {
+    /// All ideal.
     fn default() -> Stores {
-        Stores { journal: StoreKind::Ideal, snapshots: StoreKind::Ideal, sinks: BTreeMap::new() }
+        Stores {
+            journal: StoreKind::Ideal,
+            snapshots: StoreKind::Ideal,
+            sinks: StoreKind::Ideal,
+            sink: BTreeMap::new(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::Disturbance;
 use crate::plan::{Action, LinkFault};
 use crate::rng::Draws;
 use crate::time::Span;
-use anabranch_engine::ids::Epoch;
+use anabranch_engine::ids::{Epoch, SinkId};
 use anabranch_engine::pipeline::{Ending, Failure, Input, Pipeline};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -46,7 +46,7 @@ impl World {
             Lane::new(Machine::Snapshots(self.hosting.snapshots()), 1),
         ];
         for (index, table) in self.sinks.iter().enumerate() {
-            let machine = self.hosting.sink(self.job.table(*table));
+            let machine = self.hosting.sink(SinkId(index as u32), self.job.table(*table));
             lanes.push(Lane::new(Machine::Sink(machine), index + 2));
         }
         let mut process = Process {

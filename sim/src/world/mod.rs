@@ -24,7 +24,7 @@ mod watch;
 mod wire;
 
 pub use clock::BEGIN_NS;
-pub use hosting::Hosting;
+pub use hosting::{Host, Hosting};
 pub use result::{Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult};
 pub use source::SourceSplit;
 pub use trace::{Trace, TraceLine};
@@ -212,7 +212,8 @@ impl World {
         for (index, table) in sinks.iter().enumerate() {
             let table = job.table(*table);
             let sink = Some(SinkId(index as u32));
-            places.push(place(&table.name, hosting.sink_service(table), links.sinks, sink));
+            let service = hosting.sink_service(SinkId(index as u32), table);
+            places.push(place(&table.name, service, links.sinks, sink));
         }
         let splits = plan.splits.iter().map(|split| SourceSplit::new(split, &job));
         let splits = splits.collect::<Result<Vec<_>, _>>()?;

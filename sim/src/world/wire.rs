@@ -189,6 +189,17 @@ impl World {
             self.plan_answer(process, lane, call, limit, Answer::TimedOut);
             return;
         }
+        // What is asked of a disk takes effect at once or never.
+        let is_disk = matches!(parcel.request, Request::Fs(_));
+        let fate = match is_disk {
+            true => Fate {
+                drop_answer: fate.drop_answer || fate.late.is_some(),
+                late: None,
+                duplicate: None,
+                ..fate
+            },
+            false => fate,
+        };
         if let Some(after) = fate.late {
             self.plan_answer(process, lane, call, limit, Answer::TimedOut);
             parcel.answered = false;

@@ -7,7 +7,7 @@ use anabranch_sim::plan::{Action, Deviation, Operation, Point, RunPlan, SplitSha
 use anabranch_sim::recut::{difference, expected};
 use anabranch_sim::run::run;
 use anabranch_sim::time::Span;
-use anabranch_sim::world::{RunEnd, RunResult};
+use anabranch_sim::world::{Host, RunEnd, RunResult};
 use std::sync::Arc;
 
 /// Kills the first process before or after its output of this number.
@@ -21,7 +21,7 @@ fn outputs_of(plan: &RunPlan, job: &Arc<Plan>) -> u32 {
     let mut probe = plan.clone();
     let never = crash_at(Point::Before(Operation::Output), u32::MAX);
     probe.deviations = vec![never];
-    let stores = Box::new(plan.settings.stores.clone());
+    let stores = Box::new(Host::of(plan, job));
     let result = anabranch_sim::run::run_with(&probe, job, stores, true).expect("it fits");
     result.lines.iter().filter(|line| is_output(&line.text)).count() as u32
 }
@@ -33,7 +33,7 @@ fn is_output(line: &str) -> bool {
 
 /// Every single crash; gives how many of them hit between an append and an apply.
 fn sweep(plan: &RunPlan, job: &Arc<Plan>) -> u64 {
-    let stores = || Box::new(plan.settings.stores.clone());
+    let stores = || Box::new(Host::of(plan, job));
     let calm = expected(plan, job, stores()).expect("left alone, the job ends well");
     let outputs = outputs_of(plan, job);
     assert!(outputs > 60, "{outputs}");

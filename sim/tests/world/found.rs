@@ -1,9 +1,9 @@
 //! A machine with a mistake in it is found by seeds, and what shows it is made small.
 
 use crate::jobs::three_sinks;
-use anabranch_engine::ids::Generation;
+use anabranch_engine::ids::{Generation, SinkId};
 use anabranch_engine::journal::JournalMachine;
-use anabranch_engine::plan::Table;
+use anabranch_engine::plan::{Plan, Table};
 use anabranch_engine::service::Answer;
 use anabranch_engine::sink::{ApplyOutcome, Chunk, OpenOutcome, SinkMachine, SinkStep};
 use anabranch_engine::snapshot::SnapshotMachine;
@@ -11,9 +11,9 @@ use anabranch_sim::finding::{FindingKind, Recut};
 use anabranch_sim::generate::{Material, Profile, generate};
 use anabranch_sim::ideal::IdealSink;
 use anabranch_sim::model::Service;
-use anabranch_sim::plan::{RunPlan, Stores};
+use anabranch_sim::plan::RunPlan;
 use anabranch_sim::shrink::shrink;
-use anabranch_sim::world::Hosting;
+use anabranch_sim::world::{Host, Hosting};
 
 /// A sink that takes an unknown outcome for success, and the marker that it finds for the
 /// next chunk's predecessor.
@@ -79,7 +79,7 @@ impl SinkMachine for Hasty {
 
 /// Ideal stores, and hasty sinks.
 #[derive(Debug)]
-struct HastyStores(Stores);
+struct HastyStores(Host);
 
 impl Hosting for HastyStores {
     fn journal_service(&self) -> Box<dyn Service> {
@@ -98,11 +98,11 @@ impl Hosting for HastyStores {
         self.0.snapshots()
     }
 
-    fn sink_service(&self, table: &Table) -> Box<dyn Service> {
-        self.0.sink_service(table)
+    fn sink_service(&self, sink: SinkId, table: &Table) -> Box<dyn Service> {
+        self.0.sink_service(sink, table)
     }
 
-    fn sink(&self, _: &Table) -> Box<dyn SinkMachine> {
+    fn sink(&self, _: SinkId, _: &Table) -> Box<dyn SinkMachine> {
         Box::new(Hasty::default())
     }
 
@@ -115,14 +115,12 @@ impl Hosting for HastyStores {
 fn a_chunk_that_is_lost_is_found_and_made_small() {
     // spec: K-4
     let job = three_sinks();
-    let hosting = |plan: &RunPlan| -> Box<dyn Hosting> {
-        Box::new(HastyStores(plan.settings.stores.clone()))
+    let hosting = |plan: &RunPlan, job: &Plan| -> Box<dyn Hosting> {
+        Box::new(HastyStores(Host::of(plan, job)))
     };
     let mut judge = Recut::new(&job, &hosting);
     let material = Material::new("three-sinks", Profile::Swarm);
-    let mut seeds = 0;
     let found = (1..200).find_map(|seed| {
-        seeds = seed;
         let plan = generate(seed, &job, &material);
         let (_, finding) = judge.judge(&plan).expect("the plan fits the job");
         // That a marker goes back is found, too; here the lost row is wanted.
@@ -130,7 +128,6 @@ fn a_chunk_that_is_lost_is_found_and_made_small() {
         Some((plan, finding.filter(|finding| is_wrong(&finding.kind))?))
     });
     let (plan, finding) = found.expect("some seed shows it");
-    println!("seed {seeds}: {finding}");
 
     let shrunk = shrink(&plan, 400, &mut |plan| {
         let (_, finding) = judge.judge(plan).ok()?;
@@ -145,8 +142,7 @@ fn a_chunk_that_is_lost_is_found_and_made_small() {
     let (result, again) = judge.judge(&read).expect("the plan fits the job");
     assert_eq!(again.map(|finding| finding.kind), Some(finding.kind.clone()), "{text}");
     assert_eq!(result.stale, Vec::<usize>::new(), "{text}");
-    let right = |plan: &RunPlan| -> Box<dyn Hosting> { Box::new(plan.settings.stores.clone()) };
+    let right = |plan: &RunPlan, job: &Plan| -> Box<dyn Hosting> { Box::new(Host::of(plan, job)) };
     let (_, nothing) = Recut::new(&job, &right).judge(&read).expect("the plan fits the job");
     assert_eq!(nothing, None, "{text}");
-    println!("{text}\n{} tried", shrunk.tried);
 }

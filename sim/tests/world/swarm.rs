@@ -4,10 +4,10 @@ use crate::jobs::three_sinks;
 use anabranch_engine::pipeline::Ending;
 use anabranch_engine::plan::Plan;
 use anabranch_sim::generate::{Material, Profile, generate};
-use anabranch_sim::plan::RunPlan;
+use anabranch_sim::plan::{RunPlan, StoreKind, Stores};
 use anabranch_sim::recut::{difference, expected};
 use anabranch_sim::run::run;
-use anabranch_sim::world::{Counts, RunEnd, RunResult};
+use anabranch_sim::world::{Counts, Host, RunEnd, RunResult};
 use std::sync::Arc;
 
 /// What is wrong with a run, if something is.
@@ -16,7 +16,7 @@ fn fault_of(plan: &RunPlan, job: &Arc<Plan>, result: &RunResult) -> Option<Strin
         RunEnd::Ended(Ending::Finished | Ending::AlreadyFinished | Ending::Stopped) => {}
         end => return Some(format!("{end:?}")),
     }
-    let stores = Box::new(plan.settings.stores.clone());
+    let stores = Box::new(Host::of(plan, job));
     let calm = match expected(plan, job, stores) {
         Ok(calm) => calm,
         Err(error) => return Some(error),
@@ -25,17 +25,16 @@ fn fault_of(plan: &RunPlan, job: &Arc<Plan>, result: &RunResult) -> Option<Strin
 }
 
 /// Runs seeds and gives what happened in all of them together.
-fn swarm(job: &Arc<Plan>, profile: Profile, seeds: std::ops::Range<u64>) -> (Counts, u64) {
-    let (mut counts, mut events) = (Counts::default(), 0);
+fn swarm(job: &Arc<Plan>, material: &Material, seeds: std::ops::Range<u64>) -> Counts {
+    let mut counts = Counts::default();
     for seed in seeds {
-        let plan = generate(seed, job, &Material::new("three-sinks", profile));
+        let plan = generate(seed, job, material);
         let result = run(&plan, job).expect("the plan fits the job");
         let fault = fault_of(&plan, job, &result);
         assert_eq!(fault, None, "seed {seed}\n{plan}");
         counts.add(&result.counts);
-        events += result.events;
     }
-    (counts, events)
+    counts
 }
 
 #[test]
@@ -43,15 +42,16 @@ fn nothing_that_goes_wrong_changes_the_results() {
     // spec: E-1, E-2, E-3, J-1, J-3, J-5, J-6, K-1, K-3, K-4, S-1, S-2
     let job = three_sinks();
     let seeds = 80;
-    let (counts, events) = swarm(&job, Profile::Swarm, 1..seeds + 1);
-    println!("{counts:#?}\n{events}");
+    let material = Material::new("three-sinks", Profile::Swarm);
+    let counts = swarm(&job, &material, 1..seeds + 1);
     let between = counts.seeds["crash-between-append-and-apply"];
     assert!(between * 5 >= seeds, "{between} of {seeds}");
 }
 
 #[test]
 fn a_storm_changes_nothing_either() {
-    let (counts, _) = swarm(&three_sinks(), Profile::Storm, 1..25);
+    let material = Material::new("three-sinks", Profile::Storm);
+    let counts = swarm(&three_sinks(), &material, 1..25);
     for kind in [
         "crash",
         "power-failure",
@@ -84,4 +84,37 @@ fn a_seed_makes_the_same_plan_and_the_plan_the_same_trace() {
         let (first, twin) = (run(&plan, &job), run(&read, &job));
         assert_eq!(first, twin, "seed {seed}");
     }
+}
+
+/// The journal, the snapshots and the sinks of a run.
+fn stores(journal: StoreKind, snapshots: StoreKind, sinks: StoreKind) -> Stores {
+    Stores { journal, snapshots, sinks, ..Stores::default() }
+}
+
+#[test]
+fn nothing_changes_over_local_folders() {
+    // spec: J-6, K-2
+    let stores = Stores::local();
+    let material = Material { stores, ..Material::new("three-sinks", Profile::Swarm) };
+    let counts = swarm(&three_sinks(), &material, 1..40);
+    assert!(counts.faults.contains_key("power-failure"));
+    assert!(!counts.marks.contains_key("zombie"), "a lock dies with its holder only");
+}
+
+#[test]
+fn nothing_changes_over_an_object_store() {
+    // spec: J-3
+    let stores = stores(StoreKind::Object, StoreKind::Object, StoreKind::Ideal);
+    let material = Material { stores, ..Material::new("three-sinks", Profile::Swarm) };
+    let counts = swarm(&three_sinks(), &material, 1..40);
+    assert!(counts.seeds["zombie"] > 3, "{:?}", counts.seeds);
+}
+
+#[test]
+fn nothing_changes_over_a_topic() {
+    // spec: J-3
+    let stores = stores(StoreKind::Topic, StoreKind::Object, StoreKind::Ideal);
+    let material = Material { stores, ..Material::new("three-sinks", Profile::Swarm) };
+    let counts = swarm(&three_sinks(), &material, 1..40);
+    assert!(counts.seeds["zombie"] > 3, "{:?}", counts.seeds);
 }

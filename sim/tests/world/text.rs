@@ -263,7 +263,8 @@ fn plan() -> BoxedStrategy<RunPlan> {
             plan.settings.restarts.delay = delay;
             plan.settings.timing.heal = heal;
             plan.settings.pieces = pieces;
-            plan.settings.stores.sinks.insert(sink, StoreKind::Ideal);
+            plan.settings.stores.sink.insert(sink, StoreKind::Connector);
+            plan.settings.stores.journal = StoreKind::Topic;
             plan
         })
         .boxed()

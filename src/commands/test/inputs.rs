@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub(super) const INPUT: &str = "input";
 /// What such a file may end in.
 const ENDINGS: [&str; 3] = ["jsonl", "json", "csv"];
+/// What the split of a single file is called that stands in for a log.
+const ONLY: &str = "0";
 /// A generator without an end is stopped here.
 const GENERATED_BYTES_MAX: usize = 64 << 20;
 
@@ -61,8 +63,17 @@ struct StandIn {
     source: Box<dyn Source>,
     /// Whether offsets count records, as in a log, and not bytes.
     is_log: bool,
-    /// Whether the names of splits are those of files without their ending.
-    is_renamed: bool,
+    naming: Naming,
+}
+
+/// What splits are called.
+enum Naming {
+    /// As the source calls them.
+    AsFound,
+    /// As the file without its ending: partitions are numbers.
+    Stem,
+    /// As the one partition.
+    TheOnly,
 }
 
 impl StandIn {
@@ -73,7 +84,6 @@ impl StandIn {
                 .with_help(help)
         };
         let mut seen = table.clone();
-        seen.connector = "filesystem".to_owned();
         seen.bounded = true;
         // What was meant for a service does not concern a file.
         let mut read = seen.clone();
@@ -88,7 +98,8 @@ impl StandIn {
             seen.format = format_of(&path, &table.format);
             let is_log =
                 table.connector != "filesystem" && matches!(seen.format, FormatSpec::Json(_));
-            return Ok(StandIn { source: files(&read)?, table: seen, is_log, is_renamed: true });
+            let naming = if path.is_dir() { Naming::Stem } else { Naming::TheOnly };
+            return Ok(StandIn { source: files(&read)?, table: seen, is_log, naming });
         }
         match table.connector.as_str() {
             "datagen" => {
@@ -96,7 +107,7 @@ impl StandIn {
                 let source = source.map_err(|error| unusable(error.to_string()))?;
                 seen.format = FormatSpec::Json(JsonOptions::default());
                 let source = Box::new(source);
-                Ok(StandIn { table: seen, source, is_log: true, is_renamed: false })
+                Ok(StandIn { table: seen, source, is_log: true, naming: Naming::AsFound })
             }
             "filesystem" => {
                 let path = table.options.get("path").map_or("", String::as_str);
@@ -104,7 +115,8 @@ impl StandIn {
                     let what = format!("{path} lies outside of the test's folder");
                     return Err(unusable(what));
                 }
-                Ok(StandIn { source: files(&read)?, table: seen, is_log: false, is_renamed: false })
+                let (source, naming) = (files(&read)?, Naming::AsFound);
+                Ok(StandIn { source, table: seen, is_log: false, naming })
             }
             other => Err(unusable(format!("'{other}' cannot be read here"))),
         }
@@ -152,9 +164,10 @@ impl StandIn {
                     return Err(failed("there is no end of its records".to_owned()));
                 }
             }
-            let name = match (self.is_renamed, Path::new(&found.name).file_stem()) {
-                (true, Some(_)) => Path::new(&found.name).with_extension("").display().to_string(),
-                _ => found.name,
+            let name = match self.naming {
+                Naming::AsFound => found.name,
+                Naming::Stem => Path::new(&found.name).with_extension("").display().to_string(),
+                Naming::TheOnly => ONLY.to_owned(),
             };
             let name = SplitName { table: self.table.id, name };
             let is_log = self.is_log;

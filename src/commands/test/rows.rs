@@ -399,6 +399,54 @@ mod tests {
         assert!(Row::of_json("[1]").is_err() && Row::of_json(r#"{"a":1} x"#).is_err());
     }
 
+    /// A job with a sink that records drive and one that windows fill.
+    fn plan() -> Plan {
+        use anabranch_engine::plan::Window;
+        use anabranch_engine::plan::builder::PlanBuilder;
+        use anabranch_engine::types::SqlType;
+        let mut plan = PlanBuilder::default();
+        let columns = [("k", SqlType::STRING), ("ts", SqlType::Timestamp(3))];
+        let events = plan.table("events", "filesystem", &columns, Some((1, 0)), true);
+        let scan = plan.scan(events);
+        plan.sink("rows", "filesystem", scan);
+        let window = Window::Tumble { size_ms: 10, offset_ms: 0 };
+        let window = plan.window("w", scan, window, &[0], &[("COUNT", None, SqlType::BigInt)]);
+        plan.sink("windows", "filesystem", window);
+        plan.build()
+    }
+
+    fn sink_rows(plan: &Plan, name: &str, rows: &[(Option<&str>, &str)]) -> SinkRows {
+        use anabranch_engine::ids::{SplitName, TableId};
+        let table = plan.tables.iter().find(|table| table.name == name).unwrap();
+        let row = |(split, json): &(Option<&str>, &str)| {
+            let split = split.map(|name| SplitName { table: TableId(0), name: name.to_owned() });
+            let origin = split.map_or(RowOrigin::Timer, RowOrigin::Record);
+            SinkRow { origin, ..super::tests::row(RowKind::Insert, json) }
+        };
+        SinkRows::of(plan, table, rows.iter().map(row).collect())
+    }
+
+    #[test]
+    fn runs_agree_as_far_as_an_order_is_promised_and_no_further() {
+        // spec: E-3
+        let plan = plan();
+        let disagree =
+            |name: &str, one: &[(Option<&str>, &str)], other: &[(Option<&str>, &str)]| {
+                let (one, other) = (sink_rows(&plan, name, one), sink_rows(&plan, name, other));
+                one.disagreement(name, &other, "other").is_some()
+            };
+        let (a, b, c) = ("{\"k\":\"a\"}", "{\"k\":\"b\"}", "{\"k\":\"c\"}");
+        let split = |name, json| (Some(name), json);
+        let first = [split("x", a), split("x", b), split("y", c)];
+        assert!(!disagree("rows", &first, &[split("y", c), split("x", a), split("x", b)]));
+        assert!(disagree("rows", &first, &[split("x", b), split("x", a), split("y", c)]));
+        assert!(disagree("rows", &first, &[split("x", a), split("y", b), split("y", c)]));
+        assert!(disagree("rows", &first, &first[..2]));
+        assert!(disagree("rows", &first, &[first[0], first[1], first[2], first[2]]));
+        assert!(!disagree("windows", &[(None, a), (None, b)], &[(None, a), (None, b)]));
+        assert!(disagree("windows", &[(None, a), (None, b)], &[(None, b), (None, a)]));
+    }
+
     #[test]
     fn of_rows_that_take_others_back_the_last_of_each_key_is_left() {
         use RowKind::{Delete, Insert, UpdateAfter, UpdateBefore};

@@ -1,6 +1,7 @@
 //! Kafka.
 
 mod client;
+mod machines;
 mod real;
 
 use self::real::Real;
@@ -31,4 +32,16 @@ fn a_genuine_broker_answers_as_the_transcripts_say() {
         broker.reset();
         run(&mut broker);
     });
+}
+
+#[test]
+fn the_sink_writes_once_to_a_genuine_broker_whatever_fails() {
+    // spec: K-1, K-2, K-4
+    machines::sink_writes_once(&mut Real::start());
+}
+
+#[test]
+fn the_journal_keeps_every_entry_once_on_a_genuine_broker() {
+    // spec: J-3
+    machines::journal_keeps_every_entry_once(&mut Real::start());
 }

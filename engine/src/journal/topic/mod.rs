@@ -20,7 +20,7 @@
 
 mod record;
 
-use super::{JournalMachine, JournalStep, SegmentName};
+use super::{JournalMachine, JournalStep, SegmentBytes, SegmentName};
 use crate::ids::Generation;
 use crate::planted;
 use crate::service::kafka::{
@@ -354,11 +354,25 @@ impl TopicJournal {
         self.end_reading(goal)
     }
 
+    /// All segments, and an empty one for an owner that wrote nothing but its fence: whoever
+    /// opens next has to take a larger number than that one did.
+    // spec: G-1
+    fn read_segments(&mut self) -> Vec<SegmentBytes> {
+        let mut segments = self.tail.take_bytes();
+        if let Some(generation) = self.tail.owner
+            && segments.iter().all(|segment| segment.name.generation != generation)
+        {
+            let name = SegmentName { generation, part: 0 };
+            segments.push(SegmentBytes { name, bytes: Bytes::new() });
+        }
+        segments
+    }
+
     fn end_reading(&mut self, goal: Goal) -> JournalStep {
         match goal {
             Goal::Read => {
                 (self.state, self.is_read, self.has_unread) = (State::Idle, true, false);
-                JournalStep::Read(self.tail.take_bytes())
+                JournalStep::Read(self.read_segments())
             }
             Goal::Prove(generation) => {
                 self.tail.drop_bytes();

@@ -115,11 +115,19 @@ fn take_line(plan: &mut RunPlan, line: &str) -> Result<(), String> {
             set_limit(&mut plan.pipeline, &name, words.number("a number")?)?;
         }
         "store" => match words.name("a store")?.as_str() {
-            "journal" => settings.stores.journal = store_kind(&mut words)?,
-            "snapshots" => settings.stores.snapshots = store_kind(&mut words)?,
+            "journal" => {
+                let kinds =
+                    [StoreKind::Ideal, StoreKind::Local, StoreKind::Object, StoreKind::Topic];
+                settings.stores.journal = store_kind(&mut words, &kinds)?;
+            }
+            "snapshots" => {
+                let kinds = [StoreKind::Ideal, StoreKind::Local, StoreKind::Object];
+                settings.stores.snapshots = store_kind(&mut words, &kinds)?;
+            }
+            "sinks" => settings.stores.sinks = store_kind(&mut words, SINKS)?,
             "sink" => {
                 let table = words.name("a table")?;
-                settings.stores.sinks.insert(table, store_kind(&mut words)?);
+                settings.stores.sink.insert(table, store_kind(&mut words, SINKS)?);
             }
             other => return Err(format!("there is no store {other}")),
         },
@@ -176,10 +184,13 @@ fn take_line(plan: &mut RunPlan, line: &str) -> Result<(), String> {
     words.end()
 }
 
-fn store_kind(words: &mut Words) -> Result<StoreKind, String> {
+/// What a sink can be.
+const SINKS: &[StoreKind] = &[StoreKind::Connector, StoreKind::Ideal];
+
+fn store_kind(words: &mut Words, kinds: &[StoreKind]) -> Result<StoreKind, String> {
     let name = words.name("a kind")?;
-    let found = StoreKind::ALL.iter().find(|(known, _)| *known == name);
-    found.map(|(_, kind)| *kind).ok_or_else(|| format!("there is no kind of store {name}"))
+    let found = kinds.iter().find(|kind| kind.name() == name);
+    found.copied().ok_or_else(|| format!("this cannot be {name}"))
 }
 
 fn split(words: &mut Words) -> Result<SplitInput, String> {

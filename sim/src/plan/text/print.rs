@@ -36,7 +36,8 @@ fn settings(settings: &Settings, f: &mut Formatter<'_>) -> fmt::Result {
     let stores = &settings.stores;
     writeln!(f, "store journal {}", stores.journal.name())?;
     writeln!(f, "store snapshots {}", stores.snapshots.name())?;
-    for (table, kind) in &stores.sinks {
+    writeln!(f, "store sinks {}", stores.sinks.name())?;
+    for (table, kind) in &stores.sink {
         writeln!(f, "store sink {} {}", Name(table), kind.name())?;
     }
     let links = &settings.links;

@@ -141,6 +141,19 @@ pub(crate) fn show_text(text: &str) -> Result<(), JobError> {
     written.map_err(|error| JobError::new(&errors::SINK, error.to_string()))
 }
 
+/// A progress bar over so many things, if the standard error is a terminal; at most one in
+/// the life of a process.
+pub(crate) fn progress_bar(count: u64) -> Option<ProgressBar> {
+    if !io::stderr().is_terminal() || is_json() {
+        return None;
+    }
+    let bar = LINE.get_or_init(|| ProgressBar::new(count)).clone();
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} {eta}") {
+        bar.set_style(style);
+    }
+    Some(bar)
+}
+
 /// Does something while the progress line is away.
 pub(crate) fn suspended<T>(work: impl FnOnce() -> T) -> T {
     match LINE.get() {

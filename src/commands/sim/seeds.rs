@@ -198,11 +198,7 @@ pub(super) fn read_plan(file: &Path) -> Result<RunPlan, JobError> {
 
 /// The job of a plan: the one that is named, or else the plan's own, as it was named when
 /// the plan was made, or beside the plan.
-pub(super) fn job_of(
-    named: Option<&Path>,
-    plan: &RunPlan,
-    plan_file: &Path,
-) -> std::path::PathBuf {
+pub(super) fn job_of(named: Option<&Path>, plan: &RunPlan, plan_file: &Path) -> std::path::PathBuf {
     let own = Path::new(&plan.job);
     let beside = plan_file.parent().unwrap_or(Path::new("")).join(own);
     match named {
@@ -321,4 +317,3 @@ impl Batch<'_> {
         }
     }
 }
-

@@ -70,23 +70,21 @@ pub(crate) fn services() -> Arc<Plan> {
     let counts = plan.window("counts", scan, window, &[0], &count);
     let counts = plan.project(counts, None, &[0, 2, 1]);
     let raw = plan.project(scan, None, &[0, 1, 3]);
-    let sinks: [(&str, &str, _, &[(&str, &str)]); 5] = [
-        ("topic", "kafka", counts, &[]),
-        ("keys", "redis", counts, &[]),
-        ("rows", "clickhouse", counts, &[("partition-by", "k")]),
-        ("raw", "clickhouse", raw, &[]),
-        ("strict", "clickhouse", raw, &[("mode", "strict")]),
-    ];
-    for (name, connector, input, options) in sinks {
+    for (name, connector, input, option) in [
+        ("topic", "kafka", counts, None),
+        ("keys", "redis", counts, None),
+        ("rows", "clickhouse", counts, Some(("partition-by", "k"))),
+        ("raw", "clickhouse", raw, None),
+        ("strict", "clickhouse", raw, Some(("mode", "strict"))),
+    ] {
         let sink = plan.sink(name, connector, input);
         let table = plan.table_of_sink(sink);
         let table = plan.table_mut(table);
         if input == counts {
             table.primary_key = Some(vec![0, 1]);
         }
-        let options = options.iter().chain(&[("sink.chunk-rows", "2")]);
-        let owned = options.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        table.options.extend(owned);
+        let options = option.into_iter().chain([("sink.chunk-rows", "2")]);
+        table.options.extend(options.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     Arc::new(plan.build())
 }

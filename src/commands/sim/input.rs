@@ -14,7 +14,7 @@ use anabranch_engine::plan::{FormatSpec, JsonOptions, NodeKind, Plan, Table};
 use anabranch_sim::generate::{Material, Profile, Sample, generate};
 use anabranch_sim::plan::{RunPlan, SplitShape, Stores};
 use anabranch_sim::rng::Draws;
-use anabranch_sim::world::Hosting;
+use anabranch_sim::world::{Host, Hosting};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -95,7 +95,7 @@ impl Subject {
         let place = Draws::new(seed, "stretch", "sample").below(1 << 16) as usize;
         let stretch = |split: &Sample| {
             let room = split.records.len().saturating_sub(each);
-            let from = room * place >> 16;
+            let from = (room * place) >> 16;
             let to = (from + each).min(split.records.len());
             Sample { records: split.records[from..to].to_vec(), ..split.clone() }
         };
@@ -117,8 +117,8 @@ impl Subject {
 }
 
 /// The stores of a plan.
-pub(super) fn host(plan: &RunPlan, _: &Plan) -> Box<dyn Hosting> {
-    Box::new(plan.settings.stores.clone())
+pub(super) fn host(plan: &RunPlan, job: &Plan) -> Box<dyn Hosting> {
+    Box::new(Host::of(plan, job))
 }
 
 fn is_windowed(job: &Plan, id: anabranch_engine::ids::NodeId) -> bool {

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::commands::sim::args::SimArgs;
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     Infer(InferArgs),
     /// Test jobs: small inputs, and the rows that should come of them however they are run
     Test(TestArgs),
+    /// Run a job in a simulated world, in which much goes wrong, and judge its results
+    Sim(SimArgs),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -86,7 +86,7 @@ codes! {
         "The journal or the snapshots cannot be read or written, for example because the disk is full. Nothing was lost; started again, the job goes on from what is durable.";
     /// A sink refuses.
     SINK = "RUN004", 1, "sink failed",
-        "A sink refused the data for good or failed too many times in a row. The message says what it said.";
+        "A sink refused the data for good, or failed for so long that it was given up, as its table says. The message says what it said.";
     /// A sink holds something else.
     DIVERGED = "RUN005", 1, "sink diverged",
         "A sink holds other data at the same place than this job computes: somebody else writes to it, or its folder belongs to another run. Give the job a folder of its own, or start over with --fresh --overwrite.";
@@ -102,6 +102,30 @@ codes! {
     /// No start makes progress.
     POISONED = "RUN009", 1, "poisoned",
         "Several starts in a row ended without progress at the same epoch, so one more will not help. The log of the starts before says why they ended.";
+    /// A simulated run came to a wrong result.
+    SIM_WRONG = "SIM001", 10, "wrong result",
+        "In a simulated run a sink held other rows than it should, or the job failed without a reason. The page and the plan show the smallest case that was found; docs/SIMULATION.md says how to read them. If the job is what you mean it to be, this is a mistake of the engine: please report it with the plan.";
+    /// A simulated run did not come to its end.
+    SIM_STUCK = "SIM002", 11, "stuck",
+        "In a simulated run the job neither ended nor processed its input long after everything was well again, or it was started again and again. This is a mistake of the engine: please report it with the plan.";
+    /// A simulated run panicked.
+    SIM_PANIC = "SIM003", 12, "panic",
+        "In a simulated run the engine, or an oracle of the simulator, found that it made a mistake. Please report it with the plan.";
+    /// A simulated run is not reproducible.
+    SIM_NOT_DETERMINISTIC = "SIM004", 13, "not deterministic",
+        "The same plan gave two different runs, or the journal of a run gave other results when it was computed again. This is a mistake of the engine or of the simulator: please report it with the plan.";
+    /// A plan does not test any more what it was made for.
+    SIM_STALE = "SIM005", 14, "stale plan",
+        "A deviation of the plan never happened, a mark that it asks for was not hit, or it names a table that the job does not have: it does not test any more what it was made for. Make a new one from a seed, or correct the line that the message names.";
+    /// The runs say nothing.
+    SIM_TAME = "SIM006", 15, "tame runs",
+        "Nothing wrong was found, but the runs say little: over all seeds no row reached a sink, no window gave a row, or no process died between the journal's append and a sink's apply. Give more seeds or records, files that hold what the job waits for, or a harder profile.";
+    /// A plan file makes no sense.
+    SIM_PLAN = "SIM007", 2, "plan cannot be read",
+        "The file is no plan, or a line of it is not understood. The message names the line. Nothing was run.";
+    /// Not in this binary.
+    SIM_NO_PLANTS = "SIM008", 2, "no planted bugs in this binary",
+        "Planted bugs show whether the simulator would find a mistake. They are compiled into a binary only on request: `cargo run --profile quick --features plants -- sim plants`.";
     /// Something is not as a test expects.
     TEST_FAILED = "TST001", 1, "test failed",
         "A sink came to hold other rows than the test expects, or the job came to other rows when it was run in another way. What differs is shown on the standard output. Correct the job or the expected file; `anabranch test --bless` writes the latter anew. A difference between two runs is a mistake of the engine unless the job depends on the clock; please report it.";

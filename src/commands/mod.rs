@@ -8,6 +8,7 @@ mod infer;
 mod journal;
 mod replay;
 mod run;
+pub(crate) mod sim;
 mod state;
 mod test;
 
@@ -34,5 +35,6 @@ pub(crate) fn run(cli: Cli) -> Result<(), JobError> {
         Command::Journal(JournalCommand::Show(args)) => journal::show(&args),
         Command::Infer(args) => infer::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Sim(args) => sim::run(&args),
     }
 }

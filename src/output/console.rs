@@ -141,6 +141,19 @@ pub(crate) fn show_text(text: &str) -> Result<(), JobError> {
     written.map_err(|error| JobError::new(&errors::SINK, error.to_string()))
 }
 
+/// A progress bar over so many things, if the standard error is a terminal; at most one in
+/// the life of a process.
+pub(crate) fn progress_bar(count: u64) -> Option<ProgressBar> {
+    if !io::stderr().is_terminal() || is_json() {
+        return None;
+    }
+    let bar = LINE.get_or_init(|| ProgressBar::new(count)).clone();
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} {eta}") {
+        bar.set_style(style);
+    }
+    Some(bar)
+}
+
 /// Does something while the progress line is away.
 pub(crate) fn suspended<T>(work: impl FnOnce() -> T) -> T {
     match LINE.get() {
@@ -329,6 +342,15 @@ impl Observer for Console {
             }
             Report::Retrying { what, message, attempts } => {
                 tracing::warn!("{what}: {message}; trying again (attempt {attempts})");
+            }
+            Report::HeldBySink { sink } => {
+                tracing::warn!("all wait for sink {sink}, which fails");
+            }
+            Report::SinkGivenUp { sink, epoch } => {
+                tracing::error!("sink {sink} is given up: it gets no rows from epoch {epoch} on");
+            }
+            Report::SinkLeft { sink } => {
+                tracing::warn!("sink {sink} lacks rows, which the next start gives it");
             }
             Report::TrimFailed { message } => {
                 tracing::warn!("old state stays for now: {message}");

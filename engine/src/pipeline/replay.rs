@@ -223,9 +223,7 @@ impl Pipeline {
         let output = self.step(record, blocks, executor);
         self.totals.add(&output);
         self.sinks.end_groups(&record.flush_ends, record.epoch, self.lineage);
-        self.sinks
-            .drop_recovered()
-            .map_err(|(sink, detail)| Failure::Diverged { sink: self.sink_name(sink), detail })?;
+        self.drop_recovered()?;
         for slice in &record.slices {
             self.ingest.split_mut(slice.split).replayed_to(slice.end);
         }

@@ -54,6 +54,13 @@ impl Trace {
         }
     }
 
+    /// Adds a line for a person that the hash knows nothing of.
+    pub(super) fn line(&mut self, at: VirtualTime, process: u32, text: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(TraceLine { at, process, text: text() });
+        }
+    }
+
     /// The hash over all events so far.
     #[must_use]
     pub fn hash(&self) -> u64 {

@@ -162,6 +162,9 @@ impl World {
             Report::SnapshotStored { .. } => "snapshot-stored",
             Report::SnapshotFailed { .. } => "snapshot-not-stored",
             Report::TrimFailed { .. } => "trim-failed",
+            Report::HeldBySink { .. } => "held-by-sink",
+            Report::SinkGivenUp { .. } => "sink-given-up",
+            Report::SinkLeft { .. } => "sink-left",
         };
         self.watch.counts.mark(mark);
         self.report(process.id, report);

@@ -293,6 +293,10 @@ impl World {
             return;
         }
         process.lanes[lane].call = None;
+        let name = &self.places[process.lanes[lane].service].name;
+        self.trace.line(self.now, process.id, || {
+            format!("hears {name}: {}", super::watch::short(&answer))
+        });
         if matches!(answer, Answer::TimedOut) {
             self.watch.counts.mark("unknown-outcome");
         }

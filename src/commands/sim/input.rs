@@ -1,0 +1,198 @@
+//! The job that is simulated, and what its sources hold.
+//!
+//! A table whose files are there is fed with a stretch of them, another one for each
+//! seed; every other table with made-up records.
+
+use super::args::{ProfileName, WorldArgs};
+use crate::errors::{self, JobError};
+use crate::job::{JobText, sources};
+use anabranch_connectors::source::{FetchRequest, FilesystemSource, Source, SourceError};
+use anabranch_engine::format::frame;
+use anabranch_engine::ids::Offset;
+use anabranch_engine::pipeline::{FetchedData, LogEnd, Pipeline, PipelineConfig};
+use anabranch_engine::plan::{FormatSpec, JsonOptions, NodeKind, Plan, Table};
+use anabranch_sim::generate::{Material, Profile, Sample, generate};
+use anabranch_sim::plan::{RunPlan, SplitShape, Stores};
+use anabranch_sim::rng::Draws;
+use anabranch_sim::world::{Host, Hosting};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// So much of a file is looked at: a seed takes only a stretch of that.
+const BYTES_MAX: usize = 16 << 20;
+
+/// A job under simulation.
+#[derive(Debug)]
+pub(super) struct Subject {
+    /// What it is called, in file names.
+    pub(super) name: String,
+    /// Its SQL file, as the user named it.
+    pub(super) file: String,
+    /// Its plan.
+    pub(super) job: Arc<Plan>,
+    /// For each table that is read, what its records are.
+    pub(super) inputs: Vec<String>,
+    /// The records of tables whose files are there, by table and split.
+    samples: BTreeMap<String, Vec<Sample>>,
+    records: usize,
+}
+
+impl Subject {
+    /// The job of an SQL file.
+    ///
+    /// # Errors
+    /// If it has errors, or its files cannot be read.
+    pub(super) fn load(file: &Path, world: &WorldArgs) -> Result<Subject, JobError> {
+        let text = JobText::read(file)?;
+        let plan = text.compile()?.plan.ok_or_else(|| {
+            let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
+            JobError::new(&errors::NOTHING, message)
+        })?;
+        let job = Arc::new(prepared(plan));
+        let checked = Pipeline::new(job.clone(), PipelineConfig::default());
+        checked.map_err(|error| JobError::new(&errors::OPTIONS, error.to_string()))?;
+        let (mut samples, mut inputs) = (BTreeMap::new(), Vec::new());
+        for table in sources(&job) {
+            let name = &table.name;
+            match sample_of(table, &text.base)? {
+                Some((path, splits)) => {
+                    let count: usize = splits.iter().map(|split| split.records.len()).sum();
+                    let path = path.display();
+                    inputs.push(format!("{name}: stretches of the {count} records in {path}"));
+                    samples.insert(name.clone(), splits);
+                }
+                None => inputs.push(format!("{name}: records made up from its columns")),
+            }
+        }
+        let (name, file, records) = (text.name, text.origin, world.records.max(1));
+        Ok(Subject { name, file, job, inputs, samples, records })
+    }
+
+    /// The plan of a seed.
+    pub(super) fn plan(&self, seed: u64, profile: ProfileName) -> RunPlan {
+        let profile = match profile {
+            ProfileName::Calm => Profile::Calm,
+            ProfileName::Swarm => Profile::Swarm,
+            ProfileName::Storm => Profile::Storm,
+        };
+        let samples = self.samples.iter();
+        let samples = samples.map(|(table, splits)| (table.clone(), self.stretch(seed, splits)));
+        let material = Material {
+            job: self.file.clone(),
+            profile,
+            stores: Stores::default(),
+            samples: samples.collect(),
+            records_max: self.records as u64,
+        };
+        generate(seed, &self.job, &material)
+    }
+
+    /// A stretch of every split, from about the same place in each.
+    fn stretch(&self, seed: u64, splits: &[Sample]) -> Vec<Sample> {
+        let each = (self.records / splits.len().max(1)).max(1);
+        let place = Draws::new(seed, "stretch", "sample").below(1 << 16) as usize;
+        let stretch = |split: &Sample| {
+            let room = split.records.len().saturating_sub(each);
+            let from = (room * place) >> 16;
+            let to = (from + each).min(split.records.len());
+            Sample { records: split.records[from..to].to_vec(), ..split.clone() }
+        };
+        splits.iter().map(stretch).collect()
+    }
+
+    /// Whether a run can be held against another one of the same records: not if it
+    /// depends on when these come, because a split may be called idle.
+    // spec: T-3
+    pub(super) fn can_be_recut(&self) -> bool {
+        sources(&self.job).all(|table| table.bounded || table.idle_timeout_ms().is_none())
+    }
+
+    /// Whether a window computes what a sink gets, by sink.
+    pub(super) fn windowed_sinks(&self) -> Vec<bool> {
+        let sinks = self.job.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Sink(_)));
+        sinks.map(|node| is_windowed(&self.job, node.id)).collect()
+    }
+}
+
+/// The stores of a plan.
+pub(super) fn host(plan: &RunPlan, job: &Plan) -> Box<dyn Hosting> {
+    Box::new(Host::of(plan, job))
+}
+
+fn is_windowed(job: &Plan, id: anabranch_engine::ids::NodeId) -> bool {
+    let node = job.node(id);
+    matches!(node.kind, NodeKind::WindowAggregate(_))
+        || node.inputs.iter().any(|input| is_windowed(job, *input))
+}
+
+/// The job with tables that a simulated world can hold: what a generator or a terminal
+/// takes as it is, stands in the world as JSON.
+fn prepared(mut plan: Plan) -> Plan {
+    for table in &mut plan.tables {
+        if table.format == FormatSpec::None {
+            table.format = FormatSpec::Json(JsonOptions::default());
+        }
+        match table.connector.as_str() {
+            "datagen" | "print" | "print-table" | "blackhole" => {
+                table.connector = "filesystem".to_owned();
+            }
+            _ => {}
+        }
+    }
+    plan
+}
+
+/// The records of a table's files, if they are there.
+fn sample_of(table: &Table, base: &Path) -> Result<Option<(PathBuf, Vec<Sample>)>, JobError> {
+    let path = match table.connector.as_str() {
+        "filesystem" => crate::job::path_of(table, base),
+        _ => None,
+    };
+    let Some(path) = path.filter(|path| path.exists()) else { return Ok(None) };
+    let failed = |error: SourceError| {
+        JobError::new(&errors::NO_FILE, format!("table {}: {error}", table.name))
+    };
+    let mut read = table.clone();
+    read.options.remove("source.monitor-interval");
+    read.options.remove("scan.rate");
+    let source = FilesystemSource::of(&read, base).map_err(failed)?;
+    let mut samples = Vec::new();
+    for found in source.splits().map_err(failed)? {
+        let (data, is_whole) = beginning(&source, &found.name).map_err(failed)?;
+        let block = frame(&table.format, data, Offset(0), is_whole).block;
+        let records = block.records.iter();
+        let records: Vec<Bytes> =
+            records.map(|r| block.data.slice(r.start as usize..r.end as usize)).collect();
+        samples.push(Sample { name: found.name, shape: SplitShape::File, records });
+    }
+    // A folder without a record says nothing of the job.
+    let is_empty = samples.iter().all(|split| split.records.is_empty());
+    Ok((!is_empty).then_some((path, samples)))
+}
+
+/// The first bytes of a split, and whether they are all.
+fn beginning(source: &FilesystemSource, split: &str) -> Result<(Bytes, bool), SourceError> {
+    let mut data = Vec::new();
+    loop {
+        let request = FetchRequest {
+            split: split.to_owned(),
+            from: Offset(data.len() as u64),
+            until: None,
+            bytes_max: 1 << 20,
+            rows_max: None,
+        };
+        let fetched = source.fetch(&request)?;
+        match fetched.data {
+            FetchedData::Bytes(bytes) => data.extend_from_slice(&bytes),
+            FetchedData::Records(_) => return Ok((data.into(), true)),
+        }
+        match fetched.end {
+            LogEnd::Ended => return Ok((data.into(), true)),
+            LogEnd::AtEnd => return Ok((data.into(), false)),
+            LogEnd::More if data.len() >= BYTES_MAX => return Ok((data.into(), false)),
+            LogEnd::More => {}
+        }
+    }
+}

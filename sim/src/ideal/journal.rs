@@ -267,16 +267,9 @@ impl JournalMachine for IdealJournal {
                 if was_opening { JournalStep::Opened } else { JournalStep::Appended }
             }
             (State::Checking(_), ObjectAnswer::NotFound) => Self::fenced(),
-            (State::Proving(generation), answer) => {
-                let newest = match answer {
-                    ObjectAnswer::Data { bytes, .. } => {
-                        let text = String::from_utf8_lossy(&bytes).into_owned();
-                        text.lines().last().and_then(SegmentName::parse)
-                    }
-                    _ => None,
-                };
-                JournalStep::Proved(newest.is_some_and(|name| name.generation == generation))
-            }
+            (State::Proving(generation), answer) => JournalStep::Proved(
+                newest_of(&answer).is_some_and(|name| name.generation == generation),
+            ),
             (State::Unlisting(segments), ObjectAnswer::Tagged(tag)) => {
                 self.head_tag = Some(tag);
                 self.listed.retain(|name| !segments.contains(name));
@@ -288,4 +281,10 @@ impl JournalMachine for IdealJournal {
             (_, other) => out_of_turn(&other),
         }
     }
+}
+
+/// The newest segment that a head lists.
+fn newest_of(answer: &ObjectAnswer) -> Option<SegmentName> {
+    let ObjectAnswer::Data { bytes, .. } = answer else { return None };
+    String::from_utf8_lossy(bytes).lines().last().and_then(SegmentName::parse)
 }

@@ -126,7 +126,7 @@ settings! {
     "log", log, "text or json", "how messages are written";
     "log-level", log_level, "error, warn, info, debug or trace", "which messages are written";
     "poison-starts", pipeline.poison_starts in 1.., "a number from 1 on",
-        "starts without progress after which a job is poisoned";
+        "starts that died while they computed one epoch, after which a job is poisoned";
     "retry-ms", pipeline.retry_ms in 0..=MS_MAX, "milliseconds",
         "the first wait before what failed is tried again";
     "samples-max", pipeline.samples_max, "a number",

@@ -93,7 +93,7 @@ codes! {
         "Computing a journaled epoch again gave another result than the journal says. Nothing was sent to a sink. This is a mistake of the engine, or a damaged machine; please report it.";
     /// No start makes progress.
     POISONED = "RUN009", 1, "poisoned",
-        "Several starts in a row ended without progress at the same epoch, so one more will not help. The log of the starts before says why they ended.";
+        "Several starts in a row died while they computed the same epoch, so one more will not help. The log of the starts before says why they ended.";
 }
 
 /// Why a command ended.

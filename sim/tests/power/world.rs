@@ -138,6 +138,10 @@ impl Life<'_> {
                 self.append(bytes)?;
                 Input::JournalAppended { epoch }
             }
+            Output::AppendNote { request, bytes } => {
+                self.append(bytes)?;
+                Input::NoteAppended { request }
+            }
             Output::RecordFinish { bytes } => {
                 self.append(bytes)?;
                 Input::FinishRecorded

@@ -101,7 +101,7 @@ codes! {
         "Computing a journaled epoch again gave another result than the journal says. Nothing was sent to a sink. This is a mistake of the engine, or a damaged machine; please report it.";
     /// No start makes progress.
     POISONED = "RUN009", 1, "poisoned",
-        "Several starts in a row ended without progress at the same epoch, so one more will not help. The log of the starts before says why they ended.";
+        "Several starts in a row died while they computed the same epoch, so one more will not help. The log of the starts before says why they ended.";
     /// A simulated run came to a wrong result.
     SIM_WRONG = "SIM001", 10, "wrong result",
         "In a simulated run a sink held other rows than it should, or the job failed without a reason. The page and the plan show the smallest case that was found; docs/SIMULATION.md says how to read them. If the job is what you mean it to be, this is a mistake of the engine: please report it with the plan.";

@@ -49,6 +49,9 @@ impl World {
                 let tag = Tag::Append { after: before(epoch), last: epoch };
                 (JOURNAL, Job::Append { bytes }, tag)
             }
+            Output::AppendNote { request, bytes } => {
+                (JOURNAL, Job::Note { bytes }, Tag::Note { request })
+            }
             Output::RecordFinish { bytes } => (JOURNAL, Job::Finish { bytes }, Tag::Finish),
             Output::ApplyChunk { request, chunk } => {
                 let after = chunk.predecessor.map_or(Epoch(0), |before| before.epoch);

@@ -27,7 +27,9 @@ fn outputs_of(plan: &RunPlan, job: &Arc<Plan>) -> u32 {
 }
 
 fn is_output(line: &str) -> bool {
-    ["takes ", "asks ", "hears ", "starts", "ends", "goes on", "fault"].iter().all(|s| !line.starts_with(s))
+    ["takes ", "asks ", "hears ", "starts", "ends", "goes on", "fault"]
+        .iter()
+        .all(|s| !line.starts_with(s))
         && !line.contains(" answers: ")
 }
 

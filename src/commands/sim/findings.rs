@@ -140,13 +140,12 @@ fn commented(plan: &RunPlan, finding: &Finding, command: &str) -> String {
 /// If it cannot be written.
 pub(super) fn write(file: &Path, text: &str) -> Result<(), JobError> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| fs::write(file, text))
-        .map_err(|error| {
+    folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(file, text)).map_err(
+        |error| {
             let message = format!("cannot write {}: {error}", file.display());
             JobError::new(&errors::NO_FILE, message)
-        })
+        },
+    )
 }
 
 /// What a shell runs a plan again with.

@@ -12,9 +12,9 @@ use anabranch_engine::ids::Offset;
 use anabranch_engine::pipeline::{FetchedData, LogEnd, Pipeline, PipelineConfig};
 use anabranch_engine::plan::{FormatSpec, JsonOptions, NodeKind, Plan, Table};
 use anabranch_sim::generate::{Material, Profile, Sample, generate};
-use anabranch_sim::plan::{RunPlan, SplitShape, Stores};
+use anabranch_sim::plan::{RunPlan, SplitShape, StoreKind, Stores};
 use anabranch_sim::rng::Draws;
-use anabranch_sim::world::Hosting;
+use anabranch_sim::world::{Host, Hosting};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ impl Subject {
         let material = Material {
             job: self.file.clone(),
             profile,
-            stores: Stores::default(),
+            stores: stores(seed),
             samples: samples.collect(),
             records_max: self.records as u64,
         };
@@ -95,7 +95,7 @@ impl Subject {
         let place = Draws::new(seed, "stretch", "sample").below(1 << 16) as usize;
         let stretch = |split: &Sample| {
             let room = split.records.len().saturating_sub(each);
-            let from = room * place >> 16;
+            let from = (room * place) >> 16;
             let to = (from + each).min(split.records.len());
             Sample { records: split.records[from..to].to_vec(), ..split.clone() }
         };
@@ -117,8 +117,31 @@ impl Subject {
 }
 
 /// The stores of a plan.
-pub(super) fn host(plan: &RunPlan, _: &Plan) -> Box<dyn Hosting> {
-    Box::new(plan.settings.stores.clone())
+pub(super) fn host(plan: &RunPlan, job: &Plan) -> Box<dyn Hosting> {
+    Box::new(Host::of(plan, job))
+}
+
+/// The stores of a seed: mostly a folder on one machine, as `anabranch run` has it; else
+/// stores without a lock, under which a process can be replaced while it stands still.
+fn stores(seed: u64) -> Stores {
+    let mut draws = Draws::new(seed, "stores", "job");
+    let free = |journal, snapshots| Stores {
+        journal,
+        snapshots,
+        sinks: StoreKind::Connector,
+        sink: BTreeMap::new(),
+    };
+    let (which, sinks_are_free) = (draws.below(10), draws.below(2) == 0);
+    let mut stores = match which {
+        0..=4 => return Stores::local(),
+        5..=6 => free(StoreKind::Object, StoreKind::Object),
+        7..=8 => free(StoreKind::Topic, StoreKind::Object),
+        _ => free(StoreKind::Ideal, StoreKind::Ideal),
+    };
+    if sinks_are_free {
+        stores.sinks = StoreKind::Ideal;
+    }
+    stores
 }
 
 fn is_windowed(job: &Plan, id: anabranch_engine::ids::NodeId) -> bool {
@@ -135,9 +158,9 @@ fn prepared(mut plan: Plan) -> Plan {
             table.format = FormatSpec::Json(JsonOptions::default());
         }
         match table.connector.as_str() {
-            "datagen" | "print" | "print-table" | "blackhole" => {
-                table.connector = "filesystem".to_owned();
-            }
+            "datagen" => table.connector = "filesystem".to_owned(),
+            // What is printed keeps no marker, whatever it looks like.
+            "blackhole" | "print" => table.connector = "print-table".to_owned(),
             _ => {}
         }
     }

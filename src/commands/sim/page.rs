@@ -217,7 +217,9 @@ mod tests {
 
     fn drawn(lines: &[(i64, u32, &str)]) -> Drawing {
         let mut drawing = Drawing {
-            names: ["process 1", "process 2", "journal", "snapshots", "t"].map(str::to_owned).into(),
+            names: ["process 1", "process 2", "journal", "snapshots", "t"]
+                .map(str::to_owned)
+                .into(),
             processes: 2,
             events: Vec::new(),
             requests: Underway::new(),
@@ -260,8 +262,7 @@ mod tests {
         ]);
         let lives = drawing.lives(VirtualTime(20));
         let lives: Vec<_> = lives.iter().map(|l| (l.lane, l.from, l.to, l.paused)).collect();
-        let expected =
-            [(0, 0, 3, false), (0, 3, 7, true), (0, 7, 9, false), (1, 9, 20, false)];
+        let expected = [(0, 0, 3, false), (0, 3, 7, true), (0, 7, 9, false), (1, 9, 20, false)];
         assert_eq!(lives, expected);
     }
 }

@@ -78,10 +78,16 @@ mod tests {
     #[test]
     fn nothing_is_begun_after_the_deadline() {
         let mut count = 0;
-        in_order(2, (1, 9), Some(Instant::now()), |n| n, |_, _| {
-            count += 1;
-            ControlFlow::Continue(())
-        });
+        in_order(
+            2,
+            (1, 9),
+            Some(Instant::now()),
+            |n| n,
+            |_, _| {
+                count += 1;
+                ControlFlow::Continue(())
+            },
+        );
         assert_eq!(count, 0);
     }
 }

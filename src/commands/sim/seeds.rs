@@ -4,7 +4,7 @@ use super::args::{ProfileName, SeedArgs, SeedRange};
 use super::findings::{self, Explained, Found, TRIES, explain};
 use super::formats::{Printer, Verdict};
 use super::input::{Subject, host};
-use super::judge::{Judge, code_of};
+use super::judge::{Judge, code_of, words};
 use super::page::{Failure, html};
 use super::pool;
 use super::summary::{RunNumbers, Summary};
@@ -198,11 +198,7 @@ pub(super) fn read_plan(file: &Path) -> Result<RunPlan, JobError> {
 
 /// The job of a plan: the one that is named, or else the plan's own, as it was named when
 /// the plan was made, or beside the plan.
-pub(super) fn job_of(
-    named: Option<&Path>,
-    plan: &RunPlan,
-    plan_file: &Path,
-) -> std::path::PathBuf {
+pub(super) fn job_of(named: Option<&Path>, plan: &RunPlan, plan_file: &Path) -> std::path::PathBuf {
     let own = Path::new(&plan.job);
     let beside = plan_file.parent().unwrap_or(Path::new("")).join(own);
     match named {
@@ -273,14 +269,14 @@ impl Batch<'_> {
             self.printer.run(label, &run.numbers, run.took, &Verdict::Fine)?;
             return Ok(false);
         };
-        let message = format!("{label}: {finding}");
+        let message = format!("{label}: {}", words(&finding.kind));
         self.first.get_or_insert_with(|| (code_of(&finding.kind), message));
         let same = |explained: &&Explained| explained.finding.kind == finding.kind;
         let before = self.explained.iter().find(same).map(|explained| explained.label.clone());
         let many = self.explained.len() >= EXPLAINED_MAX;
         let before = before.or_else(|| many.then(|| "others before".to_owned()));
         if let Some(before) = before {
-            let verdict = Verdict::Again { what: finding.to_string(), label: before };
+            let verdict = Verdict::Again { what: words(&finding.kind), label: before };
             self.printer.run(label, &run.numbers, run.took, &verdict)?;
             return Ok(true);
         }
@@ -321,4 +317,3 @@ impl Batch<'_> {
         }
     }
 }
-

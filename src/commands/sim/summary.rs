@@ -159,7 +159,10 @@ impl Summary {
         if !is_calm {
             let share = (self.between() * 100).checked_div(self.seeds).unwrap_or(0);
             let (between, seeds) = (count(self.between()), plural(self.seeds, "seed"));
-            line("crashes", &format!("between append and apply in {between} of {seeds} ({share} %)"));
+            line(
+                "crashes",
+                &format!("between append and apply in {between} of {seeds} ({share} %)"),
+            );
             let (all, stale) = (count(self.deviations.0), count(self.deviations.1));
             line("deviations", &format!("{all}, of which {stale} found no occasion"));
         }
@@ -196,7 +199,12 @@ impl Summary {
     }
 
     /// All of it, for programs.
-    pub(super) fn json(&self, subject: &Subject, took: Duration, is_calm: bool) -> serde_json::Value {
+    pub(super) fn json(
+        &self,
+        subject: &Subject,
+        took: Duration,
+        is_calm: bool,
+    ) -> serde_json::Value {
         let phases: BTreeMap<String, u64> = self
             .counts
             .phases

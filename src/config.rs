@@ -130,7 +130,7 @@ macro_rules! settings {
 
 settings! {
     "attempts-max", pipeline.attempts_max, "a number",
-        "attempts in a row after which a source or sink is given up";
+        "attempts in a row after which a source or a store is given up";
     "buffer-bytes-max", pipeline.buffer_bytes_max in 1.., "a number of bytes from 1 on",
         "bytes that are read ahead of all splits together";
     "discover-ms", pipeline.discover_ms in 1..=MS_MAX, "milliseconds from 1 on",
@@ -145,6 +145,8 @@ settings! {
         "age at which a sink's group of epochs is written out";
     "flush-bytes", pipeline.flush_bytes, "a number of bytes",
         "size at which a sink's group of epochs is written out";
+    "heal-horizon-ms", pipeline.heal_horizon_ms in 0..=MS_MAX, "milliseconds",
+        "for how long what was given to sinks can be computed again";
     "log", log, "text or json", "how messages are written";
     "log-level", log_level, "error, warn, info, debug or trace", "which messages are written";
     "poison-starts", pipeline.poison_starts in 1.., "a number from 1 on",
@@ -157,10 +159,14 @@ settings! {
         "late and dead rows that are reported one by one";
     "sink-lag-bytes-max", pipeline.sink_lag_bytes_max in 1.., "a number of bytes from 1 on",
         "bytes that may wait for one sink before the others wait, too";
+    "sink-wait-ms", pipeline.sink_wait_ms in 1..=MS_MAX, "milliseconds from 1 on",
+        "time after which a sink that does not answer counts as one that fails";
     "snapshot-bytes", pipeline.snapshot_bytes, "a number of bytes",
         "bytes of records between snapshots; 0 takes none";
     "split-buffer-bytes-max", pipeline.split_buffer_bytes_max in 1.., "a number of bytes from 1 on",
         "bytes that are read ahead of each split";
+    "stop-wait-ms", pipeline.stop_wait_ms in 0..=MS_MAX, "milliseconds",
+        "for how long a stop waits for sinks that fail";
     "threads", threads, "a number", "threads that compute; 0 for one for each core";
 }
 

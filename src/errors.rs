@@ -86,7 +86,7 @@ codes! {
         "The journal or the snapshots cannot be read or written, for example because the disk is full. Nothing was lost; started again, the job goes on from what is durable.";
     /// A sink refuses.
     SINK = "RUN004", 1, "sink failed",
-        "A sink refused the data for good or failed too many times in a row. The message says what it said.";
+        "A sink refused the data for good, or failed for so long that it was given up, as its table says. The message says what it said.";
     /// A sink holds something else.
     DIVERGED = "RUN005", 1, "sink diverged",
         "A sink holds other data at the same place than this job computes: somebody else writes to it, or its folder belongs to another run. Give the job a folder of its own, or start over with --fresh --overwrite.";

@@ -54,7 +54,12 @@ impl fmt::Display for Finding {
 #[must_use]
 pub fn of_end(end: &RunEnd) -> Option<Finding> {
     let (kind, detail) = match end {
-        RunEnd::Ended(Ending::Finished | Ending::AlreadyFinished | Ending::Stopped) => return None,
+        RunEnd::Ended(
+            Ending::AlreadyFinished
+            | Ending::Finished
+            | Ending::FinishedWithout { .. }
+            | Ending::Stopped,
+        ) => return None,
         RunEnd::Ended(Ending::Failed(failure)) => {
             (FindingKind::Failed(failure_name(failure)), failure.to_string())
         }

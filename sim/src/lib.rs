@@ -1,9 +1,10 @@
 //! The deterministic simulator of the whole engine.
 //!
-//! At present it is a laboratory: one pipeline in a world of memory that carries out
-//! its outputs one by one and can be killed behind any of them; and a disk that loses
-//! what was not synced. Beside them stand an interpreter that says what a job must give,
-//! and the oracles that compare with it.
+//! A [`plan`] says what happens in a run; [`generate`] makes one from a seed. [`run`] runs
+//! it in a [`world`] of processes, links and [`model`]s of services, in virtual time. What
+//! came of it is judged by the [`oracle`]s, with an interpreter that says what a job must
+//! give, and by [`recut`], with a run in which nothing goes wrong. [`shrink`] makes a plan
+//! that fails a small one that fails in the same way.
 
 pub mod conformance;
 pub mod disk;

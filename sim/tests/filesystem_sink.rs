@@ -31,6 +31,8 @@ fn chunks() -> Vec<Chunk> {
     chunks
 }
 
+/// More operations than a process can need.
+const OPERATIONS_MAX: usize = 1_000;
 const EXPECTED: &str = "first\nsecond a\nsecond b\nthird\n";
 
 fn generation(number: u64) -> Generation {
@@ -93,6 +95,9 @@ impl World {
                 SinkStep::Request(Request::Fs(request)) => {
                     let hit = fault.filter(|(number, _)| *number == operations);
                     operations += 1;
+                    if operations > OPERATIONS_MAX {
+                        return Err("it tries again for ever".into());
+                    }
                     let answer = match hit {
                         Some((_, Fault::Before)) => return Ok(End::Died),
                         Some((_, Fault::Within)) => {
@@ -319,6 +324,34 @@ fn a_sync_that_fails_at_any_operation_loses_and_doubles_nothing() {
 fn a_sync_that_fails_and_is_asked_for_again_loses_a_row() {
     // A sweep that cannot find a mistake proves nothing.
     assert!(fail_every_sync(Fault::SyncIsRetried).is_err());
+}
+
+#[cfg(feature = "plants")]
+#[test]
+fn planted_bugs_are_found() {
+    use anabranch_engine::plant::{Plant, switch};
+    let fill_everywhere = || -> Result<(), String> {
+        for number in 0..60 {
+            let mut world = World::default();
+            world.run(Some((number, Fault::Full)), nothing)?;
+            world.after_death(false).remove(0).finish(nothing)?;
+        }
+        Ok(())
+    };
+    for plant in [Plant::K1, Plant::K2] {
+        switch(Some(plant));
+        let found = fill_everywhere();
+        switch(None);
+        assert!(found.is_err(), "{} goes unnoticed", plant.name());
+    }
+    switch(Some(Plant::K18));
+    let mut world = World::default();
+    world.run(None, nothing).unwrap();
+    let clone = Generation { nonce: 7, ..generation(1) };
+    let outcome = open(&mut world.folder, 1, clone);
+    switch(None);
+    assert!(matches!(outcome, OpenOutcome::Opened { .. }), "{outcome:?}");
+    fill_everywhere().unwrap();
 }
 
 #[test]

@@ -121,6 +121,14 @@ fn conclude(
 ) -> Result<(), JobError> {
     match ending {
         Ending::Finished => shown.summary("finished", status, begun.elapsed()),
+        Ending::FinishedWithout { sinks } => {
+            let without = sinks.join(", ");
+            shown.summary(&format!("finished without {without}"), status, begun.elapsed());
+            let message = format!("finished without {without}, which failed and was given up");
+            return Err(JobError::new(&errors::SINK, message).with_help(
+                "the other sinks have all rows; --fresh --overwrite runs the job again for all",
+            ));
+        }
         Ending::Stopped => shown.summary("stopped", status, begun.elapsed()),
         Ending::AlreadyFinished => {
             tracing::info!("{} is finished: there is nothing left to do", shown.job.name);
@@ -193,7 +201,7 @@ fn check_connected(plan: &Plan) -> Result<(), JobError> {
         return Ok(());
     };
     let message = format!(
-        "table {}: {} is not connected in this version: such a job runs under `anabranch sim` only",
+        "table {}: {} is not connected in this version: such a job runs under `anabranch test` and `anabranch sim` only",
         table.name, table.connector
     );
     Err(JobError::new(&errors::NOT_CONNECTED, message)

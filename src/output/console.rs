@@ -343,6 +343,15 @@ impl Observer for Console {
             Report::Retrying { what, message, attempts } => {
                 tracing::warn!("{what}: {message}; trying again (attempt {attempts})");
             }
+            Report::HeldBySink { sink } => {
+                tracing::warn!("all wait for sink {sink}, which fails");
+            }
+            Report::SinkGivenUp { sink, epoch } => {
+                tracing::error!("sink {sink} is given up: it gets no rows from epoch {epoch} on");
+            }
+            Report::SinkLeft { sink } => {
+                tracing::warn!("sink {sink} lacks rows, which the next start gives it");
+            }
             Report::TrimFailed { message } => {
                 tracing::warn!("old state stays for now: {message}");
             }

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 /// So few bytes at a time that a small input makes many epochs, groups and snapshots.
 /// Groups end by size alone, so that nearly the same happens in every run.
-const LIMITS: [&str; 8] = [
+const LIMITS: [&str; 9] = [
     "epoch-bytes-max=400",
     "fetch-bytes=500",
     "flush-bytes=600",
     "flush-age-ms=600000",
     "snapshot-bytes=600",
+    "heal-horizon-ms=0",
     // Every record of the journal is written by itself.
     "epochs-inflight-max=1",
     // Starts that are ended before they make progress are no poison here.

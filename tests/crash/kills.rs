@@ -28,11 +28,13 @@ const SINKS: [&str; 4] = ["hourly", "rolling", "plane_days", "late"];
 /// Small epochs, groups and snapshots, so that much happens. Most starts are killed
 /// before they make progress: that is no poison here.
 // spec: F-6
-const LIMITS: [&str; 8] = [
+const LIMITS: [&str; 10] = [
     "--set",
     "flush-age-ms=20",
     "--set",
     "snapshot-bytes=50000",
+    "--set",
+    "heal-horizon-ms=0",
     "--set",
     "fetch-bytes=2000",
     "--set",

@@ -68,8 +68,8 @@ fn a_service_can_be_explained_and_is_not_connected_to() {
     let refused = folder.run(&["run", "job.sql"]);
     refused
         .exits_with(2)
-        .says("error[CLI008]")
-        .says("kafka is not connected in this version: such a job runs under `anabranch sim` only");
+        .says("error[CLI009]")
+        .says("kafka is not connected in this version: such a job runs under `anabranch test` and `anabranch sim` only");
     assert!(!folder.path(".anabranch").exists(), "nothing was started");
 }
 

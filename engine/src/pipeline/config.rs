@@ -21,6 +21,13 @@ pub struct PipelineConfig {
     /// No epoch is begun while a sink has more than this many bytes waiting.
     // spec: K-8
     pub sink_lag_bytes_max: usize,
+    /// A sink that has not answered for so long, in ms, counts as one that fails, and
+    /// recovery goes on without it.
+    // spec: K-8, S-2
+    pub sink_wait_ms: i64,
+    /// A job that is to stop waits at most so long, in ms, for sinks that fail.
+    // spec: F-4
+    pub stop_wait_ms: i64,
     /// A flush group is closed when it holds this many bytes.
     pub flush_bytes: usize,
     /// A flush group is closed when its first row is this old, in ms.
@@ -28,10 +35,14 @@ pub struct PipelineConfig {
     /// A snapshot is taken when so many bytes of records were read since the last
     /// one; 0 switches snapshots off.
     pub snapshot_bytes: u64,
+    /// What is needed to compute again what was given to sinks in the last so many ms is
+    /// kept.
+    // spec: J-4
+    pub heal_horizon_ms: i64,
     /// The first wait before something that failed is tried again, in ms; it doubles
     /// up to a hundred times as much.
     pub retry_ms: i64,
-    /// A failing source or sink is given up after so many attempts in a row.
+    /// A failing source or store is given up after so many attempts in a row.
     pub attempts_max: u32,
     /// Tables that grow are asked for new splits this often, in ms.
     pub discover_ms: i64,
@@ -52,9 +63,12 @@ impl Default for PipelineConfig {
             split_buffer_bytes_max: 4 << 20,
             epochs_inflight_max: 4,
             sink_lag_bytes_max: 64 << 20,
+            sink_wait_ms: 10_000,
+            stop_wait_ms: 10_000,
             flush_bytes: 8 << 20,
             flush_age_ms: 1_000,
             snapshot_bytes: 256 << 20,
+            heal_horizon_ms: 600_000,
             retry_ms: 50,
             attempts_max: 20,
             discover_ms: 1_000,

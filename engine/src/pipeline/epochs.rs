@@ -1,6 +1,6 @@
 //! Closing an epoch: what belongs to it, its step, and its journal record.
 
-use super::io::{Failure, Output, Report};
+use super::io::{Ending, Failure, Output, Report};
 use super::{Phase, Pipeline};
 use crate::dataflow::{Control, EpochInput, EpochItem, EpochOutput};
 use crate::executor::Executor;
@@ -30,12 +30,19 @@ impl Pipeline {
         if !self.has_room() || !(discovered || (self.stopping && !is_first)) {
             return Ok(false);
         }
-        let slices = if discovered { self.take_slices() } else { Vec::new() };
-        let controls = if discovered { self.take_controls() } else { Vec::new() };
+        // Whoever stops while a sink holds all back takes nothing new.
+        let takes = discovered && !self.is_held_by_sinks();
+        let slices = if takes { self.take_slices() } else { Vec::new() };
+        let controls = if takes { self.take_controls() } else { Vec::new() };
+        let given_up = self.due_to_be_given_up();
         let flush_due = self.sinks.flush_is_due(self.clock.now_tick(), &self.config)
             || (self.must_flush_all() && self.sinks.has_open_group());
         let nothing = slices.is_empty() && controls.is_empty();
-        let due = flush_due || is_first || self.sign_of_life_is_due() || self.last_word_is_due();
+        let due = flush_due
+            || is_first
+            || !given_up.is_empty()
+            || self.sign_of_life_is_due()
+            || self.last_word_is_due();
         if nothing && !due {
             return Ok(false);
         }
@@ -50,10 +57,12 @@ impl Pipeline {
             controls,
             acknowledged: self.sinks.take_acknowledged(self.epoch.next()),
             opened: self.sinks.take_first_opened(),
+            given_up,
             snapshot: self.snapshots.take_completed(),
             output_hash: Some(OutputHash { epoch: self.epoch, hash: self.chain }),
             ..EpochRecord::default()
         };
+        self.give_up(&record.given_up, record.epoch, out);
         let blocks: VecDeque<RecordBlock> = slices.into_iter().map(|(_, _, block)| block).collect();
         let output = self.step(&record, blocks, executor);
         self.check_on_error(&output)?;
@@ -106,8 +115,7 @@ impl Pipeline {
     // spec: F-5, K-8
     fn has_room(&self) -> bool {
         let waiting = (self.epoch.0 - self.durable.0) as usize;
-        waiting < self.config.epochs_inflight_max
-            && self.sinks.backlog_bytes_max() < self.config.sink_lag_bytes_max
+        waiting < self.config.epochs_inflight_max && (self.stopping || !self.is_held_by_sinks())
     }
 
     /// Whether an empty epoch has to say what the sinks hold at the end of the job, so
@@ -282,15 +290,20 @@ impl Pipeline {
 
     /// Ends the job once all input is in every sink, and the journal says so.
     pub(super) fn finish_if_done(&mut self, out: &mut Vec<Output>) {
-        let quiet =
-            self.durable == self.epoch && !self.sinks.has_open_group() && self.sinks.all_applied();
+        let flushed = self.durable == self.epoch && !self.sinks.has_open_group();
+        let served = match self.stopping && !self.ingest.is_done(&self.plan) {
+            true => self.sinks.all_applied(),
+            false => self.sinks.all_served(),
+        };
+        let leaves = self.stopping && self.leaves_failing_sinks();
+        let quiet = flushed && (served || leaves);
         // Nothing was begun, and a stop need not wait for the sources.
         let not_begun = self.epoch == Epoch(0) && !self.ingest.is_discovered();
         let begun = self.epoch > Epoch(0) || (self.stopping && not_begun);
         if !quiet || !begun || !matches!(self.phase, Phase::Running) {
             return;
         }
-        if self.ingest.is_done(&self.plan) {
+        if self.ingest.is_done(&self.plan) && self.sinks.all_served() {
             self.phase = Phase::Finishing;
             let entry = JournalEntry::Finished(crate::journal::FinishedRecord {
                 epoch: self.epoch,
@@ -301,7 +314,21 @@ impl Pipeline {
             encoder.append(&entry, &mut bytes);
             out.push(Output::RecordFinish { bytes: bytes.into() });
         } else if self.stopping {
-            self.end(super::io::Ending::Stopped, out);
+            let left = self.sinks.iter().filter(|(_, sink)| !sink.queue.is_empty());
+            let left: Vec<_> = left.map(|(id, _)| self.sink_name(id)).collect();
+            let report = |sink| Output::Report(Report::SinkLeft { sink });
+            out.extend(left.into_iter().map(report));
+            self.end(Ending::Stopped, out);
+        }
+    }
+
+    /// How a job ends whose input is all processed.
+    // spec: K-8
+    pub(super) fn finished(&self) -> Ending {
+        let sinks: Vec<String> = self.sinks.given_up().map(|id| self.sink_name(id)).collect();
+        match sinks.is_empty() {
+            true => Ending::Finished,
+            false => Ending::FinishedWithout { sinks },
         }
     }
 }

@@ -429,6 +429,23 @@ pub enum Report {
         /// How many times in a row.
         attempts: u32,
     },
+    /// A sink fails and has used up its budget, so that all wait for it.
+    HeldBySink {
+        /// The sink's table.
+        sink: String,
+    },
+    /// A sink failed for so long, or was so far behind, that it is served no longer.
+    SinkGivenUp {
+        /// The sink's table.
+        sink: String,
+        /// The epoch whose record says so.
+        epoch: Epoch,
+    },
+    /// The job stops although a sink that fails lacks rows; the next start serves it.
+    SinkLeft {
+        /// The sink's table.
+        sink: String,
+    },
     /// What no recovery needs could not be removed; it is tried again later.
     TrimFailed {
         /// Why.
@@ -453,9 +470,17 @@ pub enum Report {
 pub enum Ending {
     /// All input is processed and every sink holds the result.
     Finished,
+    /// All input is processed, and every sink holds the result but for those that were
+    /// given up.
+    // spec: K-8
+    FinishedWithout {
+        /// The tables of the sinks that were given up.
+        sinks: Vec<String>,
+    },
     /// It was done when it started.
     AlreadyFinished,
-    /// It was asked to stop; every epoch that was begun is in the sinks.
+    /// It was asked to stop; every epoch that was begun is in the sinks, but for those
+    /// that failed at the time.
     Stopped,
     /// It cannot go on.
     Failed(Failure),

@@ -15,8 +15,10 @@ mod epochs;
 mod ingest;
 mod invariants;
 mod io;
+mod lag;
 mod rehearse;
 mod replay;
+mod serve;
 mod sinks;
 mod snapshots;
 mod start;
@@ -77,6 +79,8 @@ pub struct Pipeline {
     totals: Totals,
     /// Whether the user asked for a stop.
     stopping: bool,
+    /// When that was.
+    stopping_since: Option<Monotonic>,
     /// Whether this incarnation wrote an epoch into the journal.
     // spec: F-6
     has_written: bool,
@@ -146,6 +150,7 @@ impl Pipeline {
             requests: RequestId(0),
             totals: Totals::default(),
             stopping: false,
+            stopping_since: None,
             has_written: false,
             plan,
             config,
@@ -231,7 +236,7 @@ impl Pipeline {
             Input::JournalFailed { message } => Err(Failure::JournalFailed(message)),
             Input::FinishRecorded => {
                 if matches!(self.phase, Phase::Finishing) {
-                    self.end(Ending::Finished, out);
+                    self.end(self.finished(), out);
                 }
                 Ok(())
             }
@@ -256,6 +261,7 @@ impl Pipeline {
             }
             Input::Stop => {
                 self.stopping = true;
+                self.stopping_since.get_or_insert(self.clock.now);
                 Ok(())
             }
         }
@@ -269,6 +275,7 @@ impl Pipeline {
                 self.end(Ending::Stopped, out);
             }
             self.ask_stores_again(out);
+            self.stop_waiting_for_sinks(out)?;
             // There is no chunk yet, but a sink that failed may be due to be opened.
             self.apply_chunks(out);
         }
@@ -282,6 +289,7 @@ impl Pipeline {
             self.ask_for_splits(out);
             self.ask_for_data(out);
             self.apply_chunks(out);
+            self.report_who_holds(out);
             self.finish_if_done(out);
         }
         Ok(())

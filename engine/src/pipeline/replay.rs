@@ -144,9 +144,12 @@ impl Pipeline {
         let from = self.recovery().slices[index].block.end_offset;
         let (block, reads_all) = match data {
             FetchedData::Records(block) => {
-                // The last offsets of a range may hold no record.
+                // The last offsets of a range may hold no record, and the record that
+                // the range ended with may have been removed since.
+                // spec: J-7
                 let last = block.records.last().map(|record| Offset(record.offset));
-                let reads_all = slice.count == 0 || last.is_some_and(|last| last >= slice.last);
+                let has_last = last.is_some_and(|last| last >= slice.last);
+                let reads_all = slice.count == 0 || has_last || block.end_offset >= slice.end.0;
                 (block, reads_all)
             }
             FetchedData::Bytes(bytes) => {
@@ -220,9 +223,7 @@ impl Pipeline {
         let output = self.step(record, blocks, executor);
         self.totals.add(&output);
         self.sinks.end_groups(&record.flush_ends, record.epoch, self.lineage);
-        self.sinks
-            .drop_recovered()
-            .map_err(|(sink, detail)| Failure::Diverged { sink: self.sink_name(sink), detail })?;
+        self.drop_recovered()?;
         for slice in &record.slices {
             self.ingest.split_mut(slice.split).replayed_to(slice.end);
         }

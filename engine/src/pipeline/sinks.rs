@@ -1,22 +1,21 @@
-//! What each sink is given and when: flush groups, chunks, markers, retries.
+//! What is known of each sink: its flush groups, chunks and markers.
 
 use super::config::PipelineConfig;
 use super::encode::Encoded;
-use super::io::{Failure, Output, Report, fail_word};
-use super::{Phase, Pipeline};
+use super::lag::Lag;
 use crate::dataflow::BuildError;
 use crate::ids::{Epoch, Lineage, RequestId, SinkId, TableId};
 use crate::journal::{Acknowledged, Carried, FlushEnd};
 use crate::plan::connector::Flush;
 use crate::plan::{NodeKind, Plan, RecordLayout, Table};
-use crate::sink::{ApplyOutcome, Chunk, ChunkPlace, FailKind, Marker, OpenOutcome, SinkShard};
+use crate::sink::{Chunk, ChunkPlace, Marker, SinkShard};
 use crate::time::{Monotonic, Tick};
 use std::collections::VecDeque;
 
 /// All sinks of the job, by [`SinkId`].
 #[derive(Debug, Default)]
 pub(super) struct Sinks {
-    sinks: Vec<SinkState>,
+    pub(super) sinks: Vec<SinkState>,
 }
 
 /// One sink.
@@ -37,12 +36,12 @@ pub(super) struct SinkState {
     pub(super) acked: Option<Marker>,
     /// The marker that the sink was opened with, while the replay has not made the
     /// chunk that it names: chunks up to it are in the sink and are not sent again.
-    recovered: Option<Marker>,
+    pub(super) recovered: Option<Marker>,
     /// Rows of epochs whose group has not ended.
     group: Option<Group>,
     /// Chunks that were not acknowledged, in order.
     pub(super) queue: VecDeque<Chunk>,
-    queue_bytes: usize,
+    pub(super) queue_bytes: usize,
     /// Whether `acked` moved since a journal record said it.
     pub(super) ack_moved: bool,
     /// The marker that a durable record of the journal says: what a sink without a
@@ -54,7 +53,8 @@ pub(super) struct SinkState {
     // spec: K-5
     pub(super) first_opened: bool,
     pub(super) ever_opened: bool,
-    attempts: u32,
+    /// How it fails, and for how long.
+    pub(super) lag: Lag,
     pub(super) rows: u64,
     pub(super) chunks: u64,
 }
@@ -72,6 +72,9 @@ pub(super) enum SinkPhase {
     Applying(RequestId),
     /// It failed, and is opened again at this time.
     Backoff(Monotonic),
+    /// It is served no longer, as the record of this epoch says.
+    // spec: K-8
+    GivenUp(Epoch),
 }
 
 /// An open flush group.
@@ -101,7 +104,7 @@ impl SinkState {
             recording: VecDeque::new(),
             first_opened: false,
             ever_opened: false,
-            attempts: 0,
+            lag: Lag::of(table),
             rows: 0,
             chunks: 0,
         }
@@ -123,6 +126,30 @@ impl SinkState {
             self.made = Some(chunk.marker);
             self.queue_bytes += chunk.payload.bytes();
             self.queue.push_back(chunk);
+        }
+    }
+
+    /// Whether it is served no longer.
+    // spec: K-8
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(self.phase, SinkPhase::GivenUp(_))
+    }
+
+    /// Gives it up: it is made no chunks any more.
+    // spec: K-8
+    pub(super) fn drop_for_good(&mut self, epoch: Epoch) {
+        self.phase = SinkPhase::GivenUp(epoch);
+        self.group = None;
+        self.queue.clear();
+        self.queue_bytes = 0;
+        self.recovered = None;
+    }
+
+    /// Takes the chunks up to one of the queue for applied.
+    pub(super) fn drop_through(&mut self, place: usize) {
+        for chunk in self.queue.drain(..=place) {
+            self.queue_bytes -= chunk.payload.bytes();
+            self.chunks += 1;
         }
     }
 
@@ -170,7 +197,7 @@ impl Sinks {
     pub(super) fn add_rows(&mut self, id: SinkId, epoch: Epoch, tick: Tick, encoded: Encoded) {
         let sink = self.get_mut(id);
         sink.rows += encoded.rows() as u64;
-        if encoded.rows() == 0 {
+        if encoded.rows() == 0 || sink.is_given_up() {
             return;
         }
         match &mut sink.group {
@@ -275,25 +302,19 @@ impl Sinks {
         opened
     }
 
-    /// The most bytes that wait for one sink.
-    pub(super) fn backlog_bytes_max(&self) -> usize {
-        self.sinks.iter().map(|sink| sink.queue_bytes).max().unwrap_or(0)
-    }
-
     pub(super) fn all_applied(&self) -> bool {
         self.sinks.iter().all(|sink| sink.queue.is_empty())
     }
 
-    /// Whether every sink holds all rows up to an epoch, and recovery will know it.
-    // spec: J-4
-    pub(super) fn have_applied(&self, epoch: Epoch, plan: &Plan) -> bool {
-        self.sinks.iter().all(|sink| {
-            let is_known = sink.keeps_marker(plan)
-                || sink.recorded == sink.acked
-                || sink.recorded.is_some_and(|recorded| recorded.epoch >= epoch);
-            let waits = sink.queue.front().is_some_and(|chunk| chunk.marker.epoch <= epoch);
-            let open = sink.group.as_ref().is_some_and(|group| group.last_epoch <= epoch);
-            is_known && !waits && !open
+    /// Whether every sink that is served holds these markers or later ones, and
+    /// recovery will know it although the sink may not answer then.
+    // spec: J-4, K-8
+    pub(super) fn are_recorded(&self, needed: &[(SinkId, Marker)], durable: Epoch) -> bool {
+        needed.iter().all(|(id, marker)| {
+            let sink = self.get(*id);
+            let given_up = matches!(sink.phase, SinkPhase::GivenUp(at) if at <= durable);
+            let place = |marker: Marker| (marker.epoch, marker.chunk);
+            given_up || sink.recorded.is_some_and(|known| place(known) >= place(*marker))
         })
     }
 
@@ -312,6 +333,11 @@ impl Sinks {
                     sink.acked.map(|marker| Acknowledged { target: target(id), marker })
                 })
                 .collect(),
+            given_up: self
+                .iter()
+                .filter(|(_, sink)| sink.is_given_up())
+                .map(|(id, _)| id)
+                .collect(),
             ..Carried::default()
         }
     }
@@ -323,7 +349,8 @@ impl Sinks {
             let id = SinkId(index as u32);
             let state = known.iter().find(|state| state.target.sink == id);
             sink.made = state.and_then(|state| state.predecessor);
-            sink.recovered = sink.acked.filter(|acked| Some(*acked) != sink.made);
+            let to_come = sink.acked.filter(|acked| Some(*acked) != sink.made);
+            sink.recovered = to_come.filter(|_| !sink.is_given_up());
         }
     }
 
@@ -365,208 +392,5 @@ impl Sinks {
             SinkPhase::Backoff(at) => Some(at),
             _ => None,
         })
-    }
-}
-
-impl Pipeline {
-    /// Opens sinks that are due and gives every sink that is free its next chunk, if
-    /// the chunk's epochs are durable.
-    // spec: J-1, K-1
-    pub(super) fn apply_chunks(&mut self, out: &mut Vec<Output>) {
-        for index in 0..self.sinks.sinks.len() {
-            let id = SinkId(index as u32);
-            match self.sinks.get(id).phase {
-                SinkPhase::Backoff(at) if at <= self.clock.now => self.open_sink(id, out),
-                SinkPhase::Ready => {
-                    let request = RequestId(self.requests.0 + 1);
-                    let sink = self.sinks.get_mut(id);
-                    let Some(chunk) = sink.queue.front() else { continue };
-                    if chunk.marker.epoch > self.durable {
-                        continue;
-                    }
-                    sink.phase = SinkPhase::Applying(request);
-                    self.requests = request;
-                    out.push(Output::ApplyChunk { request, chunk: chunk.clone() });
-                }
-                SinkPhase::Backoff(_)
-                | SinkPhase::Closed
-                | SinkPhase::Opening(_)
-                | SinkPhase::Applying(_) => {}
-            }
-        }
-    }
-
-    pub(super) fn open_sink(&mut self, id: SinkId, out: &mut Vec<Output>) {
-        let request = self.request();
-        let generation = self.generation;
-        self.sinks.get_mut(id).phase = SinkPhase::Opening(request);
-        out.push(Output::OpenSink { request, sink: id, generation });
-    }
-
-    pub(super) fn sink_opened(
-        &mut self,
-        request: RequestId,
-        id: SinkId,
-        marker: Option<Marker>,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Failure> {
-        if self.sinks.get(id).phase != SinkPhase::Opening(request) {
-            return Ok(());
-        }
-        let marker = match self.sinks.get(id).keeps_marker(&self.plan) {
-            true => marker,
-            // A sink without a marker of its own is as far as it last said.
-            false => self.sinks.get(id).acked,
-        };
-        self.sinks.get_mut(id).phase = SinkPhase::Ready;
-        if matches!(self.phase, Phase::Opening(_)) {
-            return self.sink_found(id, marker, out);
-        }
-        // spec: K-4
-        self.settle(id, marker)
-    }
-
-    /// Takes a marker for what it says: chunks up to it are in the sink.
-    ///
-    /// # Errors
-    /// If the sink is behind what it had acknowledged, or holds something else.
-    // spec: K-4, K-5, K-7
-    pub(super) fn settle(&mut self, id: SinkId, marker: Option<Marker>) -> Result<(), Failure> {
-        let name = self.sink_name(id);
-        let sink = self.sinks.get_mut(id);
-        if marker == sink.acked {
-            return Ok(());
-        }
-        let place = marker.and_then(|m| sink.queue.iter().position(|c| c.marker.same_place(&m)));
-        let (Some(place), Some(found)) = (place, marker) else {
-            let acked = sink.acked.map_or("nothing".to_owned(), |m| m.to_string());
-            let found = marker.map_or("nothing".to_owned(), |m| m.to_string());
-            return Err(Failure::SinkLostData {
-                sink: name,
-                detail: format!("it had acknowledged {acked} and now holds {found}"),
-            });
-        };
-        if sink.queue[place].marker != found {
-            return Err(Failure::Diverged {
-                sink: name,
-                detail: format!("at {found} it has hash {}", found.hash),
-            });
-        }
-        for chunk in sink.queue.drain(..=place) {
-            sink.queue_bytes -= chunk.payload.bytes();
-            sink.chunks += 1;
-        }
-        sink.acked = Some(found);
-        sink.ack_moved = true;
-        Ok(())
-    }
-
-    pub(super) fn sink_applied(
-        &mut self,
-        request: RequestId,
-        id: SinkId,
-        outcome: ApplyOutcome,
-        message: &str,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Failure> {
-        if self.sinks.get(id).phase != SinkPhase::Applying(request) {
-            return Ok(());
-        }
-        let name = self.sink_name(id);
-        match outcome {
-            ApplyOutcome::Applied | ApplyOutcome::Duplicate => {
-                let sink = self.sinks.get_mut(id);
-                let chunk = sink.queue.pop_front().expect("a chunk is applied from the queue");
-                sink.queue_bytes -= chunk.payload.bytes();
-                sink.acked = Some(chunk.marker);
-                sink.ack_moved = true;
-                sink.attempts = 0;
-                sink.chunks += 1;
-                sink.phase = SinkPhase::Ready;
-                Ok(())
-            }
-            ApplyOutcome::Gap { found } => Err(Failure::SinkLostData {
-                sink: name,
-                detail: format!(
-                    "it holds {} where the chunk's predecessor was acknowledged",
-                    found.map_or("nothing".to_owned(), |marker| marker.to_string())
-                ),
-            }),
-            ApplyOutcome::Diverged { found } => Err(Failure::Diverged {
-                sink: name,
-                detail: format!("at {found} it has hash {}", found.hash),
-            }),
-            ApplyOutcome::Fenced { by } => {
-                Err(Failure::Fenced { what: format!("sink {name}"), by: by.to_string() })
-            }
-            ApplyOutcome::Failed(FailKind::Rejected) => {
-                Err(Failure::SinkRejected { sink: name, message: message.to_owned() })
-            }
-            // Whether it was done or not, the marker will tell.
-            // spec: K-4
-            ApplyOutcome::Failed(kind @ (FailKind::Transient | FailKind::Unknown)) => {
-                self.back_off(id, kind, message, out)
-            }
-        }
-    }
-
-    /// Waits before the sink is opened again.
-    // spec: F-2
-    pub(super) fn back_off(
-        &mut self,
-        id: SinkId,
-        kind: FailKind,
-        message: &str,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Failure> {
-        let name = self.sink_name(id);
-        let (now, retry_ms, max) = (self.clock.now, self.config.retry_ms, self.config.attempts_max);
-        let sink = self.sinks.get_mut(id);
-        sink.attempts += 1;
-        if sink.attempts >= max {
-            let message = format!("{message} ({} attempts)", sink.attempts);
-            return Err(Failure::SinkRejected { sink: name, message });
-        }
-        let wait = super::wake::backoff_ms(retry_ms, sink.attempts);
-        sink.phase = SinkPhase::Backoff(Monotonic(now.0 + wait * 1_000_000));
-        out.push(Output::Report(Report::Retrying {
-            what: format!("sink {name} ({})", fail_word(kind)),
-            message: message.to_owned(),
-            attempts: sink.attempts,
-        }));
-        Ok(())
-    }
-
-    pub(super) fn sink_open_failed(
-        &mut self,
-        request: RequestId,
-        id: SinkId,
-        outcome: OpenOutcome,
-        message: &str,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Failure> {
-        if let Phase::Opening(opening) = &self.phase
-            && opening.is_inspecting()
-        {
-            return self.sink_not_inspected(id, message, out);
-        }
-        if self.sinks.get(id).phase != SinkPhase::Opening(request) {
-            return Ok(());
-        }
-        let sink = self.sink_name(id);
-        match outcome {
-            OpenOutcome::Opened { .. } => panic!("a sink that is open did not fail to open"),
-            OpenOutcome::Fenced { by } => {
-                Err(Failure::Fenced { what: format!("sink {sink}"), by: by.to_string() })
-            }
-            OpenOutcome::Locked { by } => Err(Failure::Locked { sink, by }),
-            OpenOutcome::Damaged { what } => Err(Failure::Damaged(format!("sink {sink}: {what}"))),
-            OpenOutcome::Failed(FailKind::Rejected) => {
-                Err(Failure::SinkRejected { sink, message: message.to_owned() })
-            }
-            OpenOutcome::Failed(FailKind::Transient | FailKind::Unknown) => {
-                self.back_off(id, FailKind::Transient, message, out)
-            }
-        }
     }
 }

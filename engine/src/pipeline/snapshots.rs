@@ -4,14 +4,14 @@ use super::ingest::SplitIngest;
 use super::io::{Failure, Output, Report};
 use super::{Pipeline, SEMANTICS_VERSION};
 use crate::dataflow::{DataflowState, OperatorState, Split};
-use crate::ids::{Epoch, KeyGroup, Offset, RequestId, SplitId};
+use crate::ids::{Epoch, KeyGroup, Offset, RequestId, SinkId, SplitId};
 use crate::journal::{SegmentHeader, SegmentName};
-use crate::sink::SinkShard;
+use crate::sink::{Marker, SinkShard};
 use crate::snapshot::{
     Counter, Manifest, NodeState, PartName, SinkState, SplitState, decode_part, encode_part,
 };
 use crate::state::StateEntry;
-use crate::time::Watermark;
+use crate::time::{Tick, Watermark};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -31,14 +31,14 @@ pub(super) struct Snapshots {
     /// Bytes of records read since the last snapshot.
     pub(super) bytes_since: u64,
     /// The one that is being stored, or waits to be.
-    storing: Option<Epoch>,
+    storing: Option<Complete>,
     /// The request to store it, while its epoch's record is not durable: an epoch
     /// that a crash undoes comes back with other content, and a snapshot of it would
     /// be taken for one of the new content.
     // spec: G-2, J-6
     waiting: Option<Output>,
     /// The complete ones that are kept, oldest first, by name.
-    complete: Vec<(Epoch, String)>,
+    complete: Vec<Complete>,
     /// The newest one, if no journal record has said so yet.
     // spec: J-2
     completed: Option<Epoch>,
@@ -53,6 +53,30 @@ pub(super) struct Snapshots {
     trimming: Option<(RequestId, Vec<SegmentName>, Vec<String>)>,
     /// What could not be removed, or not yet.
     leftover: (Vec<SegmentName>, Vec<String>),
+}
+
+/// A complete snapshot.
+#[derive(Debug)]
+struct Complete {
+    epoch: Epoch,
+    /// The epoch's tick.
+    tick: Tick,
+    name: String,
+    /// What each sink that had got rows must hold for the snapshot to be usable.
+    // spec: K-7
+    needed: Vec<(SinkId, Marker)>,
+}
+
+impl Complete {
+    fn of(name: String, manifest: &Manifest) -> Complete {
+        let needed = |sink: &SinkState| sink.predecessor.map(|marker| (sink.target.sink, marker));
+        Complete {
+            epoch: manifest.epoch,
+            tick: manifest.tick,
+            name,
+            needed: manifest.sinks.iter().filter_map(needed).collect(),
+        }
+    }
 }
 
 impl Snapshots {
@@ -76,7 +100,6 @@ impl Pipeline {
             return;
         }
         self.snapshots.bytes_since = 0;
-        self.snapshots.storing = Some(self.epoch);
         let state = self.dataflow.save();
         let mut parts = Vec::new();
         let mut nodes = Vec::new();
@@ -112,6 +135,7 @@ impl Pipeline {
             counters: self.counters(&state),
         };
         let name = snapshot_name(&manifest);
+        self.snapshots.storing = Some(Complete::of(name.clone(), &manifest));
         let manifest = manifest.encode().into();
         self.snapshots.waiting =
             Some(Output::StoreSnapshot { epoch: self.epoch, name, parts, manifest });
@@ -120,7 +144,8 @@ impl Pipeline {
 
     /// Lets the snapshot that was taken be stored once its epoch is durable.
     pub(super) fn store_snapshot_if_durable(&mut self, out: &mut Vec<Output>) {
-        if self.snapshots.storing.is_some_and(|epoch| epoch <= self.durable) {
+        let durable = self.durable;
+        if self.snapshots.storing.as_ref().is_some_and(|storing| storing.epoch <= durable) {
             out.extend(self.snapshots.waiting.take());
         }
     }
@@ -187,45 +212,75 @@ impl Pipeline {
     }
 
     pub(super) fn snapshot_stored(&mut self, epoch: Epoch, out: &mut Vec<Output>) {
-        if self.snapshots.storing != Some(epoch) {
-            return;
-        }
-        self.snapshots.storing = None;
+        let stored = self.snapshots.storing.take_if(|storing| storing.epoch == epoch);
+        let Some(stored) = stored else { return };
         self.snapshots.completed = Some(epoch);
-        let name = snapshot_name_of(epoch, self.generation);
-        self.snapshots.complete.push((epoch, name));
+        self.snapshots.complete.push(stored);
         out.push(Output::Report(Report::SnapshotStored { epoch }));
         self.trim(out);
     }
 
     pub(super) fn snapshot_failed(&mut self, epoch: Epoch, message: String, out: &mut Vec<Output>) {
-        if self.snapshots.storing == Some(epoch) {
-            self.snapshots.storing = None;
+        if self.snapshots.storing.take_if(|storing| storing.epoch == epoch).is_some() {
             out.push(Output::Report(Report::SnapshotFailed { epoch, message }));
         }
     }
 
-    /// Removes what no recovery needs: two snapshots that every sink can use are kept,
-    /// so that one may turn out to be damaged, and the journal from the older of them
-    /// on. Newer ones that a sink cannot use yet are kept beside them.
+    /// Removes what no recovery needs. Kept are two snapshots that every sink can use,
+    /// by what the journal says of it, so that one may turn out to be damaged; the newest
+    /// such one that is older than the heal horizon, and some in between, so that there
+    /// is always one of about that age; and newer ones that a sink cannot use yet. The
+    /// journal is kept from the oldest of them on.
     // spec: J-4
     fn trim(&mut self, out: &mut Vec<Output>) {
-        let usable = |(epoch, _): &&(Epoch, String)| self.sinks.have_applied(*epoch, &self.plan);
-        let usable_count = self.snapshots.complete.iter().take_while(usable).count();
-        let Some(keep) = usable_count.checked_sub(2) else { return };
-        let oldest_kept = self.snapshots.complete[keep].0;
-        let snapshots: Vec<String> =
-            self.snapshots.complete.drain(..keep).map(|(_, name)| name).collect();
-        // A segment can go if the one behind it begins at or below the first epoch
-        // that is still needed.
-        let needed = oldest_kept.next();
-        let whole =
-            self.snapshots.segments.windows(2).take_while(|pair| pair[1].1 <= needed).count();
-        let segments: Vec<SegmentName> =
-            self.snapshots.segments.drain(..whole).map(|(name, _)| name).collect();
-        self.snapshots.leftover.0.extend(segments);
-        self.snapshots.leftover.1.extend(snapshots);
+        let base = self.oldest_to_keep();
+        let before = self.snapshots.complete.drain(..base.unwrap_or(0));
+        let mut gone: Vec<String> = before.map(|complete| complete.name).collect();
+        gone.extend(self.thin_out());
+        self.snapshots.leftover.1.extend(gone);
+        if base.is_some() {
+            // A segment can go if the one behind it begins at or below the first epoch
+            // that is still needed.
+            let needed = self.snapshots.complete[0].epoch.next();
+            let later = self.snapshots.segments.windows(2);
+            let whole = later.take_while(|pair| pair[1].1 <= needed).count();
+            let segments = self.snapshots.segments.drain(..whole).map(|(name, _)| name);
+            self.snapshots.leftover.0.extend(segments);
+        }
         self.ask_for_trim(out);
+    }
+
+    /// The place of the oldest snapshot that has to be kept.
+    fn oldest_to_keep(&self) -> Option<usize> {
+        let complete = &self.snapshots.complete;
+        let usable = |one: &&Complete| self.sinks.are_recorded(&one.needed, self.durable);
+        let usable = complete.iter().take_while(usable).count();
+        let horizon_ns = self.config.heal_horizon_ms.saturating_mul(1_000_000);
+        let old = |one: &&Complete| one.tick.0 <= self.clock.last.0.saturating_sub(horizon_ns);
+        let newest_old = complete[..usable].iter().take_while(old).count().checked_sub(1)?;
+        Some(newest_old.min(usable.checked_sub(2)?))
+    }
+
+    /// Drops usable snapshots that stand close to the one before: four within the heal
+    /// horizon are enough.
+    fn thin_out(&mut self) -> Vec<String> {
+        let (sinks, durable) = (&self.sinks, self.durable);
+        let complete = &mut self.snapshots.complete;
+        let usable = |one: &&Complete| sinks.are_recorded(&one.needed, durable);
+        let usable = complete.iter().take_while(usable).count();
+        let apart_ns = self.config.heal_horizon_ms.saturating_mul(1_000_000) / 4;
+        let (mut gone, mut index) = (Vec::new(), 1);
+        // The newest two that are usable stay in any case.
+        let mut left = usable.saturating_sub(3);
+        while left > 0 {
+            if complete[index].tick.0 - complete[index - 1].tick.0 < apart_ns {
+                gone.push(complete.remove(index).name);
+            } else {
+                index += 1;
+            }
+            left -= 1;
+        }
+        gone
     }
 
     /// Asks for the removal of what is left over, one request at a time.
@@ -294,7 +349,7 @@ impl Pipeline {
         }
         candidates.sort_by_key(|(_, manifest)| (manifest.epoch, manifest.generation));
         self.snapshots.complete =
-            candidates.iter().map(|(name, manifest)| (manifest.epoch, name.clone())).collect();
+            candidates.iter().map(|(name, m)| Complete::of(name.clone(), m)).collect();
         self.snapshots.candidates = candidates;
         self.load_next_snapshot(out)
     }
@@ -324,6 +379,9 @@ impl Pipeline {
             return Err("another incarnation wrote the epoch that the journal holds".into());
         }
         for sink in &manifest.sinks {
+            if self.sinks.get(sink.target.sink).is_given_up() {
+                continue;
+            }
             let name = self.sink_name(sink.target.sink);
             let acked = self.sinks.get(sink.target.sink).acked;
             let Some(needed) = sink.predecessor else { continue };
@@ -383,7 +441,7 @@ impl Pipeline {
         }
         out.push(Output::Report(Report::SnapshotSkipped { name: name.to_owned(), reason }));
         self.snapshots.candidates.pop();
-        self.snapshots.complete.retain(|(_, complete)| complete != name);
+        self.snapshots.complete.retain(|complete| complete.name != name);
         self.load_next_snapshot(out)
     }
 
@@ -426,10 +484,7 @@ impl Pipeline {
 }
 
 fn snapshot_name(manifest: &Manifest) -> String {
-    snapshot_name_of(manifest.epoch, manifest.generation)
-}
-
-fn snapshot_name_of(epoch: Epoch, generation: crate::ids::Generation) -> String {
+    let Manifest { epoch, generation, .. } = manifest;
     format!("{:012}-{:012}-{:016x}", epoch.0, generation.number, generation.nonce)
 }
 

@@ -31,8 +31,11 @@ pub(super) struct Opening {
     /// What each sink said when it was looked at.
     inspected: BTreeMap<SinkId, (Option<Generation>, Option<Marker>)>,
     journal: Journal,
-    /// The markers of the sinks that were opened.
-    markers: BTreeMap<SinkId, Option<Marker>>,
+    /// Until when an answer of a sink is waited for, in the stages that ask sinks.
+    sinks_until: Monotonic,
+    /// The sinks that were opened, or lag.
+    // spec: K-8
+    settled: BTreeSet<SinkId>,
     stage: Stage,
 }
 
@@ -100,7 +103,8 @@ impl Pipeline {
             unanswered: BTreeSet::new(),
             inspected: BTreeMap::new(),
             journal: Journal::default(),
-            markers: BTreeMap::new(),
+            sinks_until: Monotonic(now.monotonic.0 + self.config.sink_wait_ms * 1_000_000),
+            settled: BTreeSet::new(),
             stage: Stage::Inspecting,
         }));
         self.read_journal(out);
@@ -319,8 +323,12 @@ impl Pipeline {
     /// Checks that the sinks of a finished job still hold what they held when it ended.
     // spec: K-5
     fn check_finished_sinks(&mut self, journal: &Journal) -> Result<(), Failure> {
-        for acknowledged in journal.carried().acknowledged {
+        let carried = journal.carried();
+        for acknowledged in carried.acknowledged {
             let sink = acknowledged.target.sink;
+            if carried.given_up.contains(&sink) {
+                continue;
+            }
             let unanswered = self.opening().unanswered.contains(&sink);
             if unanswered || !self.sinks.get(sink).keeps_marker(&self.plan) {
                 continue;
@@ -403,6 +411,9 @@ impl Pipeline {
         self.clock.anchor = Tick(self.opening().wall.0.max(last_tick.0 + 1));
         self.clock.last = last_tick;
         let carried = self.opening().journal.carried();
+        let last_epoch = self.opening().journal.last_epoch();
+        let wait_ns = self.config.sink_wait_ms * 1_000_000;
+        self.opening().sinks_until = Monotonic(self.clock.now.0 + wait_ns);
         let sinks: Vec<SinkId> = self.sinks.iter().map(|(id, _)| id).collect();
         for sink in sinks {
             let state = self.sinks.get_mut(sink);
@@ -414,53 +425,87 @@ impl Pipeline {
                 .find(|acknowledged| acknowledged.target.sink == sink)
                 .map(|acknowledged| acknowledged.marker);
             state.recorded = state.acked;
+            // spec: K-8
+            if carried.given_up.contains(&sink) {
+                state.drop_for_good(last_epoch);
+                self.opening().settled.insert(sink);
+                continue;
+            }
             self.open_sink(sink, out);
         }
         self.list_snapshots_if_ready(out)
     }
 
-    /// A sink was opened during the opening: its marker is checked against what the
-    /// journal knows.
-    // spec: K-3, K-5
+    /// A sink was opened during the opening.
     pub(super) fn sink_found(
         &mut self,
         sink: SinkId,
-        marker: Option<Marker>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
-        let name = self.sink_name(sink);
-        let state = self.sinks.get(sink);
-        let state_acked = state.acked;
-        let lost = |detail: String| Failure::SinkLostData { sink: name.clone(), detail };
-        match (marker, state.acked) {
-            (None, Some(acked)) => {
-                return Err(lost(format!("it had acknowledged {acked} and now holds nothing")));
-            }
-            (Some(marker), Some(acked))
-                if marker.lineage == acked.lineage
-                    && (marker.epoch, marker.chunk) < (acked.epoch, acked.chunk) =>
-            {
-                return Err(lost(format!("it had acknowledged {acked} and now holds {marker}")));
-            }
-            _ => {}
-        }
-        if let Some(marker) = marker
-            && marker.lineage == self.lineage
-        {
-            let checked = self.opening().journal.check_marker(marker.epoch);
-            checked.map_err(|damage| Failure::Damaged(damage.to_string()))?;
-        }
-        // The journal learns what was found, so that a later loss is noticed.
-        self.sinks.get_mut(sink).ack_moved = marker != state_acked;
-        self.sinks.get_mut(sink).acked = marker;
-        self.opening().markers.insert(sink, marker);
+        self.opening().settled.insert(sink);
         self.list_snapshots_if_ready(out)
+    }
+
+    /// A sink could not be opened: it counts as one that stands at its last journaled
+    /// marker, and recovery goes on without it.
+    // spec: K-8, S-2
+    pub(super) fn sink_lags_at_start(
+        &mut self,
+        sink: SinkId,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        self.opening().settled.insert(sink);
+        self.list_snapshots_if_ready(out)
+    }
+
+    /// Goes on without the sinks that have not answered, once they had their time.
+    // spec: F-4, K-8, S-2
+    pub(super) fn stop_waiting_for_sinks(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
+        if self.waits_for_sinks().is_none_or(|until| until > self.clock.now) {
+            return Ok(());
+        }
+        let silent: Vec<SinkId> = self.silent_sinks().collect();
+        for sink in silent {
+            match self.is_at(Stage::Inspecting) {
+                true => self.sink_not_inspected(sink, "it does not answer", out)?,
+                false => self.sink_lags_at_start(sink, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The sinks that the stage of the opening waits for.
+    fn silent_sinks(&self) -> impl Iterator<Item = SinkId> {
+        let Phase::Opening(opening) = &self.phase else { panic!("only the opening waits so") };
+        let has_answered = |sink: &SinkId| match opening.stage {
+            Stage::Inspecting => opening.inspected.contains_key(sink),
+            Stage::OpeningSinks => opening.settled.contains(sink),
+            Stage::Fencing | Stage::Snapshots | Stage::Loading => true,
+        };
+        self.sinks.iter().map(|(id, _)| id).filter(move |id| !has_answered(id))
+    }
+
+    /// Until when the opening waits for sinks, if it waits for any.
+    fn waits_for_sinks(&self) -> Option<Monotonic> {
+        match &self.phase {
+            Phase::Opening(opening) if self.silent_sinks().next().is_some() => {
+                Some(opening.sinks_until)
+            }
+            _ => None,
+        }
+    }
+
+    /// When sinks that fail or do not answer are to be looked at again.
+    pub(super) fn sink_waits_end_at(&self) -> impl Iterator<Item = Monotonic> {
+        let running = matches!(self.phase, Phase::Running);
+        let lags = self.sinks.lags_end_at(&self.config, self.clock.now);
+        self.waits_for_sinks().into_iter().chain(lags.filter(move |_| running))
     }
 
     fn list_snapshots_if_ready(&mut self, out: &mut Vec<Output>) -> Result<(), Failure> {
         let sinks = self.sinks.iter().count();
         let opening = self.opening();
-        if opening.stage == Stage::OpeningSinks && opening.markers.len() == sinks {
+        if opening.stage == Stage::OpeningSinks && opening.settled.len() == sinks {
             opening.stage = Stage::Snapshots;
             self.list_snapshots(out);
         }

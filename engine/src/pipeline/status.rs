@@ -127,6 +127,9 @@ pub struct SinkStatus {
     pub waiting: usize,
     /// The epoch of its marker.
     pub epoch: Option<Epoch>,
+    /// Whether it is served no longer.
+    // spec: K-8
+    pub given_up: bool,
 }
 
 impl Pipeline {
@@ -174,6 +177,7 @@ impl Pipeline {
                     chunks: sink.chunks,
                     waiting: sink.queue.len(),
                     epoch: sink.acked.map(|marker| marker.epoch),
+                    given_up: sink.is_given_up(),
                 })
                 .collect(),
         }

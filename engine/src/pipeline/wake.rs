@@ -20,6 +20,8 @@ pub enum WakeReason {
     Discover,
     /// A flush group becomes old enough.
     Flush,
+    /// A sink has failed, or not answered, for as long as it may.
+    Lag,
     /// The splits of a table are listed again after a failure.
     RetryDiscover,
     /// A source is read again after a failure.
@@ -28,6 +30,8 @@ pub enum WakeReason {
     RetrySink,
     /// The journal or the snapshots are read again after a failure.
     RetryStore,
+    /// A stop has waited long enough for sinks that fail.
+    Stop,
 }
 
 /// The wait before attempt `attempts + 1`: it doubles, up to a hundredfold.
@@ -68,6 +72,8 @@ impl Pipeline {
             .chain(self.discover_retries_at().map(wake(WakeReason::RetryDiscover)))
             .chain(self.fetch_retries_at().map(wake(WakeReason::RetryFetch)))
             .chain(self.sinks.retries_at().map(wake(WakeReason::RetrySink)))
+            .chain(self.sink_waits_end_at().map(wake(WakeReason::Lag)))
+            .chain(self.stop_wait_ends_at().map(wake(WakeReason::Stop)))
             .filter(|wakeup| wakeup.at > self.clock.now)
             .min()
     }

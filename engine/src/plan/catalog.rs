@@ -151,6 +151,10 @@ impl Default for CsvOptions {
 /// says otherwise, in ms.
 const IDLE_TIMEOUT_MS: i64 = 5_000;
 
+/// For how long a sink may fail while the others go on, unless its table says otherwise,
+/// in ms.
+const LAG_BUDGET_MS: i64 = 600_000;
+
 impl Table {
     /// How long a split of this table must stand at its end before it is called
     /// idle, in ms: `'scan.watermark.idle-timeout'`, or five seconds. `None` if 0
@@ -205,6 +209,24 @@ impl Table {
     pub fn stored_schema(&self) -> Schema {
         let stored = self.stored_columns();
         Schema::new(stored.map(|c| Field::new(c.name.clone(), c.ty.clone())).collect())
+    }
+
+    /// Whether a sink that has used up its lag budget is given up, or else waited for:
+    /// `'sink.on-lag'`.
+    // spec: K-8
+    #[must_use]
+    pub fn is_given_up_on_lag(&self) -> bool {
+        self.options.get("sink.on-lag").is_some_and(|word| word == "give-up")
+    }
+
+    /// For how long a sink may fail before it has used up its lag budget, in ms:
+    /// `'sink.lag-budget'`, or ten minutes.
+    // spec: K-8
+    #[must_use]
+    pub fn lag_budget_ms(&self) -> i64 {
+        let declared = self.options.get("sink.lag-budget");
+        let declared = declared.and_then(|text| super::connector::parse_duration_ms(text));
+        declared.unwrap_or(LAG_BUDGET_MS)
     }
 
     /// All columns as a schema.

@@ -213,6 +213,18 @@ pub const TABLE_OPTIONS: &[OptionSpec] = &[
         "5 s",
         "How long a split must stand at its end before it counts as idle; 0 s means never.",
     ),
+    option(
+        "sink.lag-budget",
+        OptionKind::Duration,
+        "10 min",
+        "For how long the table may fail, as a sink, while the others go on.",
+    ),
+    option(
+        "sink.on-lag",
+        OptionKind::Enum(&["hold", "give-up"]),
+        "hold",
+        "What happens then: all wait for the sink, or it is served no longer.",
+    ),
 ];
 
 /// The options of `'format' = 'csv'`.

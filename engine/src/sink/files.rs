@@ -340,12 +340,11 @@ impl FileSink {
                 self.state = State::Open;
                 SinkStep::Applied(ApplyOutcome::Failed(certain))
             }
-            State::WritingIntent { .. } | State::SyncingIntent { .. } if planted!(K1) => {
+            State::WritingIntent { .. } | State::Renaming if planted!(K1) => {
                 self.state = State::Open;
                 SinkStep::Applied(ApplyOutcome::Failed(certain))
             }
-            State::WritingIntent { intent } | State::SyncingIntent { intent } if planted!(K2) => {
-                self.marker = Some(intent.marker);
+            State::Renaming if planted!(K2) => {
                 self.state = State::Open;
                 SinkStep::Applied(ApplyOutcome::Applied)
             }

@@ -33,77 +33,21 @@ pub struct KafkaDialect;
 
 impl Dialect for KafkaDialect {
     fn request(&self, phrase: &Phrase) -> Result<Request, String> {
-        let only = |keys: &[&str]| phrase.only(keys);
         let request = match phrase.word.as_str() {
-            "init" => {
-                only(&["id", "timeout"])?;
-                let timeout = phrase.find("timeout").map(|_| phrase.parsed("timeout"));
-                KafkaRequest::InitProducer {
-                    transactional_id: phrase.optional_str("id")?,
-                    timeout_ms: timeout.transpose()?.unwrap_or(60_000),
-                }
-            }
-            "add" => {
-                only(&["id", "producer", "epoch", "to"])?;
-                let texts = phrase.list("to")?.iter().map(text);
-                KafkaRequest::AddPartitions {
-                    transactional_id: phrase.str("id")?,
-                    producer: producer(phrase)?,
-                    partitions: texts.map(|it| partition(&it?)).collect::<Result<_, _>>()?,
-                }
-            }
-            "produce" => {
-                only(&["to", "id", "producer", "epoch", "sequence", "records"])?;
-                let sequence = phrase.find("sequence").map(|_| phrase.parsed("sequence"));
-                let has_producer = phrase.find("producer").is_some();
-                KafkaRequest::Produce {
-                    transactional_id: phrase.optional_str("id")?,
-                    producer: has_producer.then(|| producer(phrase)).transpose()?,
-                    to: partition(&phrase.str("to")?)?,
-                    sequence: sequence.transpose()?.unwrap_or(-1),
-                    records: phrase
-                        .list("records")?
-                        .iter()
-                        .map(record)
-                        .collect::<Result<_, _>>()?,
-                }
-            }
-            "end" => {
-                only(&["id", "producer", "epoch", "commit"])?;
-                KafkaRequest::EndTransaction {
-                    transactional_id: phrase.str("id")?,
-                    producer: producer(phrase)?,
-                    commit: phrase.parsed("commit")?,
-                }
-            }
-            "fetch" => {
-                only(&["from", "offset", "committed", "bytes"])?;
-                let bytes = phrase.find("bytes").map(|_| phrase.parsed("bytes"));
-                KafkaRequest::Fetch {
-                    from: partition(&phrase.str("from")?)?,
-                    offset: phrase.parsed("offset")?,
-                    bytes_max: bytes.transpose()?.unwrap_or(1 << 20),
-                    committed: phrase.parsed("committed")?,
-                }
-            }
+            "init" => init(phrase)?,
+            "add" => add(phrase)?,
+            "produce" => produce(phrase)?,
+            "end" => end(phrase)?,
+            "fetch" => fetch(phrase)?,
             "describe" => {
-                only(&["topic"])?;
+                phrase.only(&["topic"])?;
                 KafkaRequest::Describe { topic: phrase.str("topic")? }
             }
-            "create" => {
-                only(&["topic", "partitions", "cleanup"])?;
-                KafkaRequest::CreateTopic {
-                    topic: phrase.str("topic")?,
-                    partitions: phrase.parsed("partitions")?,
-                    cleanup: cleanup(phrase)?,
-                }
-            }
+            "create" => create(phrase)?,
             "delete-records" => {
-                only(&["from", "before"])?;
-                KafkaRequest::DeleteRecords {
-                    from: partition(&phrase.str("from")?)?,
-                    before: phrase.parsed("before")?,
-                }
+                phrase.only(&["from", "before"])?;
+                let from = partition(&phrase.str("from")?)?;
+                KafkaRequest::DeleteRecords { from, before: phrase.parsed("before")? }
             }
             other => return Err(format!("Kafka knows no request `{other}`")),
         };
@@ -118,6 +62,68 @@ impl Dialect for KafkaDialect {
             other => Phrase::new("strange").with_text("answer", format_args!("{other:?}")),
         }
     }
+}
+
+/// A number, or another one if it was left out.
+fn number_or<T: std::str::FromStr>(phrase: &Phrase, key: &str, other: T) -> Result<T, String> {
+    if phrase.find(key).is_some() { phrase.parsed(key) } else { Ok(other) }
+}
+
+fn init(phrase: &Phrase) -> Result<KafkaRequest, String> {
+    phrase.only(&["id", "timeout"])?;
+    let transactional_id = phrase.optional_str("id")?;
+    let timeout_ms = number_or(phrase, "timeout", 60_000)?;
+    Ok(KafkaRequest::InitProducer { transactional_id, timeout_ms })
+}
+
+fn add(phrase: &Phrase) -> Result<KafkaRequest, String> {
+    phrase.only(&["id", "producer", "epoch", "to"])?;
+    let texts = phrase.list("to")?.iter().map(text);
+    Ok(KafkaRequest::AddPartitions {
+        transactional_id: phrase.str("id")?,
+        producer: producer(phrase)?,
+        partitions: texts.map(|it| partition(&it?)).collect::<Result<_, _>>()?,
+    })
+}
+
+fn produce(phrase: &Phrase) -> Result<KafkaRequest, String> {
+    phrase.only(&["to", "id", "producer", "epoch", "sequence", "records"])?;
+    let has_producer = phrase.find("producer").is_some();
+    Ok(KafkaRequest::Produce {
+        transactional_id: phrase.optional_str("id")?,
+        producer: has_producer.then(|| producer(phrase)).transpose()?,
+        to: partition(&phrase.str("to")?)?,
+        sequence: number_or(phrase, "sequence", -1)?,
+        records: phrase.list("records")?.iter().map(record).collect::<Result<_, _>>()?,
+    })
+}
+
+fn end(phrase: &Phrase) -> Result<KafkaRequest, String> {
+    phrase.only(&["id", "producer", "epoch", "commit"])?;
+    Ok(KafkaRequest::EndTransaction {
+        transactional_id: phrase.str("id")?,
+        producer: producer(phrase)?,
+        commit: phrase.parsed("commit")?,
+    })
+}
+
+fn fetch(phrase: &Phrase) -> Result<KafkaRequest, String> {
+    phrase.only(&["from", "offset", "committed", "bytes"])?;
+    Ok(KafkaRequest::Fetch {
+        from: partition(&phrase.str("from")?)?,
+        offset: phrase.parsed("offset")?,
+        bytes_max: number_or(phrase, "bytes", 1 << 20)?,
+        committed: phrase.parsed("committed")?,
+    })
+}
+
+fn create(phrase: &Phrase) -> Result<KafkaRequest, String> {
+    phrase.only(&["topic", "partitions", "cleanup"])?;
+    Ok(KafkaRequest::CreateTopic {
+        topic: phrase.str("topic")?,
+        partitions: phrase.parsed("partitions")?,
+        cleanup: cleanup(phrase)?,
+    })
 }
 
 fn text(value: &Value) -> Result<String, String> {

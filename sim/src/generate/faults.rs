@@ -3,12 +3,12 @@
 use super::{Material, Profile};
 use crate::model::Disturbance;
 use crate::plan::{
-    Action, Deviation, LinkFault, MessageFault, Operation, Point, RecordName, RunPlan, Target,
-    Trigger,
+    Action, Deviation, LinkFault, MessageFault, Operation, Point, RecordName, RunPlan, StoreKind,
+    Stores, Target, Trigger,
 };
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
-use anabranch_engine::plan::{NodeKind, Plan};
+use anabranch_engine::plan::{NodeKind, Plan, Table};
 
 /// Families of faults: each is there in about half of the runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +46,15 @@ pub(super) fn deviations(
         NodeKind::Sink(sink) => Some(job.table(sink.table).name.clone()),
         _ => None,
     });
-    let maker = Maker { sinks: sinks.collect(), plan };
+    let models = models(job, &material.stores);
+    let maker = Maker { sinks: sinks.collect(), models, plan };
     let mut deviations = Vec::new();
     for (family, name, share, most) in FAMILIES {
         let mut draws = Draws::new(seed, "family", name);
         let (is_there, count) = (draws.happens(*share), 1 + draws.below(*most));
         let count = match material.profile {
             Profile::Calm => 0,
+            _ if *family == Family::Services && maker.models.is_empty() => 0,
             Profile::Swarm if is_there => count,
             Profile::Swarm => 0,
             Profile::Storm => 2 * count,
@@ -67,6 +69,7 @@ pub(super) fn deviations(
 
 struct Maker<'a> {
     sinks: Vec<String>,
+    models: Vec<(String, Model)>,
     plan: &'a RunPlan,
 }
 
@@ -82,7 +85,7 @@ impl Maker<'_> {
                 Deviation { trigger: self.when(draws), action }
             }
             Family::Links => {
-                let service = self.service(draws, true);
+                let service = self.service(draws);
                 let span = Span::ms(1 + draws.below(4_000) as i64);
                 let by = Span::ms(1 + draws.below(300) as i64);
                 let faults = [LinkFault::Cut, LinkFault::CutAnswers, LinkFault::Slow(by)];
@@ -91,8 +94,9 @@ impl Maker<'_> {
                 Deviation { trigger: self.when(draws), action }
             }
             Family::Services => {
-                let disturbance = disturbance(draws);
-                let action = Action::Disturb { service: self.service(draws, false), disturbance };
+                let (service, model) = draws.choose(&self.models).clone();
+                let disturbance = model.disturbance(draws);
+                let action = Action::Disturb { service, disturbance };
                 Deviation { trigger: self.when(draws), action }
             }
             Family::Clocks => {
@@ -233,12 +237,9 @@ impl Maker<'_> {
         self.sinks.get(place).cloned().unwrap_or_default()
     }
 
-    fn service(&self, draws: &mut Draws, or_sources: bool) -> String {
-        let mut names = vec!["journal".to_owned(), "snapshots".to_owned()];
+    fn service(&self, draws: &mut Draws) -> String {
+        let mut names: Vec<String> = ["journal", "snapshots", "sources"].map(str::to_owned).into();
         names.extend(self.sinks.iter().cloned());
-        if or_sources {
-            names.push("sources".to_owned());
-        }
         draws.choose(&names).clone()
     }
 
@@ -253,17 +254,57 @@ impl Maker<'_> {
     }
 }
 
-/// Something that every correct service may do.
-fn disturbance(draws: &mut Draws) -> Disturbance {
-    let number = draws.number();
-    let all = [
-        Disturbance::Failover,
-        Disturbance::ExpireProducers,
-        Disturbance::Merge,
-        Disturbance::ForgetTokens,
-        Disturbance::StopInsert { parts: (number % 3) as u32 },
-        Disturbance::Fill { writes: (number % 20) as u32 },
-        Disturbance::FailSync,
-    ];
-    draws.choose(&all).clone()
+/// A model, by what can happen in it without anybody being to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Model {
+    ClickHouse,
+    Disk,
+    Kafka,
+    Redis,
+}
+
+impl Model {
+    /// Something that the service may do at any time.
+    fn disturbance(self, draws: &mut Draws) -> Disturbance {
+        let number = draws.number();
+        let fill = Disturbance::Fill { writes: (number % 20) as u32 };
+        let all = match self {
+            Model::ClickHouse => vec![
+                Disturbance::ForgetTokens,
+                Disturbance::Merge,
+                Disturbance::StopInsert { parts: (number % 3) as u32 },
+                fill,
+            ],
+            Model::Disk => vec![Disturbance::FailSync, fill],
+            Model::Kafka => vec![Disturbance::ExpireProducers, Disturbance::Failover],
+            Model::Redis => vec![Disturbance::PowerFailure { choice: number }, fill],
+        };
+        draws.choose(&all).clone()
+    }
+}
+
+/// Every service in which something can happen.
+fn models(job: &Plan, stores: &Stores) -> Vec<(String, Model)> {
+    let of_store = |kind| match kind {
+        StoreKind::Connector | StoreKind::Local => Some(Model::Disk),
+        StoreKind::Topic => Some(Model::Kafka),
+        StoreKind::Ideal | StoreKind::Object => None,
+    };
+    let of_sink = |table: &Table| match (stores.sink_kind(&table.name), table.connector.as_str()) {
+        (StoreKind::Ideal, _) => None,
+        (_, "clickhouse") => Some(Model::ClickHouse),
+        (_, "filesystem") => Some(Model::Disk),
+        (_, "kafka") => Some(Model::Kafka),
+        (_, "redis") => Some(Model::Redis),
+        _ => None,
+    };
+    let journal = [("journal".to_owned(), of_store(stores.journal))];
+    let snapshots = [("snapshots".to_owned(), of_store(stores.snapshots))];
+    let sinks = job.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Sink(sink) => Some(job.table(sink.table)),
+        _ => None,
+    });
+    let sinks = sinks.map(|table| (table.name.clone(), of_sink(table)));
+    let all = journal.into_iter().chain(snapshots).chain(sinks);
+    all.filter_map(|(name, model)| Some((name, model?))).collect()
 }

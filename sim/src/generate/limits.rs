@@ -30,6 +30,9 @@ pub(super) fn limits(seed: u64) -> PipelineConfig {
         discover_ms: *draws.choose(&[50, 200, 1_000]),
         // A plan may kill more starts in a row than an operator would like.
         poison_starts: u32::MAX,
+        heal_horizon_ms: *draws.choose(&[0, 0, 50, 500, 600_000]),
+        sink_wait_ms: *draws.choose(&[50, 500, 10_000]),
+        stop_wait_ms: *draws.choose(&[500, 10_000]),
         ..usual
     }
 }

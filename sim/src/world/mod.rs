@@ -138,12 +138,16 @@ impl Link {
     }
 }
 
+/// For so long a run is watched after its end: longer than any transaction may stay open.
+const SETTLE: Span = Span::ms(120_000);
+
 /// The world of one run.
 pub struct World {
     plan: RunPlan,
     job: Arc<Plan>,
     hosting: Box<dyn Hosting>,
     now: VirtualTime,
+    ended_at: VirtualTime,
     heap: Heap<Event>,
     processes: Vec<Option<Box<Process>>>,
     places: Vec<Place>,
@@ -222,6 +226,7 @@ impl World {
         let last_change = splits.iter().map(SourceSplit::last_change).max().unwrap_or_default();
         let mut world = World {
             now: VirtualTime(0),
+            ended_at: VirtualTime(0),
             heap: Heap::new(),
             processes: Vec::new(),
             sources_link: Link::new(plan.seed, "sources", links.sources),
@@ -260,6 +265,20 @@ impl World {
             };
             self.now = self.now.max(at);
             self.happen(event);
+        }
+        self.ended_at = self.now;
+        self.settle();
+    }
+
+    /// Lets what is under way arrive, and the services do what they do by themselves:
+    /// nobody who comes later may see another result.
+    fn settle(&mut self) {
+        let until = self.now + SETTLE;
+        while let Some((at, event)) = self.heap.next().filter(|(at, _)| *at <= until) {
+            self.now = self.now.max(at);
+            if matches!(event, Event::Arrive(_) | Event::ServiceDue(_)) {
+                self.happen(event);
+            }
         }
     }
 

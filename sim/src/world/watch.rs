@@ -158,6 +158,9 @@ impl World {
             Report::SnapshotStored { .. } => "snapshot-stored",
             Report::SnapshotFailed { .. } => "snapshot-not-stored",
             Report::TrimFailed { .. } => "trim-failed",
+            Report::HeldBySink { .. } => "held-by-sink",
+            Report::SinkGivenUp { .. } => "sink-given-up",
+            Report::SinkLeft { .. } => "sink-left",
         };
         self.watch.counts.mark(mark);
         self.report(process.id, report);
@@ -211,7 +214,7 @@ impl World {
             missed,
             trace: self.trace.hash(),
             events: self.trace.events(),
-            duration: self.now,
+            duration: self.ended_at,
             journal: segments
                 .into_iter()
                 .map(|(name, bytes)| SegmentBytes { name, bytes })

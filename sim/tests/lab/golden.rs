@@ -148,42 +148,6 @@ fn a_slow_sink() {
 }
 
 #[test]
-fn one_dead_sink_of_two() {
-    // spec: F-2, K-8
-    let mut lab = small();
-    // It is tried again with growing waits, and the other sink has all its rows.
-    lab.config.attempts_max = 3;
-    lab.faults = Some(Box::new(|output| match output {
-        Output::ApplyChunk { chunk, .. } if chunk.sink == SinkId(1) => {
-            Fault::Instead(answer(output, ApplyOutcome::Failed(FailKind::Transient)))
-        }
-        _ => Fault::None,
-    }));
-    lab.run(Crash::Never);
-    assert_trace(
-        &lab,
-        &expect![[r#"
-        append epoch 1
-        fetch a from 0
-        append epoch 2
-        append epoch 3
-        append epoch 4
-        append epoch 5
-        apply to sink 1 chunk 2.0 after nothing with 1 rows
-        apply to sink 0 chunk 3.0 after nothing with 1 rows
-        report Retrying { what: "sink records (transient failure)", message: "", attempts: 1 }
-        apply to sink 0 chunk 4.0 after 3.0 with 1 rows
-        apply to sink 0 chunk 5.0 after 4.0 with 2 rows
-        open sink 1 for generation 1
-        apply to sink 1 chunk 2.0 after nothing with 1 rows
-        report Retrying { what: "sink records (transient failure)", message: "", attempts: 2 }
-        open sink 1 for generation 1
-        apply to sink 1 chunk 2.0 after nothing with 1 rows
-        end Failed(SinkRejected { sink: "records", message: " (3 attempts)" })"#]],
-    );
-}
-
-#[test]
 fn an_unknown_outcome_that_took_effect() {
     // spec: K-4
     let mut lab = small();

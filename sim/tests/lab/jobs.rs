@@ -20,6 +20,7 @@ pub(crate) fn small_limits() -> PipelineConfig {
         flush_bytes: 400,
         flush_age_ms: 20,
         snapshot_bytes: 1_500,
+        heal_horizon_ms: 0,
         poison_starts: u32::MAX,
         ..PipelineConfig::default()
     }

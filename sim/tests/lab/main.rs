@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod dead_sink;
 mod drift;
 mod golden;
 mod idle;

@@ -89,3 +89,28 @@ fn the_line_of_a_dead_record_does_not_depend_on_the_fetches() {
         }
     }
 }
+
+#[test]
+fn rows_of_the_sinks_say_where_they_come_from() {
+    // spec: E-3
+    use anabranch_sim::lab::RowOrigin;
+    let mut lab = crate::jobs::lab(150);
+    let crashes = [Crash::After(40), Crash::Before(90)];
+    assert_eq!(lab.run_through(&crashes), Ending::Finished);
+    let rows = lab.sink_rows().expect("the journal gives what the sinks hold");
+    for (table, text) in lab.results() {
+        let stored: String = rows[&table].iter().map(|row| row.stored.as_str()).collect();
+        assert!(!stored.is_empty(), "{table}");
+        assert_eq!(stored, text, "{table}");
+    }
+    assert!(rows["totals"].iter().all(|row| row.origin == RowOrigin::Timer));
+    for row in &rows["large"] {
+        let RowOrigin::Record(split) = &row.origin else { panic!("records made {}", row.json) };
+        assert!(row.json.ends_with(&format!("\"_split\":\"{}\"}}", split.name)), "{}", row.json);
+    }
+    assert!(rows["late"].iter().all(|row| row.origin == RowOrigin::Nowhere));
+    // A sink that lost a row is found out.
+    let last = lab.sinks.keys().copied().next().expect("there are sinks");
+    lab.sink(last).lose(1);
+    assert!(lab.sink_rows().expect_err("a row is missing").contains("computed once more"));
+}

@@ -53,6 +53,42 @@ pub(crate) fn three_sinks() -> Arc<Plan> {
     Arc::new(plan.build())
 }
 
+/// The same counts for Kafka, Redis and ClickHouse, in chunks of two rows, and the records
+/// themselves for ClickHouse, straight and through a staging table.
+pub(crate) fn services() -> Arc<Plan> {
+    let mut plan = PlanBuilder::default();
+    let columns = [
+        ("k", SqlType::STRING),
+        ("v", SqlType::BigInt),
+        ("ts", SqlType::Timestamp(3)),
+        ("_split", SqlType::STRING),
+    ];
+    let events = plan.table("events", "filesystem", &columns, Some((2, 50)), true);
+    let scan = plan.scan(events);
+    let window = Window::Tumble { size_ms: 100, offset_ms: 0 };
+    let count = [("COUNT", None, SqlType::BigInt)];
+    let counts = plan.window("counts", scan, window, &[0], &count);
+    let counts = plan.project(counts, None, &[0, 2, 1]);
+    let raw = plan.project(scan, None, &[0, 1, 3]);
+    for (name, connector, input, option) in [
+        ("topic", "kafka", counts, None),
+        ("keys", "redis", counts, None),
+        ("rows", "clickhouse", counts, Some(("partition-by", "k"))),
+        ("raw", "clickhouse", raw, None),
+        ("strict", "clickhouse", raw, Some(("mode", "strict"))),
+    ] {
+        let sink = plan.sink(name, connector, input);
+        let table = plan.table_of_sink(sink);
+        let table = plan.table_mut(table);
+        if input == counts {
+            table.primary_key = Some(vec![0, 1]);
+        }
+        let options = option.into_iter().chain([("sink.chunk-rows", "2")]);
+        table.options.extend(options.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+    Arc::new(plan.build())
+}
+
 /// Counts in windows of 100 ms over a table that grows.
 pub(crate) fn growing(idle_timeout: &str) -> Arc<Plan> {
     let mut plan = PlanBuilder::default();

@@ -2,6 +2,7 @@
 
 mod calm;
 mod crash;
+mod faults;
 mod found;
 mod jobs;
 mod judged;

@@ -1,6 +1,6 @@
 //! Swarms of seeds: whatever goes wrong, the results are those of a calm run.
 
-use crate::jobs::three_sinks;
+use crate::jobs::{services, three_sinks};
 use anabranch_engine::pipeline::Ending;
 use anabranch_engine::plan::Plan;
 use anabranch_sim::generate::{Material, Profile, generate};
@@ -41,7 +41,7 @@ fn swarm(job: &Arc<Plan>, material: &Material, seeds: std::ops::Range<u64>) -> C
 fn nothing_that_goes_wrong_changes_the_results() {
     // spec: E-1, E-2, E-3, J-1, J-3, J-5, J-6, K-1, K-3, K-4, S-1, S-2
     let job = three_sinks();
-    let seeds = 80;
+    let seeds = 40;
     let material = Material::new("three-sinks", Profile::Swarm);
     let counts = swarm(&job, &material, 1..seeds + 1);
     let between = counts.seeds["crash-between-append-and-apply"];
@@ -51,7 +51,7 @@ fn nothing_that_goes_wrong_changes_the_results() {
 #[test]
 fn a_storm_changes_nothing_either() {
     let material = Material::new("three-sinks", Profile::Storm);
-    let counts = swarm(&three_sinks(), &material, 1..25);
+    let counts = swarm(&three_sinks(), &material, 1..18);
     for kind in [
         "crash",
         "power-failure",
@@ -96,7 +96,7 @@ fn nothing_changes_over_local_folders() {
     // spec: J-6, K-2
     let stores = Stores::local();
     let material = Material { stores, ..Material::new("three-sinks", Profile::Swarm) };
-    let counts = swarm(&three_sinks(), &material, 1..40);
+    let counts = swarm(&three_sinks(), &material, 1..20);
     assert!(counts.faults.contains_key("power-failure"));
     assert!(!counts.marks.contains_key("zombie"), "a lock dies with its holder only");
 }
@@ -106,7 +106,7 @@ fn nothing_changes_over_an_object_store() {
     // spec: J-3
     let stores = stores(StoreKind::Object, StoreKind::Object, StoreKind::Ideal);
     let material = Material { stores, ..Material::new("three-sinks", Profile::Swarm) };
-    let counts = swarm(&three_sinks(), &material, 1..40);
+    let counts = swarm(&three_sinks(), &material, 1..20);
     assert!(counts.seeds["zombie"] > 3, "{:?}", counts.seeds);
 }
 
@@ -115,6 +115,18 @@ fn nothing_changes_over_a_topic() {
     // spec: J-3
     let stores = stores(StoreKind::Topic, StoreKind::Object, StoreKind::Ideal);
     let material = Material { stores, ..Material::new("three-sinks", Profile::Swarm) };
-    let counts = swarm(&three_sinks(), &material, 1..40);
+    let counts = swarm(&three_sinks(), &material, 1..20);
     assert!(counts.seeds["zombie"] > 3, "{:?}", counts.seeds);
+}
+
+#[test]
+fn nothing_changes_in_kafka_redis_and_clickhouse() {
+    // spec: K-1, K-2, K-3, K-4, K-7
+    let stores = stores(StoreKind::Topic, StoreKind::Object, StoreKind::Connector);
+    let material =
+        Material { stores, records_max: 80, ..Material::new("services", Profile::Swarm) };
+    let counts = swarm(&services(), &material, 1..20);
+    for kind in ["failover", "stop-insert", "fill"] {
+        assert!(counts.faults.contains_key(kind), "{kind} never happened: {:?}", counts.faults);
+    }
 }

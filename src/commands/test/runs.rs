@@ -214,6 +214,9 @@ fn run_in_lab(way: &Way, plan: &Plan, splits: &[LabSplit]) -> Result<Ran, String
     match lab.run_through(&crashes) {
         Ending::Finished | Ending::AlreadyFinished => {}
         Ending::Failed(failure) => return Err(failure.to_string()),
+        Ending::FinishedWithout { sinks } => {
+            return Err(format!("it finished without {}", sinks.join(", ")));
+        }
         Ending::Stopped => return Err("it was stopped".to_owned()),
     }
     let mut rows = lab.sink_rows()?;

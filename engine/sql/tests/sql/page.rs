@@ -196,7 +196,7 @@ fn connector(out: &mut String, spec: &ConnectorSpec) {
     }
     if SIMULATED_ONLY.contains(&spec.name) {
         out.push_str(
-            "- Not connected in this version: such a job runs under `anabranch sim` only.\n",
+            "- Not connected in this version: such a job runs under `anabranch test` and `anabranch sim` only.\n",
         );
     }
     out.push('\n');

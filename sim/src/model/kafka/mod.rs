@@ -221,18 +221,7 @@ impl KafkaModel {
                 self.end_transaction(now, transactional_id, *producer, *commit)
             }
             KafkaRequest::Fetch { from, offset, bytes_max, committed } => {
-                let records_max = self.config.fetch_records_max;
-                let log = &self.leader_mut(now, from)?.log;
-                let (records, next_offset) =
-                    log.fetch(*offset, *bytes_max, records_max, *committed)?;
-                let PartitionState { log_start, high_watermark, last_stable_offset } = log.state();
-                Ok(KafkaAnswer::Records {
-                    records,
-                    next_offset,
-                    last_stable_offset,
-                    high_watermark,
-                    log_start,
-                })
+                self.fetch(now, from, *offset, *bytes_max, *committed)
             }
             KafkaRequest::Describe { topic } => {
                 let found = self.topics.get(topic).ok_or(KafkaError::UnknownTopic)?;
@@ -255,6 +244,27 @@ impl KafkaModel {
                 Ok(KafkaAnswer::Done)
             }
         }
+    }
+
+    fn fetch(
+        &mut self,
+        now: VirtualTime,
+        from: &TopicPartition,
+        offset: i64,
+        bytes_max: u32,
+        committed: bool,
+    ) -> Result<KafkaAnswer, KafkaError> {
+        let records_max = self.config.fetch_records_max;
+        let log = &self.leader_mut(now, from)?.log;
+        let (records, next_offset) = log.fetch(offset, bytes_max, records_max, committed)?;
+        let PartitionState { log_start, high_watermark, last_stable_offset } = log.state();
+        Ok(KafkaAnswer::Records {
+            records,
+            next_offset,
+            last_stable_offset,
+            high_watermark,
+            log_start,
+        })
     }
 
     fn produce(

@@ -37,6 +37,9 @@ limits! {
     flush_bytes
     flush_age_ms
     snapshot_bytes
+    sink_wait_ms
+    stop_wait_ms
+    heal_horizon_ms
     retry_ms
     attempts_max
     discover_ms

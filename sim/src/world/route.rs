@@ -31,7 +31,6 @@ impl World {
                 (sink_lane(sink), Job::Inspect, Tag::Inspect { request })
             }
             Output::OpenJournal { segment, bytes } => {
-                self.watch.segment_opened(segment, &bytes);
                 (JOURNAL, Job::OpenJournal { segment, bytes }, Tag::OpenJournal)
             }
             Output::ListSnapshots { request } => (SNAPSHOTS, Job::List, Tag::List { request }),

@@ -251,20 +251,9 @@ impl JournalMachine for IdealJournal {
                 (open.bytes, open.tag) = (all, Some(tag));
                 JournalStep::Appended
             }
-            (State::Appending(all), ObjectAnswer::Exists) => {
-                let open = self.open.as_ref().expect("a segment is open");
-                let request = get(&Self::object(open.segment));
-                self.state = State::Checking(all);
-                JournalStep::Request(request)
-            }
+            (State::Appending(all), ObjectAnswer::Exists) => self.check(all),
             (State::Checking(all), ObjectAnswer::Data { bytes, tag }) => {
-                let open = self.open.as_mut().expect("a segment is open");
-                let was_opening = open.tag.is_none();
-                if bytes != all {
-                    return Self::fenced();
-                }
-                (open.bytes, open.tag) = (all, Some(tag));
-                if was_opening { JournalStep::Opened } else { JournalStep::Appended }
+                self.checked(all, &bytes, tag)
             }
             (State::Checking(_), ObjectAnswer::NotFound) => Self::fenced(),
             (State::Proving(generation), answer) => JournalStep::Proved(
@@ -280,6 +269,26 @@ impl JournalMachine for IdealJournal {
             (State::Deleting(left), ObjectAnswer::Done) => self.delete_next(left),
             (_, other) => out_of_turn(&other),
         }
+    }
+}
+
+impl IdealJournal {
+    /// Somebody wrote to the segment: perhaps we did, and were not told.
+    fn check(&mut self, all: Vec<u8>) -> JournalStep {
+        let open = self.open.as_ref().expect("a segment is open");
+        let request = get(&Self::object(open.segment));
+        self.state = State::Checking(all);
+        JournalStep::Request(request)
+    }
+
+    fn checked(&mut self, all: Vec<u8>, found: &[u8], tag: u64) -> JournalStep {
+        let open = self.open.as_mut().expect("a segment is open");
+        let was_opening = open.tag.is_none();
+        if found != all {
+            return Self::fenced();
+        }
+        (open.bytes, open.tag) = (all, Some(tag));
+        if was_opening { JournalStep::Opened } else { JournalStep::Appended }
     }
 }
 

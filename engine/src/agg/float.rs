@@ -4,6 +4,7 @@ use super::exact::ExactSum;
 use super::integer::Give;
 use super::{Accumulators, Input};
 use crate::expr::Evaluated;
+use crate::planted;
 use crate::state::codec::{Malformed, Reader};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
@@ -46,7 +47,14 @@ impl Accumulators for FloatSum {
     fn update(&mut self, input: Input<'_>) {
         let groups = self.groups.as_mut_slice();
         let column = input.columns[self.arg].as_ref();
-        let mut add = |slot: usize, value: f64| groups[slot].add(value);
+        let mut add = |slot: usize, value: f64| {
+            if planted!(D11) {
+                let sum = groups[slot].to_f64() + value;
+                groups[slot] = ExactSum::default();
+                return groups[slot].add(sum);
+            }
+            groups[slot].add(value);
+        };
         if self.single {
             let values = column.as_primitive::<Float32Type>().values();
             input.for_each_valid(self.arg, |slot, row| add(slot, f64::from(values[row])));

@@ -4,6 +4,7 @@ use super::extreme::{End, encoded, one_column};
 use super::{Accumulators, Input};
 use crate::expr::Evaluated;
 use crate::key::{decode_columns, encode_value};
+use crate::planted;
 use crate::state::codec::{Malformed, Reader, put_bytes, put_i64};
 use crate::types::SqlType;
 use arrow_array::new_null_array;
@@ -38,6 +39,9 @@ impl Picked {
     }
 
     fn is_better(&self, time: i64, rest: &[u8], old: &Candidate) -> bool {
+        if planted!(D12) {
+            return self.end == End::Largest;
+        }
         let compared = (time, rest).cmp(&(old.time, &old.rest));
         match self.end {
             End::Largest => compared.is_gt(),
@@ -63,7 +67,7 @@ impl Accumulators for Picked {
                 End::Largest => time < old.time,
                 End::Smallest => time > old.time,
             });
-            if clearly_worse {
+            if clearly_worse && !planted!(D12) {
                 return;
             }
             rest.clear();

@@ -9,6 +9,7 @@ use crate::expr::{CompiledExpr, EvalInput, RowErrors};
 use crate::format::{Decoded, Decoder, RecordBlock, decoder};
 use crate::ids::{SplitId, TableId};
 use crate::plan::{ColumnKind, Node, Scan, Table};
+use crate::planted;
 use crate::rows::{Origin, RowKinds, Rows};
 use crate::time::{Tick, Watermark};
 use crate::types::{Field, SqlType};
@@ -203,7 +204,9 @@ impl ScanExec {
             Some(values) => (0..rows)
                 .map(|row| {
                     let before = current;
-                    if values.is_valid(row) {
+                    let is_bad = planted!(W13)
+                        && decoded.column_errors.iter().any(|e| e.of_row(row).is_some());
+                    if values.is_valid(row) && !is_bad {
                         // The ends of the range mean "none" and "end" and can come
                         // from no record.
                         let value = values.value(row).clamp(i64::MIN + 1, i64::MAX - 1);

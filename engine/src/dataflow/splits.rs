@@ -3,6 +3,7 @@
 
 use crate::ids::{NodeId, SplitId, SplitName, TableId};
 use crate::plan::{NodeKind, Plan, Window, WindowAssign};
+use crate::planted;
 use crate::time::Watermark;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,9 +110,19 @@ impl Splits {
     #[must_use]
     pub fn progress(&self, table: TableId, plan: &Plan) -> Progress {
         let of_table = || self.splits.iter().filter(|split| split.name.table == table);
+        let some_ended = of_table().any(|split| split.ended);
+        let leaves = |split: &Split| {
+            split.ended
+                || (split.idle && planted!(W10))
+                || (split.idle && some_ended && planted!(W11))
+        };
         let ended = of_table().filter(|split| split.ended).map(|split| split.watermark).max();
         Progress {
-            open: of_table().filter(|split| !split.ended).map(|split| split.watermark).min(),
+            open: if planted!(W1) {
+                of_table().filter(|split| !leaves(split)).map(|split| split.watermark).max()
+            } else {
+                of_table().filter(|split| !leaves(split)).map(|split| split.watermark).min()
+            },
             ended: ended.unwrap_or(Watermark::NONE),
             bounded: plan.table(table).bounded,
         }
@@ -128,15 +139,16 @@ impl Splits {
             .operators_of(table)
             .filter_map(|operator| {
                 let tables = feeds.tables_of(operator);
-                self.iter()
+                let others = self
+                    .iter()
                     .filter(|(other, split)| {
                         *other != id
                             && tables.contains(&split.name.table)
                             && !split.idle
                             && !split.ended
                     })
-                    .map(|(_, split)| split.watermark)
-                    .min()
+                    .map(|(_, split)| split.watermark);
+                if planted!(W9) { others.max() } else { others.min() }
             })
             .max()
     }

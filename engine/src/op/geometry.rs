@@ -5,6 +5,7 @@
 //! (the start of its pane for HOP, of its largest window for TUMBLE and CUMULATE).
 
 use crate::plan::Window;
+use crate::planted;
 use crate::time::Watermark;
 
 /// Event times beyond this many ms from 1970 (some 36 million years) are refused, so
@@ -123,7 +124,9 @@ impl Geometry {
         let base = self.base(time);
         let first = self.first_end(time);
         let last = self.last_end(base);
-        let first_open = self.end_after(first, closed_up_to(watermark, lateness));
+        let closed = closed_up_to(watermark, lateness);
+        let closed = if planted!(W5) { closed.saturating_sub(1) } else { closed };
+        let first_open = self.end_after(first, closed);
         let total = (last - first) / self.step + 1;
         let missed = ((first_open.min(last + self.step) - first) / self.step).min(total);
         Open { base, first_open, missed, total }

@@ -74,7 +74,8 @@ fn every_wait_has_a_cause() {
         the journal: epoch 4 is written, 3 is durable
         sink counts with 1 chunks; all wait for it
         sink records with 3 chunks, which fails; all wait for it
-        split a at watermark 205"#]].assert_eq(&all.join("\n--\n"));
+        split a at watermark 205"#]]
+    .assert_eq(&all.join("\n--\n"));
 }
 
 #[test]
@@ -114,5 +115,6 @@ fn what_requests_are_about_does_not_depend_on_the_cut() {
         read journal
         report
         store snapshot
-        trim"#]].assert_eq(&all.join("\n"));
+        trim"#]]
+    .assert_eq(&all.join("\n"));
 }

@@ -4,6 +4,7 @@ use super::cells::{CellId, CellKey, Cells, NO_CELL};
 use super::spec::{Spec, Windows};
 use crate::op::geometry::{Geometry, closed_up_to};
 use crate::op::{LateRow, OperatorCx};
+use crate::planted;
 use crate::rows::{Origin, Rows};
 use crate::time::{EventTime, Watermark};
 
@@ -52,7 +53,10 @@ pub(super) fn classify(
                         // rows lie above the watermark that came with them.
                         let fired = closed_up_to(watermark, spec.lateness);
                         assert!(open.first_open > fired, "a row counts in a window that fired");
-                        let key = CellKey { base: open.base, first_open: open.first_open };
+                        let shared = planted!(D9) && open.missed > 0;
+                        let first =
+                            if shared { geometry.first_end(*time) } else { open.first_open };
+                        let key = CellKey { base: open.base, first_open: first };
                         cell = cells.open(key, &geometry, watermark, spec.lateness);
                     }
                     if open.missed == 0 {
@@ -64,7 +68,7 @@ pub(super) fn classify(
                 Windows::Session(_) => {
                     let open_until = EventTime(*time + spec.lateness);
                     if before.is_past(open_until) {
-                        (1, 1, NO_CELL)
+                        (1, 1, if planted!(D7) { 0 } else { NO_CELL })
                     } else {
                         assert!(!watermark.is_past(open_until), "a row of a session that fired");
                         (0, 1, 0)

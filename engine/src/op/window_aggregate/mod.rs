@@ -25,6 +25,7 @@ use super::{Operator, OperatorCx};
 use crate::executor::{self, Executor, Sequential};
 use crate::ids::Epoch;
 use crate::plan::{JobOptions, Node};
+use crate::planted;
 use crate::rows::{RowKinds, Rows};
 use crate::state::{Since, StateEntry};
 use crate::time::Watermark;
@@ -161,7 +162,8 @@ impl Operator for WindowAggregateOp {
         let epoch = cx.epoch;
         let emitted = match spec.windows {
             Windows::Aligned(geometry) => {
-                let steps = self.cells.due(&geometry, watermark, spec.lateness);
+                let lateness = if planted!(D3) { 0 } else { spec.lateness };
+                let steps = self.cells.due(&geometry, watermark, lateness);
                 if steps.is_empty() {
                     return;
                 }
@@ -184,6 +186,7 @@ impl Operator for WindowAggregateOp {
         match self.spec.windows {
             // A window that has not fired has end - 1 + lateness > input, and its
             // rows have the time end - 1.
+            Windows::Aligned(geometry) if planted!(D13) => input.minus_ms(-geometry.step()),
             Windows::Aligned(_) => input.minus_ms(self.spec.lateness),
             // A session that has not fired has end + lateness > input, so the time
             // of its row, end - 1, may be input - lateness itself.
@@ -233,7 +236,8 @@ fn route(spec: &Spec, pieces: usize, rows: &Rows, classified: &Classified) -> Ve
     let columns: Vec<_> = spec.keys.iter().map(|key| rows.batch.column(*key)).collect();
     let kept = classified.cells.iter().enumerate().filter(|(_, cell)| **cell != cells::NO_CELL);
     keys::groups_of(&spec.key_types, &columns, kept.map(|(row, _)| row), |row, group| {
-        routed[usize::from(group.0) % pieces].push(row as u32);
+        let group = group.0 + u16::from(planted!(D5));
+        routed[usize::from(group) % pieces].push(row as u32);
     });
     routed
 }

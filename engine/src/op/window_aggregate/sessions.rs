@@ -4,6 +4,7 @@ use super::emit::Due;
 use super::keys::{KeyId, Keys};
 use super::slots::{Slot, Slots, Which};
 use crate::ids::Epoch;
+use crate::planted;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -57,19 +58,26 @@ impl Sessions {
         let sessions = &mut self.by_key[key as usize];
         // The first session that the row does not come more than a gap after.
         let place = sessions.partition_point(|session| session.last + gap < time);
-        let joins = |session: Option<&Session>| session.is_some_and(|it| it.first - gap <= time);
+        let reach = if planted!(D10) { gap - 1 } else { gap };
+        let joins = |session: Option<&Session>| session.is_some_and(|it| it.first - reach <= time);
         if !joins(sessions.get(place)) {
             let slot = slots.take(epoch);
             self.put(key, Session { first: time, last: time, slot, timer: time + gap }, keys);
             return slot;
         }
         if joins(sessions.get(place + 1)) {
+            if planted!(D2) {
+                let later = sessions[place + 1];
+                slots.merge(sessions[place].slot, later.slot, Which::All);
+                sessions[place].last = later.last;
+                return sessions[place].slot;
+            }
             let later = sessions.remove(place + 1);
             let session = &mut sessions[place];
             slots.merge(session.slot, later.slot, Which::All);
             self.merged.insert(later.slot, session.slot);
             self.gone.push((key, later.first));
-            session.last = later.last;
+            session.last = if planted!(D1) { session.last } else { later.last };
             session.timer = session.timer.min(later.timer);
             let was_last = keys.release(key);
             assert!(!was_last, "the earlier session holds the key");

@@ -39,6 +39,9 @@ impl Picked {
     }
 
     fn is_better(&self, time: i64, rest: &[u8], old: &Candidate) -> bool {
+        if planted!(D12) {
+            return self.end == End::Largest;
+        }
         let compared = (time, rest).cmp(&(old.time, &old.rest));
         match self.end {
             End::Largest => compared.is_gt(),
@@ -65,7 +68,7 @@ impl Accumulators for Picked {
                 End::Largest => time < old.time,
                 End::Smallest => time > old.time,
             });
-            if clearly_worse {
+            if clearly_worse && !planted!(D12) {
                 return;
             }
             rest.clear();

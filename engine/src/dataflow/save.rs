@@ -61,6 +61,9 @@ impl Dataflow {
             if let NodeExec::Operator { operator, watermark } = &self.nodes[index] {
                 let mut entries = Vec::new();
                 operator.save(Since::Beginning, &mut entries);
+                if planted!(P5) && state.operators.is_empty() {
+                    entries.clear();
+                }
                 let part = OperatorState { watermark: *watermark, entries };
                 state.operators.insert(node.name.clone(), part);
             }

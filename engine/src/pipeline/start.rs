@@ -10,6 +10,7 @@ use crate::ids::{Epoch, Generation, Lineage, RequestId, SinkId};
 use crate::journal::{
     Encoder, Journal, JournalEntry, SegmentBytes, SegmentHeader, SegmentName, scan,
 };
+use crate::planted;
 use crate::sink::Marker;
 use crate::time::{Monotonic, Tick, WallClock};
 use std::collections::{BTreeMap, BTreeSet};
@@ -314,6 +315,7 @@ impl Pipeline {
         // spec: F-6
         if let Some((epoch, starts)) = journal.deaths()
             && starts >= self.config.poison_starts
+            && !planted!(R8)
         {
             return Err(Failure::Poisoned { epoch, starts });
         }
@@ -410,7 +412,7 @@ impl Pipeline {
         let opening = self.opening();
         opening.stage = Stage::OpeningSinks;
         // spec: E-4
-        let last_tick = opening.journal.last_tick;
+        let last_tick = if planted!(W14) { Tick(0) } else { opening.journal.last_tick };
         self.clock.anchor = Tick(self.opening().wall.0.max(last_tick.0 + 1));
         self.clock.last = last_tick;
         let carried = self.opening().journal.carried();

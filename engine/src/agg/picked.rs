@@ -39,9 +39,6 @@ impl Picked {
     }
 
     fn is_better(&self, time: i64, rest: &[u8], old: &Candidate) -> bool {
-        if planted!(D12) {
-            return self.end == End::Largest;
-        }
         let compared = (time, rest).cmp(&(old.time, &old.rest));
         match self.end {
             End::Largest => compared.is_gt(),
@@ -68,7 +65,7 @@ impl Accumulators for Picked {
                 End::Largest => time < old.time,
                 End::Smallest => time > old.time,
             });
-            if clearly_worse && !planted!(D12) {
+            if clearly_worse {
                 return;
             }
             rest.clear();

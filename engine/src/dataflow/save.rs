@@ -96,7 +96,7 @@ impl Dataflow {
                     .get(&node.name)
                     .ok_or_else(|| StateError::MissingOperator(node.name.clone()))?;
                 *watermark = part.watermark;
-                let entries = if planted!(P5) { &[][..] } else { &part.entries };
+                let entries = if planted!(R4) { &[][..] } else { &part.entries };
                 operator.load(entries).map_err(|detail| StateError::Unreadable {
                     operator: node.name.clone(),
                     detail,

@@ -110,12 +110,6 @@ impl Splits {
     #[must_use]
     pub fn progress(&self, table: TableId, plan: &Plan) -> Progress {
         let of_table = || self.splits.iter().filter(|split| split.name.table == table);
-        let some_ended = of_table().any(|split| split.ended);
-        let leaves = |split: &Split| {
-            split.ended
-                || (split.idle && planted!(W10))
-                || (split.idle && some_ended && planted!(W11))
-        };
         let ended = of_table().filter(|split| split.ended).map(|split| split.watermark).max();
         let is_open = |split: &&Split| {
             let leaves_idle_out = planted!(W10) || (planted!(W11) && ended.is_some());

@@ -173,7 +173,7 @@ impl Dataflow {
         let idle: Vec<SplitId> = self
             .splits
             .iter()
-            .filter(|(_, split)| split.idle && !split.ended && !planted!(W2))
+            .filter(|(_, split)| split.idle && !split.ended)
             .map(|(id, _)| id)
             .collect();
         for id in idle {

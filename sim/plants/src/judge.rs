@@ -117,7 +117,9 @@ fn is_loss(action: &Action) -> bool {
 
 /// Whether a job to which something was lost ended as it should: it says so.
 fn is_excused(end: &RunEnd) -> bool {
-    matches!(
+    // A supervisor may hope that what cannot be read can be read later.
+    let hopes = matches!(end, RunEnd::RestartLoop { last } if last.contains("is damaged"));
+    hopes || matches!(
         end,
         RunEnd::Ended(Ending::Failed(
             Failure::Damaged(_)

@@ -166,11 +166,13 @@ impl World {
         self.report(process.id, report);
     }
 
-    /// The generation of a process that lives.
+    /// The generation of a process that lives, or of one that did.
     pub(super) fn generation_of(&self, process: u32) -> Generation {
         let slot = process.checked_sub(1).and_then(|slot| self.processes.get(slot as usize));
-        slot.and_then(Option::as_ref)
-            .map_or_else(Generation::default, |process| process.pipeline.generation())
+        let lives = slot.and_then(Option::as_ref).map(|process| process.pipeline.generation());
+        // What a dead process sent may still take effect.
+        let ended = || self.watch.ends.iter().find(|end| end.process == process);
+        lives.or_else(|| ended().map(|end| end.generation)).unwrap_or_default()
     }
 
     /// Notes how a process ended.

@@ -236,8 +236,7 @@ fn route(spec: &Spec, pieces: usize, rows: &Rows, classified: &Classified) -> Ve
     let columns: Vec<_> = spec.keys.iter().map(|key| rows.batch.column(*key)).collect();
     let kept = classified.cells.iter().enumerate().filter(|(_, cell)| **cell != cells::NO_CELL);
     keys::groups_of(&spec.key_types, &columns, kept.map(|(row, _)| row), |row, group| {
-        let group = group.0 + u16::from(planted!(D5));
-        routed[usize::from(group) % pieces].push(row as u32);
+        routed[usize::from(group.0) % pieces].push(row as u32);
     });
     routed
 }

@@ -66,11 +66,6 @@ pub const REDIS_LOSES: Witness =
 pub const CLICKHOUSE_APPEND: Witness = stored("clickhouse", jobs::clickhouse_append, SINKS);
 /// A ClickHouse table with a key.
 pub const CLICKHOUSE_KEYED: Witness = stored("clickhouse, keyed", jobs::clickhouse_keyed, SINKS);
-/// The same, and the table loses what it had acknowledged.
-pub const CLICKHOUSE_LOSES: Witness = Witness {
-    spice: Some(spice::rot_in_sink),
-    ..stored("clickhouse, lossy", jobs::clickhouse_keyed, SINKS)
-};
 /// A ClickHouse table that is written through a staging table.
 pub const CLICKHOUSE_STRICT: Witness = stored("clickhouse, strict", jobs::clickhouse_strict, SINKS);
 /// Journal and snapshots on a local disk.

@@ -58,19 +58,13 @@ pub(super) fn lose_acknowledged(plan: &mut RunPlan) {
     lose_in_sink(plan, Disturbance::LoseAcknowledged { writes });
 }
 
-/// A part of the sink's table is gone.
-pub(super) fn rot_in_sink(plan: &mut RunPlan) {
-    let place = Draws::new(plan.seed, "spice", "rot").number();
-    lose_in_sink(plan, Disturbance::Rot { place });
-}
-
 fn lose_in_sink(plan: &mut RunPlan, disturbance: Disturbance) {
     let nth = 2 + Draws::new(plan.seed, "spice", "when").below(4) as u32;
     let point = || Point::After(Operation::Apply(None));
     let service = "results".to_owned();
     plan.deviations = vec![
         when(nth, point(), Action::Disturb { service, disturbance }),
-        when(nth + 1, point(), Action::Crash { restart: Some(Span::ms(20)) }),
+        when(nth, point(), Action::Crash { restart: Some(Span::ms(20)) }),
     ];
 }
 

@@ -278,9 +278,7 @@ impl Sinks {
             if let (true, Some(marker)) = (std::mem::take(&mut sink.ack_moved), sink.acked) {
                 let target = SinkShard { sink: SinkId(index as u32), shard: 0 };
                 sink.recording.push_back((epoch, marker));
-                if !(planted!(J12) && matches!(sink.phase, SinkPhase::Backoff(_))) {
-                    moved.push(Acknowledged { target, marker });
-                }
+                moved.push(Acknowledged { target, marker });
             }
         }
         moved

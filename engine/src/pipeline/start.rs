@@ -377,6 +377,10 @@ impl Pipeline {
         let newest = journal.segments.last().map(|segment| &segment.header);
         let lineage =
             newest.map_or(Lineage { number: 1, nonce: opening.nonce }, |header| header.lineage);
+        let mut carried = journal.carried();
+        if planted!(J12) {
+            carried.acknowledged.retain(|one| !opening.unanswered.contains(&one.target.sink));
+        }
         let header = SegmentHeader {
             name: SegmentName { generation, part: 0 },
             lineage,
@@ -387,7 +391,7 @@ impl Pipeline {
             predecessor: journal.predecessor(),
             first_epoch: journal.last_epoch().next(),
             sources: Vec::new(),
-            carried: journal.carried(),
+            carried,
         };
         let segments = segments_with(&journal, &header);
         opening.journal = journal;

@@ -167,7 +167,8 @@ impl JudgedSink<'_> {
     }
 
     /// How far a reader must and may see. A file appears behind the move of its marker,
-    /// and the parts of a Kafka transaction one by one, in any order with its marker.
+    /// rows of ClickHouse before it, and the parts of a Kafka transaction one by one, in
+    /// any order with their marker.
     fn reach(&self, seen: &Seen) -> Reach {
         let mut reach = Reach::of_marker(seen.marker, self.id(), self.epochs);
         let connector = self.table().connector.as_str();
@@ -175,9 +176,10 @@ impl JudgedSink<'_> {
             let all = self.epochs.iter().flat_map(|record| &record.flush_ends);
             all.filter(|end| end.sink == self.id()).map(|end| end.epoch)
         };
-        if matches!(connector, "filesystem" | "kafka" | "upsert-kafka") {
+        if matches!(connector, "clickhouse" | "filesystem" | "kafka" | "upsert-kafka") {
+            // Without an end behind it, the group is open up to the job's own end.
             let next = ends().filter(|end| *end > reach.begun).min();
-            reach.begun = next.unwrap_or(reach.begun);
+            reach.begun = next.unwrap_or(Epoch(u64::MAX));
         }
         if matches!(connector, "filesystem" | "kafka" | "upsert-kafka") {
             let before = ends().filter(|end| *end < reach.complete).max();

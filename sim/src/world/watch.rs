@@ -166,11 +166,12 @@ impl World {
         self.report(process.id, report);
     }
 
-    /// The generation of a process that lives.
+    /// The generation of a process that lives, or the last one of it.
     pub(super) fn generation_of(&self, process: u32) -> Generation {
         let slot = process.checked_sub(1).and_then(|slot| self.processes.get(slot as usize));
-        slot.and_then(Option::as_ref)
-            .map_or_else(Generation::default, |process| process.pipeline.generation())
+        let lives = slot.and_then(Option::as_ref).map(|process| process.pipeline.generation());
+        let ended = || self.watch.ends.iter().find(|end| end.process == process);
+        lives.or_else(|| ended().map(|end| end.generation)).unwrap_or_default()
     }
 
     /// Notes how a process ended.
@@ -233,6 +234,12 @@ impl World {
             let request = match step {
                 JournalStep::Request(request) => request,
                 JournalStep::Read(segments) => return self.watch.journal_read(&segments),
+                // What still goes wrong goes wrong once.
+                JournalStep::Failed { .. } => {
+                    machine = self.hosting.journal();
+                    step = machine.read();
+                    continue;
+                }
                 _ => return,
             };
             let client = crate::model::ClientId { process: u32::MAX, machine: 0 };

@@ -4,7 +4,7 @@ use super::Event;
 use super::clock::ProcessClock;
 use super::lane::Lane;
 use crate::time::VirtualTime;
-use anabranch_engine::ids::{Epoch, SinkId, SplitId};
+use anabranch_engine::ids::{Epoch, RequestId, SinkId, SplitId};
 use anabranch_engine::journal::{Decoder, JournalEntry, SegmentName};
 use anabranch_engine::pipeline::{Input, Output, Pipeline, Status};
 use std::collections::{BTreeMap, VecDeque};
@@ -61,6 +61,10 @@ pub(super) struct Process {
     /// From where and up to where each split was last read.
     pub(super) given: BTreeMap<usize, (u64, u64)>,
     pub(super) records: RecordReader,
+    /// What reads found, and the pipeline may not know yet: a split and where its log ended.
+    pub(super) reads: BTreeMap<RequestId, (usize, u64)>,
+    /// Where each log ended, as the pipeline was told.
+    pub(super) log_ends: BTreeMap<usize, u64>,
     /// The last epoch whose record is durable, whether or not the pipeline was told.
     pub(super) appended: Epoch,
 }
@@ -88,6 +92,9 @@ impl Process {
 #[derive(Debug, Default)]
 pub(super) struct RecordReader {
     segment: Option<(SegmentName, Decoder)>,
+    /// The last epoch that was read: what is handed on a second time, behind a pause, is
+    /// read once.
+    read: Epoch,
 }
 
 impl RecordReader {
@@ -97,11 +104,16 @@ impl RecordReader {
         let header = frame
             .ok()
             .and_then(|frame| anabranch_engine::journal::decode_header(frame.payload).ok());
+        self.read = Epoch(0);
         self.segment = header.map(|header| (segment, Decoder::new(&header)));
     }
 
     /// The entry of a frame that is appended.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<JournalEntry> {
+    pub(super) fn read(&mut self, epoch: Epoch, bytes: &[u8]) -> Option<JournalEntry> {
+        if epoch <= self.read {
+            return None;
+        }
+        self.read = epoch;
         let (segment, decoder) = self.segment.as_mut()?;
         let frame = anabranch_engine::codec::frame::read_frame(bytes, segment.salt(), 0).ok()?;
         decoder.entry(frame.payload).ok()

@@ -7,6 +7,7 @@ use super::process::{Life, Process};
 use super::{Event, World};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::executor::Sequential;
+use anabranch_engine::ids::Epoch;
 use anabranch_engine::pipeline::{FetchedData, Input, Now, Output};
 
 /// Events in the trace, by what they are.
@@ -53,6 +54,9 @@ impl World {
         process.turn_planned = false;
         let Some(input) = process.inbox.pop_front() else { return };
         let now = self.clocks(process);
+        if let Input::Fetched { request, .. } = &input {
+            process.learn_end(*request);
+        }
         self.watch.counts.turns += 1;
         self.place = (process.id, process.outputs);
         self.trace.note(self.now, process.id, what::INPUT, Digest::default().input(&input), || {
@@ -101,6 +105,16 @@ impl World {
             let routed = Moment { side: Side::Routed, ..moment };
             self.consult(process, &routed);
         }
+        self.release(process);
+    }
+
+    /// Those that wait until this process has made so many outputs go on.
+    fn release(&mut self, process: &Process) {
+        let (id, outputs) = (process.id, process.outputs);
+        let is_due = |(paused, wanted): &(u32, u64)| *paused < id && *wanted <= outputs;
+        for (paused, _) in self.waiting.extract_if(.., |waiting| is_due(waiting)) {
+            self.heap.plan(self.now, Event::Resume(paused));
+        }
     }
 
     /// An output as a moment at which a deviation may happen; what an append takes of
@@ -121,7 +135,7 @@ impl World {
                 (Kind::Fetch, Concerns::Offsets(from.0, from.0 + u64::from(*bytes_max)))
             }
             Output::AppendJournal { epoch, bytes } => {
-                self.note_record(process, bytes);
+                self.note_record(process, *epoch, bytes);
                 (Kind::Append, Concerns::Epochs(super::route::before(*epoch), *epoch))
             }
             Output::RecordFinish { .. } => (Kind::Finish, Concerns::Nothing),
@@ -151,10 +165,11 @@ impl World {
     }
 
     /// Notes which records an epoch takes, if some deviation waits for one.
-    fn note_record(&mut self, process: &mut Process, bytes: &[u8]) {
+    fn note_record(&mut self, process: &mut Process, epoch: Epoch, bytes: &[u8]) {
         use anabranch_engine::journal::JournalEntry;
         // The reader has to see every record, since each leans on those before.
-        let Some(JournalEntry::Epoch(record)) = process.records.read(bytes) else { return };
+        let Some(JournalEntry::Epoch(record)) = process.records.read(epoch, bytes) else { return };
+        self.note_log_ends(process, &record);
         if !self.faults.wants_records() {
             return;
         }

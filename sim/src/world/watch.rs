@@ -148,6 +148,7 @@ impl World {
         let mark = match &report {
             Report::Running { replayed, snapshot, .. } => {
                 process.is_running = true;
+                self.kept.runs(process.id, self.now);
                 self.supervisor.failures = 0;
                 if *replayed > 0 {
                     self.watch.counts.mark("epochs-replayed");
@@ -190,6 +191,7 @@ impl World {
 
     /// What the run came to.
     pub(super) fn conclude(mut self, end: RunEnd) -> RunResult {
+        let liveness = self.liveness();
         for slot in 0..self.processes.len() {
             if let Some(process) = self.processes[slot].take() {
                 self.note_end(&process, ProcessEnding::StillRuns);
@@ -208,6 +210,7 @@ impl World {
         let hit = |mark: &String| marks.keys().any(|hit| hit == mark);
         let missed = self.plan.marks.iter().filter(|mark| !hit(mark)).cloned().collect();
         let segments = std::mem::take(&mut self.watch.segments);
+        let (log_ends, snapshots) = self.kept.taken();
         RunResult {
             end,
             sinks: self.watch.sinks.into_iter().map(|shown| shown.result).collect(),
@@ -223,6 +226,9 @@ impl World {
                 .into_iter()
                 .map(|(name, bytes)| SegmentBytes { name, bytes })
                 .collect(),
+            log_ends,
+            snapshots,
+            liveness,
             lines: self.trace.take_lines(),
         }
     }

@@ -87,7 +87,7 @@ pub(crate) enum Command {
     /// Test jobs: small inputs, and the rows that should come of them however they are run
     Test(TestArgs),
     /// Run a job in a simulated world, in which much goes wrong, and judge its results
-    Sim(SimArgs),
+    Sim(Box<SimArgs>),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),

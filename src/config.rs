@@ -150,7 +150,7 @@ settings! {
     "log", log, "text or json", "how messages are written";
     "log-level", log_level, "error, warn, info, debug or trace", "which messages are written";
     "poison-starts", pipeline.poison_starts in 1.., "a number from 1 on",
-        "starts without progress after which a job is poisoned";
+        "starts that died while they computed one epoch, after which a job is poisoned";
     "progress-interval", progress_interval, "a time span such as 10 s, 0 for none",
         "how often a JSON log says where the job is";
     "retry-ms", pipeline.retry_ms in 0..=MS_MAX, "milliseconds",

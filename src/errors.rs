@@ -101,7 +101,7 @@ codes! {
         "Computing a journaled epoch again gave another result than the journal says. Nothing was sent to a sink. This is a mistake of the engine, or a damaged machine; please report it.";
     /// No start makes progress.
     POISONED = "RUN009", 1, "poisoned",
-        "Several starts in a row ended without progress at the same epoch, so one more will not help. The log of the starts before says why they ended.";
+        "Several starts in a row died while they computed the same epoch, so one more will not help. The log of the starts before says why they ended.";
     /// A simulated run came to a wrong result.
     SIM_WRONG = "SIM001", 10, "wrong result",
         "In a simulated run a sink held other rows than it should, or the job failed without a reason. The page and the plan show the smallest case that was found; docs/SIMULATION.md says how to read them. If the job is what you mean it to be, this is a mistake of the engine: please report it with the plan.";
@@ -123,9 +123,6 @@ codes! {
     /// A plan file makes no sense.
     SIM_PLAN = "SIM007", 2, "plan cannot be read",
         "The file is no plan, or a line of it is not understood. The message names the line. Nothing was run.";
-    /// Not in this binary.
-    SIM_NO_PLANTS = "SIM008", 2, "no planted bugs in this binary",
-        "Planted bugs show whether the simulator would find a mistake. They are compiled into a binary only on request: `cargo run --profile quick --features plants -- sim plants`.";
     /// Something is not as a test expects.
     TEST_FAILED = "TST001", 1, "test failed",
         "A sink came to hold other rows than the test expects, or the job came to other rows when it was run in another way. What differs is shown on the standard output. Correct the job or the expected file; `anabranch test --bless` writes the latter anew. A difference between two runs is a mistake of the engine unless the job depends on the clock; please report it.";

@@ -66,6 +66,10 @@ fn entry_text(placed: &Placed, splits: &mut BTreeMap<SplitId, String>) -> String
                 finished.epoch, finished.chain
             )
         }
+        JournalEntry::Attempt(attempt) => match attempt.computed {
+            true => format!("  epoch {} was computed (byte {at})\n", attempt.epoch),
+            false => format!("  about to compute epoch {} (byte {at})\n", attempt.epoch),
+        },
         JournalEntry::Stopped(stopped) => {
             format!("  stopped after epoch {} (byte {at})\n", stopped.epoch)
         }

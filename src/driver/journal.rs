@@ -28,6 +28,7 @@ pub(super) enum Command {
     Read { request: RequestId },
     Open { segment: SegmentName, bytes: Bytes },
     Append { epoch: Epoch, bytes: Bytes },
+    Note { request: RequestId, bytes: Bytes },
     Finish { bytes: Bytes },
     Remove { request: RequestId, segments: Vec<SegmentName> },
 }
@@ -100,6 +101,10 @@ impl Journal {
                 }
                 in_phase("append", || self.append(group))?;
                 self.answer(Input::JournalAppended { epoch: last });
+            }
+            Command::Note { request, bytes } => {
+                in_phase("note", || self.append(bytes))?;
+                self.answer(Input::NoteAppended { request });
             }
             Command::Finish { bytes } => {
                 in_phase("finish", || self.append(bytes))?;

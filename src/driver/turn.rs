@@ -295,6 +295,9 @@ impl World<'_> {
                 tracing::debug!(target: "anabranch::phase", phase = "epoch", epoch = epoch.0, "begin");
                 self.journal(journal::Command::Append { epoch, bytes });
             }
+            Output::AppendNote { request, bytes } => {
+                self.journal(journal::Command::Note { request, bytes });
+            }
             Output::RecordFinish { bytes } => self.journal(journal::Command::Finish { bytes }),
             Output::ApplyChunk { request, chunk } => {
                 self.sink(chunk.sink, sinks::Command::Apply { request, chunk });

@@ -6,5 +6,6 @@ mod kill;
 mod messages;
 mod output;
 mod readme;
+mod sim;
 mod state;
 mod support;

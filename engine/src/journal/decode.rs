@@ -3,8 +3,8 @@
 use crate::codec::{DecodeError, Reader, unzigzag};
 use crate::ids::{Epoch, Generation, Lineage, Offset, SinkId, SplitId, SplitName, TableId};
 use crate::journal::encode::{
-    Context, KIND_BITS, KIND_EPOCH, KIND_FINISHED, KIND_HEADER, KIND_POISON, KIND_SEAM,
-    KIND_STOPPED, SLICE_CONTINUES, SLICE_DENSE, part,
+    Context, KIND_ATTEMPT, KIND_BITS, KIND_EPOCH, KIND_FINISHED, KIND_HEADER, KIND_POISON,
+    KIND_SEAM, KIND_STOPPED, SLICE_CONTINUES, SLICE_DENSE, part,
 };
 use crate::journal::hash::ChainHash;
 use crate::journal::record::{
@@ -12,9 +12,9 @@ use crate::journal::record::{
     OutputHash, Skip, SliceRecord,
 };
 use crate::journal::segment::{
-    Carried, EPOCH_MAX, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
-    PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName, SourceIdentity,
-    StoppedRecord,
+    AttemptRecord, Carried, EPOCH_MAX, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry,
+    LineageParent, PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName,
+    SourceIdentity, StoppedRecord,
 };
 use crate::plan::PlanHash;
 use crate::sink::{SinkShard, read_marker};
@@ -112,6 +112,10 @@ impl Decoder {
                 chain: ChainHash(reader.array()?),
             }),
             KIND_STOPPED => JournalEntry::Stopped(StoppedRecord { epoch: Epoch(reader.u64()?) }),
+            KIND_ATTEMPT => JournalEntry::Attempt(AttemptRecord {
+                epoch: Epoch(reader.u64()?),
+                computed: reader.bool()?,
+            }),
             KIND_HEADER => {
                 return Err(DecodeError { at: 0, what: "a segment header inside a segment" });
             }

@@ -25,6 +25,7 @@ pub(super) const KIND_EPOCH: u8 = 3;
 pub(super) const KIND_POISON: u8 = 4;
 pub(super) const KIND_FINISHED: u8 = 5;
 pub(super) const KIND_STOPPED: u8 = 6;
+pub(super) const KIND_ATTEMPT: u8 = 7;
 /// The first byte of an entry is its kind; the other bits stand for lineage and
 /// generation.
 pub(super) const KIND_BITS: u8 = 0b111;
@@ -150,6 +151,11 @@ impl Encoder {
             JournalEntry::Stopped(stopped) => put_frame(out, salt, position, |out| {
                 out.push(KIND_STOPPED | incarnation);
                 put_u64(out, stopped.epoch.0);
+            }),
+            JournalEntry::Attempt(attempt) => put_frame(out, salt, position, |out| {
+                out.push(KIND_ATTEMPT | incarnation);
+                put_u64(out, attempt.epoch.0);
+                put_bool(out, attempt.computed);
             }),
         };
         self.position

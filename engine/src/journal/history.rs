@@ -5,7 +5,6 @@ use crate::journal::record::EpochRecord;
 use crate::journal::segment::{Carried, JournalEntry, Predecessor, SegmentHeader, SegmentName};
 use crate::time::Tick;
 use bytes::Bytes;
-use std::collections::BTreeSet;
 
 /// A segment as it was found in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +152,8 @@ impl Journal {
             | JournalEntry::Epoch(_)
             | JournalEntry::Poison(_)
             | JournalEntry::Finished(_)
-            | JournalEntry::Stopped(_) => None,
+            | JournalEntry::Stopped(_)
+            | JournalEntry::Attempt(_) => None,
         })
     }
 
@@ -166,25 +166,53 @@ impl Journal {
         newest.max(start).unwrap_or_default()
     }
 
-    /// How many of the newest generations, one after the other, ended without a
-    /// record and without saying that they ended in order: an epoch that the journal
-    /// holds already may be what kills them.
+    /// How many of the newest generations died of one epoch, and which: their last word is
+    /// that they were about to compute it. One that ended before it came to compute
+    /// anything, because something outside failed, says nothing either way.
     // spec: F-6
     #[must_use]
-    pub fn failed_starts(&self) -> u32 {
-        let mut failed = BTreeSet::new();
-        for (index, segment) in self.segments.iter().enumerate().rev() {
-            let is_empty = !self
-                .entries
-                .iter()
-                .any(|placed| placed.segment == index && placed.entry.durable_up_to().is_some());
-            if !is_empty {
-                failed.remove(&segment.header.name.generation);
-                break;
-            }
-            failed.insert(segment.header.name.generation);
+    pub fn deaths(&self) -> Option<(Epoch, u32)> {
+        let mut found: Option<(Epoch, u32)> = None;
+        for entries in self.generations().iter().rev() {
+            let Some(last) = entries.last() else { continue };
+            let died_at = match last {
+                JournalEntry::Attempt(attempt) if !attempt.computed => Some(attempt.epoch),
+                _ => None,
+            };
+            found = match (found, died_at) {
+                (None, Some(epoch)) => Some((epoch, 1)),
+                (Some((epoch, count)), Some(at)) if at == epoch => Some((epoch, count + 1)),
+                _ => break,
+            };
         }
-        failed.len() as u32
+        found
+    }
+
+    /// Whether the newest generation ended without having journaled an epoch and without
+    /// saying that it ended in order.
+    // spec: F-6
+    #[must_use]
+    pub fn newest_was_silent(&self) -> bool {
+        let generations = self.generations();
+        let silent = |entries: &Vec<&JournalEntry>| {
+            entries.iter().all(|entry| matches!(entry, JournalEntry::Attempt(_)))
+        };
+        generations.last().is_some_and(silent)
+    }
+
+    /// What each generation wrote behind its headers, oldest first.
+    fn generations(&self) -> Vec<Vec<&JournalEntry>> {
+        let mut generations: Vec<(Generation, Vec<&JournalEntry>)> = Vec::new();
+        for (index, segment) in self.segments.iter().enumerate() {
+            let generation = segment.header.name.generation;
+            if generations.last().is_none_or(|(last, _)| *last != generation) {
+                generations.push((generation, Vec::new()));
+            }
+            let of_segment = self.entries.iter().filter(|placed| placed.segment == index);
+            let (_, entries) = generations.last_mut().expect("one was just added");
+            entries.extend(of_segment.map(|placed| &placed.entry));
+        }
+        generations.into_iter().map(|(_, entries)| entries).collect()
     }
 
     /// What a new segment has to name as its predecessor.

@@ -31,9 +31,9 @@ pub use record::{
 };
 pub use scan::scan;
 pub use segment::{
-    Carried, EPOCH_MAX, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry, LineageParent,
-    PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName, SourceIdentity,
-    StoppedRecord,
+    AttemptRecord, Carried, EPOCH_MAX, FinishedRecord, FoundMarker, JOURNAL_VERSION, JournalEntry,
+    LineageParent, PoisonRecord, Predecessor, SeamReason, SeamRecord, SegmentHeader, SegmentName,
+    SourceIdentity, StoppedRecord,
 };
 pub use slice::{SliceDigest, SliceMismatch};
 

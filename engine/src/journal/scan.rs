@@ -244,6 +244,7 @@ fn begin_segment(journal: &mut Journal, read: &Read) -> Result<(), Damage> {
         JournalEntry::Finished(finished) => finished.epoch <= parent.epoch,
         JournalEntry::Poison(poison) => poison.epoch <= parent.epoch,
         JournalEntry::Stopped(stopped) => stopped.epoch <= parent.epoch,
+        JournalEntry::Attempt(attempt) => attempt.epoch <= parent.epoch,
         JournalEntry::Header(_) | JournalEntry::Seam(_) => true,
     });
     Ok(())

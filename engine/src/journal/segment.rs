@@ -207,13 +207,23 @@ pub struct FinishedRecord {
     pub chain: ChainHash,
 }
 
-/// The process ended in order, with more to do at the next start. A generation that
-/// ended without this record, and without any epoch, is a failed start.
-// spec: F-6
+/// The process ended in order, with more to do at the next start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoppedRecord {
     /// The last epoch. Durable, as everything before this record is.
     pub epoch: Epoch,
+}
+
+/// A start is about to compute an epoch, or has done so. Written only by starts whose
+/// predecessor ended without a word, and only until the first new epoch is journaled: if
+/// one ends with the note that it was about to compute an epoch, that killed it.
+// spec: F-6
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Whether it is computed.
+    pub computed: bool,
 }
 
 /// One entry of a journal.
@@ -231,6 +241,8 @@ pub enum JournalEntry {
     Finished(FinishedRecord),
     /// The process ended in order.
     Stopped(StoppedRecord),
+    /// A start is about to compute an epoch, or has done so.
+    Attempt(AttemptRecord),
 }
 
 impl Carried {
@@ -284,7 +296,8 @@ impl JournalEntry {
             | JournalEntry::Seam(_)
             | JournalEntry::Poison(_)
             | JournalEntry::Finished(_)
-            | JournalEntry::Stopped(_) => None,
+            | JournalEntry::Stopped(_)
+            | JournalEntry::Attempt(_) => None,
         }
     }
 
@@ -296,7 +309,10 @@ impl JournalEntry {
             JournalEntry::Epoch(record) => Some(record.durable_up_to),
             JournalEntry::Finished(finished) => Some(finished.epoch),
             JournalEntry::Stopped(stopped) => Some(stopped.epoch),
-            JournalEntry::Header(_) | JournalEntry::Seam(_) | JournalEntry::Poison(_) => None,
+            JournalEntry::Header(_)
+            | JournalEntry::Seam(_)
+            | JournalEntry::Poison(_)
+            | JournalEntry::Attempt(_) => None,
         }
     }
 }

@@ -64,6 +64,11 @@ impl Attempts {
         self.awaited.is_some()
     }
 
+    /// Whether the last answer was a failure.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Whether it failed and waits.
     pub(super) fn waits(&self) -> bool {
         self.retry_at.is_some()

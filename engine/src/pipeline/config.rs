@@ -46,7 +46,7 @@ pub struct PipelineConfig {
     pub attempts_max: u32,
     /// Tables that grow are asked for new splits this often, in ms.
     pub discover_ms: i64,
-    /// So many starts without progress make a job poisoned.
+    /// So many starts that died while they computed one epoch make a job poisoned.
     // spec: F-6
     pub poison_starts: u32,
     /// So many late and dead rows are reported one by one.

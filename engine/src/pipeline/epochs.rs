@@ -23,6 +23,9 @@ impl Pipeline {
         executor: &dyn Executor,
         out: &mut Vec<Output>,
     ) -> Result<bool, Failure> {
+        if self.wary.waiting.is_some() {
+            return self.close_waiting_epoch(executor, out);
+        }
         let is_first = self.epoch == Epoch(0);
         let discovered = self.ingest.is_discovered();
         // Nothing new is taken before it is known which splits there are; but what was
@@ -46,7 +49,7 @@ impl Pipeline {
         if nothing && !due {
             return Ok(false);
         }
-        let mut record = EpochRecord {
+        let record = EpochRecord {
             epoch: self.epoch.next(),
             tick: self.clock.next(),
             durable_up_to: self.durable,
@@ -64,7 +67,24 @@ impl Pipeline {
         };
         self.give_up(&record.given_up, record.epoch, out);
         let blocks: VecDeque<RecordBlock> = slices.into_iter().map(|(_, _, block)| block).collect();
-        let output = self.step(&record, blocks, executor);
+        self.wary.waiting = Some((record, blocks));
+        self.close_waiting_epoch(executor, out)
+    }
+
+    /// Computes and journals the epoch whose input was decided, as soon as it may be.
+    fn close_waiting_epoch(
+        &mut self,
+        executor: &dyn Executor,
+        out: &mut Vec<Output>,
+    ) -> Result<bool, Failure> {
+        if !self.may_compute(self.epoch.next(), out) {
+            return Ok(false);
+        }
+        let waiting = self.wary.waiting.take().expect("an epoch was decided");
+        let (mut record, blocks) = waiting;
+        let output = self.step_noted(&record, blocks, executor, out);
+        // From here on the epoch's record says that it was computed.
+        self.wary.is_on = false;
         self.check_on_error(&output)?;
         self.report_samples(&output, out);
         self.totals.add(&output);
@@ -300,7 +320,8 @@ impl Pipeline {
         // Nothing was begun, and a stop need not wait for the sources.
         let not_begun = self.epoch == Epoch(0) && !self.ingest.is_discovered();
         let begun = self.epoch > Epoch(0) || (self.stopping && not_begun);
-        if !quiet || !begun || !matches!(self.phase, Phase::Running) {
+        let waits = self.wary.waiting.is_some();
+        if waits || !quiet || !begun || !matches!(self.phase, Phase::Running) {
             return;
         }
         if self.ingest.is_done(&self.plan) && self.sinks.all_served() {

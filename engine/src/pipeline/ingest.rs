@@ -245,6 +245,12 @@ impl Ingest {
         due
     }
 
+    /// The tables whose splits were never listed, and whether listing them failed.
+    pub(super) fn unlisted(&self) -> impl Iterator<Item = (TableId, bool)> {
+        let unlisted = self.tables.iter().filter(|(_, table)| !table.discovered);
+        unlisted.map(|(id, table)| (*id, table.listing.has_failed()))
+    }
+
     /// Whether every table's splits were listed once.
     pub(super) fn is_discovered(&self) -> bool {
         self.tables.values().all(|table| table.discovered)

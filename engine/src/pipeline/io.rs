@@ -183,6 +183,11 @@ pub enum Input {
         /// What failed, for a person.
         message: String,
     },
+    /// A note is durable.
+    NoteAppended {
+        /// Which request this answers.
+        request: RequestId,
+    },
     /// The last entry, that the job is done, is durable.
     FinishRecorded,
     /// What came of a chunk.
@@ -333,6 +338,15 @@ pub enum Output {
         /// The epoch of the record.
         epoch: Epoch,
         /// The record.
+        bytes: Bytes,
+    },
+    /// Append a note that holds no epoch; answer with [`Input::NoteAppended`],
+    /// [`Input::JournalFenced`] or [`Input::JournalFailed`].
+    // spec: F-6
+    AppendNote {
+        /// Names the request.
+        request: RequestId,
+        /// The entry.
         bytes: Bytes,
     },
     /// Append the entry that the job is done; answer with [`Input::FinishRecorded`],
@@ -574,9 +588,9 @@ pub enum Failure {
         /// The hash of ours.
         ours: String,
     },
-    /// Several starts in a row failed at one epoch.
+    /// Several starts in a row died while they computed one epoch.
     // spec: F-6
-    #[error("poisoned at epoch {epoch}: {starts} starts in a row made no progress")]
+    #[error("poisoned at epoch {epoch}: {starts} starts in a row died while they computed it")]
     Poisoned {
         /// The epoch.
         epoch: Epoch,

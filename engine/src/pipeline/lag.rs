@@ -141,10 +141,13 @@ impl Pipeline {
     /// given up for that.
     // spec: F-5, K-8
     pub(super) fn is_held_by_sinks(&self) -> bool {
-        let (now, config) = (self.clock.now, &self.config);
-        self.sinks.sinks.iter().any(|sink| {
-            sink.is_over_budget(config, now) && !sink.is_to_be_given_up(config, now, false)
-        })
+        self.sinks.iter().any(|(id, _)| self.is_held_by(id))
+    }
+
+    /// Whether no epoch may be begun because of this sink.
+    pub(super) fn is_held_by(&self, id: SinkId) -> bool {
+        let (sink, now, config) = (self.sinks.get(id), self.clock.now, &self.config);
+        sink.is_over_budget(config, now) && !sink.is_to_be_given_up(config, now, false)
     }
 
     /// Says once for each sink that all wait for it because it fails.

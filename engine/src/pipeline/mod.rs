@@ -24,12 +24,15 @@ mod snapshots;
 mod start;
 mod status;
 mod wake;
+mod wary;
+mod why;
 
 pub use config::PipelineConfig;
 pub use io::{Ending, Failure, FetchedData, FoundSplit, Input, LogEnd, Now, Output, Report};
 pub use rehearse::Rehearsal;
 pub use status::{SinkStatus, Status};
 pub use wake::{WakeReason, Wakeup};
+pub use why::Wait;
 
 use crate::dataflow::BuildError;
 use crate::dataflow::Dataflow;
@@ -45,6 +48,7 @@ use snapshots::Snapshots;
 use start::Opening;
 use status::Totals;
 use std::sync::Arc;
+use wary::Wary;
 
 /// The version of the engine's meaning: it changes when an equal plan and equal
 /// input would give another output.
@@ -84,6 +88,9 @@ pub struct Pipeline {
     /// Whether this incarnation wrote an epoch into the journal.
     // spec: F-6
     has_written: bool,
+    /// What is noted before an epoch is computed.
+    // spec: F-6
+    wary: Wary,
 }
 
 /// Where in its life a pipeline is.
@@ -152,6 +159,7 @@ impl Pipeline {
             stopping: false,
             stopping_since: None,
             has_written: false,
+            wary: Wary::default(),
             plan,
             config,
         })
@@ -234,6 +242,10 @@ impl Pipeline {
                 Ok(())
             }
             Input::JournalFailed { message } => Err(Failure::JournalFailed(message)),
+            Input::NoteAppended { request } => {
+                self.note_appended(request);
+                Ok(())
+            }
             Input::FinishRecorded => {
                 if matches!(self.phase, Phase::Finishing) {
                     self.end(self.finished(), out);

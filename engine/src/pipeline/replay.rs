@@ -46,6 +46,14 @@ impl Recovery {
     pub(super) fn take(&mut self, request: RequestId) -> bool {
         self.in_flight.remove(&request).is_some()
     }
+
+    /// The splits of which a slice of the next record is not read yet.
+    pub(super) fn unread(&self) -> impl Iterator<Item = SplitId> {
+        let record = self.records.front();
+        let slices = record.map_or(&[][..], |record| &record.slices);
+        let unread = |(_, reading): &(&SliceRecord, &Reading)| !reading.is_complete;
+        slices.iter().zip(&self.slices).filter(unread).map(|(slice, _)| slice.split)
+    }
 }
 
 impl Pipeline {
@@ -194,12 +202,18 @@ impl Pipeline {
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
         while let Phase::Replaying(recovery) = &mut self.phase {
+            let next = recovery.records.front().map(|record| record.epoch);
             let is_ready = recovery.slices.iter().all(|slice| slice.is_complete);
-            let Some(record) = recovery.records.pop_front_if(|_| is_ready) else { break };
+            let Some(next) = next.filter(|_| is_ready) else { break };
+            if !self.may_compute(next, out) {
+                break;
+            }
+            let recovery = self.recovery();
+            let record = recovery.records.pop_front().expect("it was just looked at");
             let blocks = std::mem::take(&mut recovery.slices);
             let blocks = blocks.into_iter().map(|reading| reading.block).collect();
             recovery.replayed += 1;
-            self.replay_epoch(&record, blocks, executor)?;
+            self.replay_epoch(&record, blocks, executor, out)?;
             self.replay_next(out)?;
         }
         Ok(())
@@ -210,6 +224,7 @@ impl Pipeline {
         record: &EpochRecord,
         blocks: VecDeque<RecordBlock>,
         executor: &dyn Executor,
+        out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
         if let Some(journaled) = record.output_hash
             && journaled.epoch == self.epoch
@@ -220,7 +235,7 @@ impl Pipeline {
                 detail: format!("{} was journaled, {} came out", journaled.hash, self.chain),
             });
         }
-        let output = self.step(record, blocks, executor);
+        let output = self.step_noted(record, blocks, executor, out);
         self.totals.add(&output);
         self.sinks.end_groups(&record.flush_ends, record.epoch, self.lineage);
         self.drop_recovered()?;

@@ -311,10 +311,13 @@ impl Pipeline {
             self.end(Ending::AlreadyFinished, out);
             return Ok(());
         }
-        let starts = starts_without_progress(&journal);
-        if starts >= self.config.poison_starts {
-            return Err(Failure::Poisoned { epoch: journal.last_epoch().next(), starts });
+        // spec: F-6
+        if let Some((epoch, starts)) = journal.deaths()
+            && starts >= self.config.poison_starts
+        {
+            return Err(Failure::Poisoned { epoch, starts });
         }
+        self.wary.is_on = journal.newest_was_silent();
         out.extend(tail_cut(&journal));
         self.open_segment(journal, out);
         Ok(())
@@ -475,7 +478,7 @@ impl Pipeline {
     }
 
     /// The sinks that the stage of the opening waits for.
-    fn silent_sinks(&self) -> impl Iterator<Item = SinkId> {
+    pub(super) fn silent_sinks(&self) -> impl Iterator<Item = SinkId> {
         let Phase::Opening(opening) = &self.phase else { panic!("only the opening waits so") };
         let has_answered = |sink: &SinkId| match opening.stage {
             Stage::Inspecting => opening.inspected.contains_key(sink),
@@ -548,16 +551,4 @@ fn tail_cut(journal: &Journal) -> Option<Output> {
 fn segments_with(journal: &Journal, new: &SegmentHeader) -> Vec<(SegmentName, Epoch)> {
     let found = journal.segments.iter().map(|segment| &segment.header);
     found.chain([new]).map(|header| (header.name, header.first_epoch)).collect()
-}
-
-/// How many incarnations in a row, up to the newest, wrote nothing but their
-/// segment's header. One that opened a second segment had written to the first.
-// spec: F-6
-fn starts_without_progress(journal: &Journal) -> u32 {
-    let silent = |index: &usize| {
-        let is_first = journal.segments[*index].header.name.part == 0;
-        is_first && journal.entries.iter().all(|placed| placed.segment != *index)
-    };
-    let count = (0..journal.segments.len()).rev().take_while(silent).count();
-    count as u32
 }

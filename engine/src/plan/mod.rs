@@ -24,7 +24,7 @@ pub use node::{
 pub use records::{KeyLayout, KeyPiece, LayoutError, RecordLayout};
 pub use window::Window;
 
-use crate::ids::{NodeId, TableId};
+use crate::ids::{NodeId, SinkId, TableId};
 use serde::{Deserialize, Serialize};
 
 /// The version of the plan's canonical text.
@@ -86,6 +86,16 @@ impl Plan {
     #[must_use]
     pub fn table(&self, id: TableId) -> &Table {
         &self.tables[id.0 as usize]
+    }
+
+    /// The table that a sink writes; sinks are counted in plan order.
+    #[must_use]
+    pub fn sink_table(&self, sink: SinkId) -> Option<&Table> {
+        let tables = self.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Sink(sink) => Some(self.table(sink.table)),
+            _ => None,
+        });
+        tables.into_iter().nth(sink.0 as usize)
     }
 
     /// The plan as canonical JSON text: fields in the order of their declaration,

@@ -76,7 +76,7 @@ pub fn journal_scan(data: &[u8]) -> bool {
     segments.reverse();
     assert_eq!(found, scan(&segments, &[]), "the order of the segments matters");
     let Ok(journal) = found else { return false };
-    let _ = (journal.failed_starts(), journal.carried(), journal.reaches_back_to());
+    let _ = (journal.deaths(), journal.carried(), journal.reaches_back_to());
     assert_eq!(journal.records_after(Epoch(0)).last().is_some(), has_records(&journal));
     if let Some(marker) = marker
         && let Ok(judged) = scan(&segments, &[marker])

@@ -251,32 +251,14 @@ impl JournalMachine for IdealJournal {
                 (open.bytes, open.tag) = (all, Some(tag));
                 JournalStep::Appended
             }
-            (State::Appending(all), ObjectAnswer::Exists) => {
-                let open = self.open.as_ref().expect("a segment is open");
-                let request = get(&Self::object(open.segment));
-                self.state = State::Checking(all);
-                JournalStep::Request(request)
-            }
+            (State::Appending(all), ObjectAnswer::Exists) => self.check(all),
             (State::Checking(all), ObjectAnswer::Data { bytes, tag }) => {
-                let open = self.open.as_mut().expect("a segment is open");
-                let was_opening = open.tag.is_none();
-                if bytes != all {
-                    return Self::fenced();
-                }
-                (open.bytes, open.tag) = (all, Some(tag));
-                if was_opening { JournalStep::Opened } else { JournalStep::Appended }
+                self.checked(all, &bytes, tag)
             }
             (State::Checking(_), ObjectAnswer::NotFound) => Self::fenced(),
-            (State::Proving(generation), answer) => {
-                let newest = match answer {
-                    ObjectAnswer::Data { bytes, .. } => {
-                        let text = String::from_utf8_lossy(&bytes).into_owned();
-                        text.lines().last().and_then(SegmentName::parse)
-                    }
-                    _ => None,
-                };
-                JournalStep::Proved(newest.is_some_and(|name| name.generation == generation))
-            }
+            (State::Proving(generation), answer) => JournalStep::Proved(
+                newest_of(&answer).is_some_and(|name| name.generation == generation),
+            ),
             (State::Unlisting(segments), ObjectAnswer::Tagged(tag)) => {
                 self.head_tag = Some(tag);
                 self.listed.retain(|name| !segments.contains(name));
@@ -288,4 +270,30 @@ impl JournalMachine for IdealJournal {
             (_, other) => out_of_turn(&other),
         }
     }
+}
+
+impl IdealJournal {
+    /// Somebody wrote to the segment: perhaps we did, and were not told.
+    fn check(&mut self, all: Vec<u8>) -> JournalStep {
+        let open = self.open.as_ref().expect("a segment is open");
+        let request = get(&Self::object(open.segment));
+        self.state = State::Checking(all);
+        JournalStep::Request(request)
+    }
+
+    fn checked(&mut self, all: Vec<u8>, found: &[u8], tag: u64) -> JournalStep {
+        let open = self.open.as_mut().expect("a segment is open");
+        let was_opening = open.tag.is_none();
+        if found != all {
+            return Self::fenced();
+        }
+        (open.bytes, open.tag) = (all, Some(tag));
+        if was_opening { JournalStep::Opened } else { JournalStep::Appended }
+    }
+}
+
+/// The newest segment that a head lists.
+fn newest_of(answer: &ObjectAnswer) -> Option<SegmentName> {
+    let ObjectAnswer::Data { bytes, .. } = answer else { return None };
+    String::from_utf8_lossy(bytes).lines().last().and_then(SegmentName::parse)
 }

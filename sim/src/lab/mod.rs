@@ -16,7 +16,7 @@ pub use world::LabSplit;
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::ids::{Generation, Offset, SinkId, SplitName, TableId};
 use anabranch_engine::pipeline::{
-    Ending, FetchedData, Input, LogEnd, Now, Output, Pipeline, PipelineConfig, Report,
+    Ending, FetchedData, Input, LogEnd, Now, Output, Pipeline, PipelineConfig, Report, Wait,
 };
 use anabranch_engine::plan::{NodeKind, Plan};
 use anabranch_engine::sink::OpenOutcome;
@@ -66,6 +66,10 @@ pub struct Lab {
     pub trace: Vec<String>,
     /// What the pipelines reported.
     pub reports: Vec<Report>,
+    /// What the last pipeline waited for when it was killed.
+    pub waits: Vec<Wait>,
+    /// What the outputs are about, without numbers, since the world began.
+    pub subjects: Vec<String>,
     /// How many turns woke a pipeline.
     pub wakes: usize,
     /// Whether a fetch that waits, or is slow, is answered as soon as something
@@ -130,6 +134,8 @@ impl Lab {
             planned: 0,
             trace: Vec::new(),
             reports: Vec::new(),
+            waits: Vec::new(),
+            subjects: Vec::new(),
             wakes: 0,
             wakes_waiting: true,
         }
@@ -166,6 +172,7 @@ impl Lab {
                     return (RunEnd::Crashed, count);
                 }
                 self.trace.push(line.clone());
+                self.subjects.push(output.subject(&self.plan));
                 if let Output::End(ending) = output {
                     return (RunEnd::Ended(ending), count);
                 }
@@ -174,11 +181,12 @@ impl Lab {
                 if matches!(crash, Crash::AfterLine(at) if at == line)
                     || crash == Crash::After(count)
                 {
+                    self.waits = pipeline.why();
                     return (RunEnd::Crashed, count);
                 }
             }
         }
-        panic!("the job did not end: {:?}", pipeline.status());
+        panic!("the job did not end: {:?}, {:?}", pipeline.status(), pipeline.why());
     }
 
     /// What the pipeline is given next; `None` if only the world moved on.
@@ -422,6 +430,10 @@ impl Lab {
             Output::AppendJournal { epoch, bytes } => {
                 self.journal.append(&bytes);
                 vec![Input::JournalAppended { epoch }]
+            }
+            Output::AppendNote { request, bytes } => {
+                self.journal.append(&bytes);
+                vec![Input::NoteAppended { request }]
             }
             Output::RecordFinish { bytes } => {
                 self.journal.append(&bytes);

@@ -25,6 +25,7 @@ pub fn trace_line(output: &Output) -> String {
             None => format!("fetch {} from {from}", name.name),
         },
         Output::AppendJournal { epoch, .. } => format!("append epoch {epoch}"),
+        Output::AppendNote { .. } => "append note".into(),
         Output::RecordFinish { .. } => "append finished".into(),
         Output::ApplyChunk { chunk, .. } => format!(
             "apply to sink {} chunk {}.{} after {} with {} rows",

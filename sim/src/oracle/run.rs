@@ -240,8 +240,8 @@ impl JudgedSink<'_> {
         found
     }
 
-    /// How far a reader must and may see. Files appear before their marker moves, and
-    /// the parts of a Kafka transaction one by one, in any order with its marker.
+    /// How far a reader must and may see. A file appears behind the move of its marker,
+    /// and the parts of a Kafka transaction one by one, in any order with its marker.
     fn reach(&self, seen: &Seen) -> Reach {
         let mut reach = Reach::of_marker(seen.marker, self.id(), self.epochs);
         let connector = self.table().connector.as_str();
@@ -253,7 +253,7 @@ impl JudgedSink<'_> {
             let next = ends().filter(|end| *end > reach.begun).min();
             reach.begun = next.unwrap_or(reach.begun);
         }
-        if matches!(connector, "kafka" | "upsert-kafka") {
+        if matches!(connector, "filesystem" | "kafka" | "upsert-kafka") {
             let before = ends().filter(|end| *end < reach.complete).max();
             reach.complete = before.unwrap_or_default();
         }

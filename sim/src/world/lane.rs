@@ -22,6 +22,7 @@ pub(super) enum Job {
     ReadJournal,
     OpenJournal { segment: SegmentName, bytes: Bytes },
     Append { bytes: Bytes },
+    Note { bytes: Bytes },
     Finish { bytes: Bytes },
     Prove { generation: Generation },
     TrimJournal { segments: Vec<SegmentName> },
@@ -52,6 +53,9 @@ pub(super) enum Tag {
     Append {
         after: Epoch,
         last: Epoch,
+    },
+    Note {
+        request: RequestId,
     },
     Finish,
     /// For the lane that asked.
@@ -166,7 +170,9 @@ impl Lane {
             Machine::Journal(journal) => Step::of_journal(match job {
                 Job::ReadJournal => journal.read(),
                 Job::OpenJournal { segment, bytes } => journal.open(segment, bytes),
-                Job::Append { bytes } | Job::Finish { bytes } => journal.append(bytes),
+                Job::Append { bytes } | Job::Note { bytes } | Job::Finish { bytes } => {
+                    journal.append(bytes)
+                }
                 Job::Prove { generation } => journal.prove(generation),
                 Job::TrimJournal { segments } => journal.trim(segments),
                 other => panic!("a journal does not {other:?}"),

@@ -88,6 +88,9 @@ impl World {
                 process.appended = process.appended.max(*last);
                 Some(Input::JournalAppended { epoch: *last })
             }
+            (Tag::Note { request }, JournalStep::Appended) => {
+                Some(Input::NoteAppended { request: *request })
+            }
             (Tag::Finish, JournalStep::Appended) => Some(Input::FinishRecorded),
             (Tag::Prove { lane }, JournalStep::Proved(is_newest)) => {
                 return Err((*lane, Answer::Proved(is_newest)));

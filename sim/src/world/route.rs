@@ -31,7 +31,6 @@ impl World {
                 (sink_lane(sink), Job::Inspect, Tag::Inspect { request })
             }
             Output::OpenJournal { segment, bytes } => {
-                self.watch.segment_opened(segment, &bytes);
                 (JOURNAL, Job::OpenJournal { segment, bytes }, Tag::OpenJournal)
             }
             Output::ListSnapshots { request } => (SNAPSHOTS, Job::List, Tag::List { request }),
@@ -48,6 +47,9 @@ impl World {
             Output::AppendJournal { epoch, bytes } => {
                 let tag = Tag::Append { after: before(epoch), last: epoch };
                 (JOURNAL, Job::Append { bytes }, tag)
+            }
+            Output::AppendNote { request, bytes } => {
+                (JOURNAL, Job::Note { bytes }, Tag::Note { request })
             }
             Output::RecordFinish { bytes } => (JOURNAL, Job::Finish { bytes }, Tag::Finish),
             Output::ApplyChunk { request, chunk } => {

@@ -138,6 +138,10 @@ impl World {
                 self.note_record(process, *epoch, bytes);
                 (Kind::Append, Concerns::Epochs(super::route::before(*epoch), *epoch))
             }
+            Output::AppendNote { bytes, .. } => {
+                self.note_record(process, bytes);
+                (Kind::Other, Concerns::Nothing)
+            }
             Output::RecordFinish { .. } => (Kind::Finish, Concerns::Nothing),
             Output::ApplyChunk { chunk, .. } => {
                 let after = chunk.predecessor.map_or_else(Default::default, |p| p.epoch);

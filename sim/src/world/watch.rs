@@ -74,10 +74,6 @@ impl Watch {
         shown.result.last = view;
     }
 
-    pub(super) fn segment_opened(&mut self, segment: SegmentName, bytes: &Bytes) {
-        self.segments.entry(segment).or_insert_with(|| bytes.clone());
-    }
-
     /// What the journal held; segments that are gone by now stay known.
     pub(super) fn journal_read(&mut self, segments: &[SegmentBytes]) {
         for segment in segments {

@@ -57,6 +57,7 @@ pub(super) fn kind_of(tag: &Tag) -> (Kind, Concerns) {
         Tag::ReadJournal { .. } => (Kind::ReadJournal, Concerns::Nothing),
         Tag::OpenJournal => (Kind::OpenJournal, Concerns::Nothing),
         Tag::Append { after, last } => (Kind::Append, Concerns::Epochs(*after, *last)),
+        Tag::Note { .. } => (Kind::Other, Concerns::Nothing),
         Tag::Finish => (Kind::Finish, Concerns::Nothing),
         Tag::Prove { .. } => (Kind::Prove, Concerns::Nothing),
         Tag::TrimJournal { .. } | Tag::Remove { .. } => (Kind::Trim, Concerns::Nothing),

@@ -394,10 +394,14 @@ fn drain_and_stop() {
 fn poison() {
     // spec: F-6
     let mut lab = small();
-    // Killed again and again when the first record is there, as by a panic. The
-    // first start counts for nothing, because it wrote epoch 1.
-    for _ in 0..4 {
-        assert_eq!(lab.run(Crash::BeforeLine("append epoch 2")).0, RunEnd::Crashed);
+    // Killed again and again while it computes epoch 1, as by a panic. The first start
+    // wrote that epoch, and the second was killed before it computed anything: the ones
+    // behind it are wary.
+    assert_eq!(lab.run(Crash::AfterLine("append epoch 1")).0, RunEnd::Crashed);
+    let opened = "open journal of generation 2 part 0";
+    assert_eq!(lab.run(Crash::AfterLine(opened)).0, RunEnd::Crashed);
+    for _ in 0..3 {
+        assert_eq!(lab.run(Crash::AfterLine("append note")).0, RunEnd::Crashed);
     }
     let killed = lab.trace.len();
     lab.run(Crash::Never);
@@ -405,7 +409,7 @@ fn poison() {
         read journal
         inspect sink 0
         inspect sink 1
-        end Failed(Poisoned { epoch: Epoch(2), starts: 3 })"#]]
+        end Failed(Poisoned { epoch: Epoch(1), starts: 3 })"#]]
     .assert_eq(&lab.trace[killed..].join("\n"));
 }
 

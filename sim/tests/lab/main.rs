@@ -12,3 +12,4 @@ mod recovery;
 mod replay;
 mod services;
 mod wake;
+mod why;

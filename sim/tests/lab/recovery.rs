@@ -3,6 +3,7 @@
 use crate::jobs::{
     comparable, counts, growing, lab, records, slow_flush, small_limits, three_sinks, two_files,
 };
+use anabranch_engine::ids::Epoch;
 use anabranch_engine::pipeline::{Ending, Failure, Input, Output, PipelineConfig, Report};
 use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::sink::{FailKind, OpenOutcome};
@@ -136,18 +137,95 @@ fn a_job_without_new_input_may_be_stopped_and_killed_at_will() {
     }
 }
 
-#[test]
-fn a_start_that_fails_at_one_epoch_again_and_again_is_poison() {
-    // spec: F-6
+/// A job of which one epoch is durable, and whose last start ended without a word.
+fn wary() -> Lab {
     let mut lab = one_split([5, 105, 205]);
     lab.config.poison_starts = 3;
-    // Killed when the first record comes, as by a panic in the step.
-    let crash = Crash::Before(9);
+    assert_eq!(lab.run(Crash::AfterLine("append epoch 1")).0, RunEnd::Crashed);
+    let opened = "open journal of generation 2 part 0";
+    assert_eq!(lab.run(Crash::AfterLine(opened)).0, RunEnd::Crashed);
+    lab.trace.clear();
+    lab
+}
+
+#[test]
+fn a_start_that_dies_of_one_epoch_again_and_again_is_poison() {
+    // spec: F-6
+    // Killed while the first new epoch is computed: behind the third note, since the
+    // epoch before is computed again with two.
+    let notes = |lab: &Lab| lab.trace.iter().filter(|line| *line == "append note").count();
+    let third = (1..).find(|k| {
+        let mut lab = wary();
+        lab.run(Crash::After(*k));
+        notes(&lab) == 3
+    });
+    let crash = Crash::After(third.expect("there is a third note"));
+    let mut lab = wary();
     for _ in 0..3 {
         assert_eq!(lab.run(crash).0, RunEnd::Crashed);
     }
     let end = lab.run(crash).0;
-    assert!(matches!(end, RunEnd::Ended(Ending::Failed(Failure::Poisoned { .. }))), "{end:?}");
+    let poisoned = Failure::Poisoned { epoch: Epoch(2), starts: 3 };
+    assert_eq!(end, RunEnd::Ended(Ending::Failed(poisoned)));
+}
+
+#[test]
+fn a_start_that_does_not_die_of_computing_is_no_poison() {
+    // spec: F-6, K-8
+    let failing: [fn(&Output) -> Fault; 4] = [
+        // A sink in other hands.
+        |output| match output {
+            Output::OpenSink { request, sink, .. } => {
+                let outcome = OpenOutcome::Locked { by: "somebody".into() };
+                let (request, sink, message) = (*request, *sink, String::new());
+                Fault::Instead(vec![Input::SinkOpenFailed { request, sink, outcome, message }])
+            }
+            _ => Fault::None,
+        },
+        // A source that cannot be read.
+        |output| match output {
+            Output::Fetch { request, split, .. } => {
+                let (request, split, message) = (*request, *split, "gone".to_owned());
+                Fault::Instead(vec![Input::FetchFailed {
+                    request,
+                    split,
+                    transient: false,
+                    message,
+                }])
+            }
+            _ => Fault::None,
+        },
+        // A journal that cannot be written.
+        |output| match output {
+            Output::AppendJournal { .. } => {
+                Fault::Instead(vec![Input::JournalFailed { message: "full".into() }])
+            }
+            _ => Fault::None,
+        },
+        // A sink that is dead.
+        |output| match output {
+            Output::OpenSink { request, sink, .. } => {
+                let outcome = OpenOutcome::Failed(FailKind::Transient);
+                let (request, sink, message) = (*request, *sink, String::new());
+                Fault::Instead(vec![Input::SinkOpenFailed { request, sink, outcome, message }])
+            }
+            _ => Fault::None,
+        },
+    ];
+    for (index, fault) in failing.into_iter().enumerate() {
+        let mut lab = wary();
+        lab.faults = Some(Box::new(fault));
+        for round in 0..6 {
+            // Whatever does not end by itself is killed.
+            let end = lab.run(Crash::After(30)).0;
+            let poisoned = matches!(end, RunEnd::Ended(Ending::Failed(Failure::Poisoned { .. })));
+            assert!(!poisoned, "{index}: start {round}");
+        }
+        lab.faults = None;
+        lab.script = vec![(Trigger::At(lab.elapsed_ms() + 30_000), Event::Stop)];
+        assert_eq!(lab.run_through(&[]), Ending::Stopped, "{index}");
+        assert_eq!(counts(&lab), ["1 @00", "1 @00.1"], "{index}");
+    }
 }
 
 #[test]

@@ -127,6 +127,10 @@ impl Life<'_> {
             Output::AppendJournal { epoch, bytes } => {
                 self.stores.append(process, disks, (Some(epoch), bytes))?
             }
+            Output::AppendNote { request, bytes } => {
+                self.stores.append(process, disks, (None, bytes))?;
+                Input::NoteAppended { request }
+            }
             Output::RecordFinish { bytes } => self.stores.append(process, disks, (None, bytes))?,
             Output::ApplyChunk { request, chunk } => {
                 let (sink, step) = (chunk.sink, self.sinks[chunk.sink.0 as usize].apply(chunk));

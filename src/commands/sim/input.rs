@@ -12,7 +12,7 @@ use anabranch_engine::ids::Offset;
 use anabranch_engine::pipeline::{FetchedData, LogEnd, Pipeline, PipelineConfig};
 use anabranch_engine::plan::{FormatSpec, JsonOptions, NodeKind, Plan, Table};
 use anabranch_sim::generate::{Material, Profile, Sample, generate};
-use anabranch_sim::plan::{RunPlan, SplitShape, Stores};
+use anabranch_sim::plan::{RunPlan, SplitShape, StoreKind, Stores};
 use anabranch_sim::rng::Draws;
 use anabranch_sim::world::{Host, Hosting};
 use bytes::Bytes;
@@ -82,7 +82,7 @@ impl Subject {
         let material = Material {
             job: self.file.clone(),
             profile,
-            stores: Stores::default(),
+            stores: stores(seed),
             samples: samples.collect(),
             records_max: self.records as u64,
         };
@@ -121,6 +121,29 @@ pub(super) fn host(plan: &RunPlan, job: &Plan) -> Box<dyn Hosting> {
     Box::new(Host::of(plan, job))
 }
 
+/// The stores of a seed: mostly a folder on one machine, as `anabranch run` has it; else
+/// stores without a lock, under which a process can be replaced while it stands still.
+fn stores(seed: u64) -> Stores {
+    let mut draws = Draws::new(seed, "stores", "job");
+    let free = |journal, snapshots| Stores {
+        journal,
+        snapshots,
+        sinks: StoreKind::Connector,
+        sink: BTreeMap::new(),
+    };
+    let (which, sinks_are_free) = (draws.below(10), draws.below(2) == 0);
+    let mut stores = match which {
+        0..=4 => return Stores::local(),
+        5..=6 => free(StoreKind::Object, StoreKind::Object),
+        7..=8 => free(StoreKind::Topic, StoreKind::Object),
+        _ => free(StoreKind::Ideal, StoreKind::Ideal),
+    };
+    if sinks_are_free {
+        stores.sinks = StoreKind::Ideal;
+    }
+    stores
+}
+
 fn is_windowed(job: &Plan, id: anabranch_engine::ids::NodeId) -> bool {
     let node = job.node(id);
     matches!(node.kind, NodeKind::WindowAggregate(_))
@@ -135,9 +158,9 @@ fn prepared(mut plan: Plan) -> Plan {
             table.format = FormatSpec::Json(JsonOptions::default());
         }
         match table.connector.as_str() {
-            "datagen" | "print" | "print-table" | "blackhole" => {
-                table.connector = "filesystem".to_owned();
-            }
+            "datagen" => table.connector = "filesystem".to_owned(),
+            // What is printed keeps no marker, whatever it looks like.
+            "blackhole" | "print" => table.connector = "print-table".to_owned(),
             _ => {}
         }
     }

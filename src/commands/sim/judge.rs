@@ -76,12 +76,14 @@ impl<'a> Judge<'a> {
             oracle::judge(plan, &self.subject.job, result, &BTreeMap::new(), losses)
         }));
         match judged {
-            Ok(Ok(findings)) => findings.into_iter().next().map(|finding| Finding {
-                kind: FindingKind::Oracle(finding.oracle, finding.fingerprint),
-                detail: finding.message,
+            Ok(Ok(findings)) => findings.into_iter().next().map(|finding| {
+                let word = finding.fingerprint.strip_prefix(finding.oracle);
+                let word = word.map_or(finding.fingerprint.clone(), |word| word.trim().to_owned());
+                let kind = FindingKind::Oracle(finding.oracle, word);
+                Finding { kind, detail: finding.message }
             }),
             Ok(Err(damage)) => Some(Finding {
-                kind: FindingKind::Oracle("S5", "S5 unreadable: journal".to_owned()),
+                kind: FindingKind::Oracle("S5", "unreadable: journal".to_owned()),
                 detail: damage,
             }),
             Err(payload) => {
@@ -130,8 +132,8 @@ impl<'a> Judge<'a> {
 fn difference_of_twins(result: &RunResult, twin: &RunResult) -> Option<Finding> {
     let word = match (result.trace == twin.trace, result == twin) {
         (true, true) => return None,
-        (false, _) => "S8 twins with different traces",
-        (true, false) => "S8 twins with different results",
+        (false, _) => "twins with different traces",
+        (true, false) => "twins with different results",
     };
     let detail = format!(
         "the same plan ran twice, with {} events and trace {:016x}, and with {} and {:016x}",
@@ -189,6 +191,18 @@ fn is_excused(plan: &RunPlan, job: &Plan, end: &RunEnd) -> bool {
 
 fn fails_by_a_record(end: &RunEnd) -> bool {
     matches!(end, RunEnd::Ended(Ending::Failed(Failure::BadRecord { .. })))
+}
+
+/// What is wrong, without what exactly.
+pub(super) fn words(kind: &FindingKind) -> String {
+    match kind {
+        FindingKind::Failed(name) => format!("the job failed: {name}"),
+        FindingKind::Oracle(name, word) => format!("{name}: {word}"),
+        FindingKind::Panicked(message) => format!("a panic: {message}"),
+        FindingKind::RestartLoop => "a restart loop".to_owned(),
+        FindingKind::Stuck => "it does not come to its end".to_owned(),
+        FindingKind::Wrong(table, kind) => format!("recut: {kind:?} rows: {table}").to_lowercase(),
+    }
 }
 
 /// The short name of the oracle that fired.

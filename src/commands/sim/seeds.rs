@@ -4,7 +4,7 @@ use super::args::{ProfileName, SeedArgs, SeedRange};
 use super::findings::{self, Explained, Found, TRIES, explain};
 use super::formats::{Printer, Verdict};
 use super::input::{Subject, host};
-use super::judge::{Judge, code_of};
+use super::judge::{Judge, code_of, words};
 use super::page::{Failure, html};
 use super::pool;
 use super::summary::{RunNumbers, Summary};
@@ -269,14 +269,14 @@ impl Batch<'_> {
             self.printer.run(label, &run.numbers, run.took, &Verdict::Fine)?;
             return Ok(false);
         };
-        let message = format!("{label}: {finding}");
+        let message = format!("{label}: {}", words(&finding.kind));
         self.first.get_or_insert_with(|| (code_of(&finding.kind), message));
         let same = |explained: &&Explained| explained.finding.kind == finding.kind;
         let before = self.explained.iter().find(same).map(|explained| explained.label.clone());
         let many = self.explained.len() >= EXPLAINED_MAX;
         let before = before.or_else(|| many.then(|| "others before".to_owned()));
         if let Some(before) = before {
-            let verdict = Verdict::Again { what: finding.to_string(), label: before };
+            let verdict = Verdict::Again { what: words(&finding.kind), label: before };
             self.printer.run(label, &run.numbers, run.took, &verdict)?;
             return Ok(true);
         }

@@ -50,6 +50,8 @@ fn every_kind_of_entry_comes_back() {
         JournalEntry::Poison(PoisonRecord { epoch: Epoch(11), starts: 3, message: "why".into() }),
         JournalEntry::Finished(FinishedRecord { epoch: Epoch(10), chain: ChainHash([1; 16]) }),
         JournalEntry::Stopped(StoppedRecord { epoch: Epoch(10) }),
+        JournalEntry::Attempt(AttemptRecord { epoch: Epoch(11), computed: false }),
+        JournalEntry::Attempt(AttemptRecord { epoch: Epoch(11), computed: true }),
     ];
     assert_eq!(back(&header, &entries), entries);
 }

@@ -206,21 +206,37 @@ fn old_segments_may_be_gone_but_none_in_the_middle() {
 }
 
 #[test]
-fn starts_that_failed_are_counted() {
+fn starts_that_died_of_one_epoch_are_counted() {
     // spec: F-6
+    let attempt =
+        |epoch, computed| JournalEntry::Attempt(AttemptRecord { epoch: Epoch(epoch), computed });
     let (first, _) = one_segment(3, 1);
     let mut segments = vec![first];
-    for (number, entries, failed) in [
-        (2, vec![], 1),
-        (3, vec![], 2),
-        (4, vec![JournalEntry::Stopped(StoppedRecord { epoch: Epoch(3) })], 0),
-        (5, vec![], 1),
-        (6, epochs(4..=4, 1), 0),
+    for (number, entries, deaths, silent) in [
+        (2, vec![], None, true),
+        (3, vec![attempt(4, false)], Some((Epoch(4), 1)), true),
+        (
+            4,
+            vec![attempt(3, false), attempt(3, true), attempt(4, false)],
+            Some((Epoch(4), 2)),
+            true,
+        ),
+        // Something outside failed before anything was computed.
+        (5, vec![], Some((Epoch(4), 2)), true),
+        (6, vec![attempt(4, false)], Some((Epoch(4), 3)), true),
+        (7, vec![attempt(3, false)], Some((Epoch(3), 1)), true),
+        (8, vec![attempt(3, false), attempt(3, true)], None, true),
+        (9, vec![attempt(4, false)], Some((Epoch(4), 1)), true),
+        (10, vec![JournalEntry::Stopped(StoppedRecord { epoch: Epoch(3) })], None, false),
+        (11, vec![], None, true),
+        (12, epochs(4..=4, 1), None, false),
     ] {
         let journal = scan(&segments, &[]).unwrap();
         let header = header(name(number, 0), journal.predecessor(), 4);
         segments.push(segment(&header, &entries).0);
-        assert_eq!(scan(&segments, &[]).unwrap().failed_starts(), failed, "start {number}");
+        let journal = scan(&segments, &[]).unwrap();
+        let found = (journal.deaths(), journal.newest_was_silent());
+        assert_eq!(found, (deaths, silent), "start {number}");
     }
 }
 

@@ -6,7 +6,7 @@ use super::token::{Word, span, unescape, words};
 use crate::model::Disturbance;
 use crate::plan::{
     Action, Deviation, Latency, LinkFault, MessageFault, Operation, Point, Record, RecordKind,
-    RecordName, RunPlan, SourceFault, SplitInput, SplitShape, StoreKind, Target, Trigger,
+    RecordName, RunPlan, Settings, SourceFault, SplitInput, SplitShape, StoreKind, Target, Trigger,
 };
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::pipeline::PipelineConfig;
@@ -105,7 +105,6 @@ fn take_line(plan: &mut RunPlan, line: &str) -> Result<(), String> {
     let mut words = Words { words: list.into_iter().peekable() };
     let verb = words.name("a word")?;
     let value = value.map(unescape).transpose()?;
-    let settings = &mut plan.settings;
     match verb.as_str() {
         "job" => plan.job = words.name("a job")?,
         "seed" => plan.seed = words.number("a seed")?,
@@ -114,23 +113,27 @@ fn take_line(plan: &mut RunPlan, line: &str) -> Result<(), String> {
             let name = words.name("a limit")?;
             set_limit(&mut plan.pipeline, &name, words.number("a number")?)?;
         }
-        "store" => match words.name("a store")?.as_str() {
-            "journal" => {
-                let kinds =
-                    [StoreKind::Ideal, StoreKind::Local, StoreKind::Object, StoreKind::Topic];
-                settings.stores.journal = store_kind(&mut words, &kinds)?;
-            }
-            "snapshots" => {
-                let kinds = [StoreKind::Ideal, StoreKind::Local, StoreKind::Object];
-                settings.stores.snapshots = store_kind(&mut words, &kinds)?;
-            }
-            "sinks" => settings.stores.sinks = store_kind(&mut words, SINKS)?,
-            "sink" => {
-                let table = words.name("a table")?;
-                settings.stores.sink.insert(table, store_kind(&mut words, SINKS)?);
-            }
-            other => return Err(format!("there is no store {other}")),
-        },
+        "split" => plan.splits.push(split(&mut words)?),
+        "record" | "raw" | "gap" => {
+            let record = record(&verb, &mut words, value)?;
+            let split = plan.splits.last_mut().ok_or("a record before the first split")?;
+            split.records.push(record);
+            return words.end();
+        }
+        "when" => plan.deviations.push(deviation(&mut words)?),
+        "expect" => plan.marks.push(words.name("a mark")?),
+        other => setting(&mut plan.settings, other, &mut words)?,
+    }
+    if value.is_some() {
+        return Err("only records have a value".to_owned());
+    }
+    words.end()
+}
+
+/// A line about the world without its faults.
+fn setting(settings: &mut Settings, verb: &str, words: &mut Words) -> Result<(), String> {
+    match verb {
+        "store" => store(settings, words)?,
         "link" => {
             let name = words.name("a link")?;
             let base = words.span()?;
@@ -167,21 +170,30 @@ fn take_line(plan: &mut RunPlan, line: &str) -> Result<(), String> {
             settings.timing.budget = words.span()?;
         }
         "pieces" => settings.pieces = words.number("a number")?,
-        "split" => plan.splits.push(split(&mut words)?),
-        "record" | "raw" | "gap" => {
-            let record = record(&verb, &mut words, value)?;
-            let split = plan.splits.last_mut().ok_or("a record before the first split")?;
-            split.records.push(record);
-            return words.end();
-        }
-        "when" => plan.deviations.push(deviation(&mut words)?),
-        "expect" => plan.marks.push(words.name("a mark")?),
         other => return Err(format!("no line begins with `{other}`")),
     }
-    if value.is_some() {
-        return Err("only records have a value".to_owned());
+    Ok(())
+}
+
+fn store(settings: &mut Settings, words: &mut Words) -> Result<(), String> {
+    let stores = &mut settings.stores;
+    match words.name("a store")?.as_str() {
+        "journal" => {
+            let kinds = [StoreKind::Ideal, StoreKind::Local, StoreKind::Object, StoreKind::Topic];
+            stores.journal = store_kind(words, &kinds)?;
+        }
+        "snapshots" => {
+            let kinds = [StoreKind::Ideal, StoreKind::Local, StoreKind::Object];
+            stores.snapshots = store_kind(words, &kinds)?;
+        }
+        "sinks" => stores.sinks = store_kind(words, SINKS)?,
+        "sink" => {
+            let table = words.name("a table")?;
+            stores.sink.insert(table, store_kind(words, SINKS)?);
+        }
+        other => return Err(format!("there is no store {other}")),
     }
-    words.end()
+    Ok(())
 }
 
 /// What a sink can be.

@@ -1,0 +1,181 @@
+//! `anabranch sim`: seeds, plans, formats, exit codes.
+
+use crate::support::{Folder, Ran};
+
+/// Counts by key and window over a table whose files are not there.
+const JOB: &str = "
+CREATE TABLE clicks (
+  k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND
+) WITH ('connector' = 'filesystem', 'path' = 'nowhere', 'format' = 'json');
+CREATE TABLE counts (
+  window_start TIMESTAMP(3), k STRING, n BIGINT, total BIGINT
+) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'json');
+INSERT INTO counts
+SELECT window_start, k, COUNT(*), SUM(v)
+FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(ts), INTERVAL '10' SECOND))
+WHERE v <> 12345678
+GROUP BY window_start, window_end, k;
+";
+
+/// Two records of one window, and nothing that goes wrong.
+const PLAN: &str = "anabranch run plan 1
+job job.sql
+seed 1
+store journal local
+store snapshots local
+store sinks connector
+heal 1s budget 60s
+split clicks 0000 log
+record 0 at 0s = {\"k\":\"a\",\"v\":1,\"ts\":\"2024-01-01 00:00:01\"}
+record 1 at 5ms = {\"k\":\"a\",\"v\":2,\"ts\":\"2024-01-01 00:00:02\"}
+";
+
+fn folder() -> Folder {
+    Folder::with(&[("job.sql", JOB)])
+}
+
+/// Without what the wall clock has a hand in.
+fn without_times(text: &str) -> String {
+    let is_timeless = |line: &&str| {
+        let line = line.trim_start();
+        !["took ", "events ", "simulated "].iter().any(|word| line.starts_with(word))
+    };
+    text.lines().filter(is_timeless).map(|line| format!("{line}\n")).collect()
+}
+
+fn plan_with(lines: &str) -> Folder {
+    let folder = folder();
+    folder.write("my.plan", &format!("{PLAN}{lines}"));
+    folder
+}
+
+#[test]
+fn seeds_of_a_users_job_find_nothing_and_say_what_they_did() {
+    let folder = Folder::with_flights();
+    let args = ["sim", "examples/flights/flights.sql", "--seeds", "1..20", "--records", "60"];
+    let ran = folder.run(&args);
+    ran.exits_with(0);
+    for words in [
+        "flights, 20 seeds of 1..20: nothing found\n",
+        "flights: stretches of the 26398 records in examples/flights/data",
+        "crash-between-append-and-apply",
+        "between append and apply in",
+        "a store keeps what it has acknowledged",
+        "not reached",
+    ] {
+        assert!(ran.stdout.contains(words), "no {words:?} in {}", ran.stdout);
+    }
+    assert!(!folder.path("anabranch-sim").exists(), "nothing found, and files were written");
+}
+
+#[test]
+fn the_same_seeds_give_the_same_text_on_any_number_of_threads() {
+    // spec: E-1
+    let folder = folder();
+    let run = |jobs: &str| {
+        let ran = folder.run(&["sim", "job.sql", "--seeds", "5..24", "-v", "--jobs", jobs]);
+        ran.exits_with(0);
+        without_times(&ran.stdout)
+    };
+    let alone = run("1");
+    assert_eq!(alone, run("3"));
+    assert_eq!(alone.lines().filter(|line| line.starts_with("seed ")).count(), 20, "{alone}");
+    assert!(alone.contains("clicks: records made up from its columns"), "{alone}");
+}
+
+#[test]
+fn results_are_there_for_programs_and_for_ci() {
+    let folder = folder();
+    let ran = folder.run(&["sim", "job.sql", "--seeds", "1..3", "--format", "json"]);
+    ran.exits_with(0);
+    let objects: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    assert_eq!(objects.len(), 4, "{}", ran.stdout);
+    assert_eq!(objects[2]["run"], "seed 3");
+    assert_eq!(objects[2]["finding"], serde_json::Value::Null);
+    assert_eq!(objects[3]["summary"]["seeds"], 3);
+    let ran = folder.run(&["sim", "job.sql", "--seeds", "1..3", "--format", "junit"]);
+    ran.exits_with(0);
+    assert!(ran.stdout.contains("tests=\"3\" failures=\"0\" errors=\"0\""), "{}", ran.stdout);
+    assert!(ran.stdout.contains("name=\"seed 2\""), "{}", ran.stdout);
+}
+
+#[test]
+fn a_plan_is_run_again_with_its_trace_and_its_page() {
+    let folder = plan_with("when before apply to counts do crash restart 20ms\n");
+    let ran = folder.run(&["sim", "--plan", "my.plan", "--trace", "--report", "a/page.html"]);
+    ran.exits_with(0);
+    for words in ["process 1: starts", "fault: Crash", "process 2: starts", "nothing found"] {
+        assert!(ran.stdout.contains(words), "no {words:?} in {}", ran.stdout);
+    }
+    let page = folder.read("a/page.html");
+    assert!(page.contains("when before apply to counts do crash restart 20ms"));
+    assert!(page.contains("anabranch sim job.sql --plan my.plan"));
+}
+
+/// The page, the plan and the command of a finding.
+fn assert_explained(folder: &Folder, ran: &Ran, page: &str) {
+    assert!(ran.stdout.contains("again     anabranch sim job.sql --plan "), "{}", ran.stdout);
+    assert!(folder.read(page).contains("process 1"), "the page is empty");
+}
+
+#[test]
+fn what_is_found_is_explained_and_can_be_made_small() {
+    // One start is allowed, and the process is killed: a restart loop.
+    let loops = "restart 100ms backoff 100ms starts 1\n";
+    let folder = plan_with(&format!(
+        "{loops}when nth 2 request of append do delay 3ms\nwhen before apply to counts do crash\n"
+    ));
+    let ran = folder.run(&["sim", "job.sql", "--plan", "my.plan"]);
+    ran.exits_with(11).says("SIM002").says("a restart loop");
+    assert_explained(&folder, &ran, "anabranch-sim/my.html");
+    let ran = folder.run(&["sim", "shrink", "my.plan", "--out", "small", "--tries", "100"]);
+    ran.exits_with(11);
+    let small = folder.read("small/my-small.plan");
+    assert_eq!(small.matches("\nwhen ").count(), 1, "{small}");
+    assert!(!small.contains("\nrecord 0"), "{small}");
+    folder.run(&["sim", "--plan", "small/my-small.plan"]).exits_with(11);
+}
+
+#[test]
+fn a_plan_that_does_not_test_any_more_what_it_should_is_told() {
+    let never = plan_with("when nth 99 before append do crash\n");
+    never.run(&["sim", "--plan", "my.plan"]).exits_with(14).says("SIM005").says("nth 99");
+    let mark = plan_with("expect chunk-duplicate\n");
+    mark.run(&["sim", "--plan", "my.plan"]).exits_with(14).says("was not hit: chunk-duplicate");
+    let other = plan_with("split other 0000 log\n");
+    other.run(&["sim", "--plan", "my.plan"]).exits_with(14).says("no table other");
+    let fine = plan_with("");
+    fine.run(&["sim", "--plan", "my.plan"]).exits_with(0);
+    fine.run(&["sim", "shrink", "my.plan"]).exits_with(14).says("nothing is wrong");
+}
+
+#[test]
+fn runs_that_say_nothing_are_told() {
+    let folder = Folder::with(&[("job.sql", &JOB.replace("v <> 12345678", "v = 12345678"))]);
+    let ran = folder.run(&["sim", "job.sql", "--seeds", "1..25", "--records", "20"]);
+    ran.exits_with(15).says("SIM006").says("no row reached a sink");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_runs() {
+    let folder = plan_with("hello\n");
+    folder.run(&["sim", "--plan", "my.plan"]).exits_with(2).says("SIM007").says("line 11");
+    folder.run(&["sim"]).exits_with(2).says("no job was named");
+    folder.run(&["sim", "job.sql", "--seeds", "9..3"]).exits_with(2).says("no range of seeds");
+    folder.run(&["sim", "none.sql"]).exits_with(2).says("CLI001");
+    folder.write("bad.sql", "SELEC 1;");
+    folder.run(&["sim", "bad.sql"]).exits_with(2).says("SQL004");
+}
+
+#[test]
+fn a_sweep_kills_the_job_around_every_output() {
+    // spec: J-1, K-1, K-4, S-2
+    let folder = folder();
+    let ran = folder.run(&["sim", "sweep", "job.sql", "--records", "12", "--every", "4"]);
+    ran.exits_with(0);
+    assert!(ran.stdout.contains("nothing found"), "{}", ran.stdout);
+    let (_, deviations) = ran.stdout.split_once("deviations").expect("they are counted");
+    assert!(deviations.trim_start().starts_with("5"), "{deviations}");
+    assert!(deviations.contains(", of which 0 found no occasion"), "{deviations}");
+}

@@ -241,7 +241,7 @@ impl JudgedSink<'_> {
     }
 
     /// How far a reader must and may see. A file appears behind the move of its marker,
-    /// and the parts of a Kafka transaction one by one, in any order with its marker.
+    /// the blocks of an insert before it, and the parts of a Kafka transaction one by one, in any order with its marker.
     fn reach(&self, seen: &Seen) -> Reach {
         let mut reach = Reach::of_marker(seen.marker, self.id(), self.epochs);
         let connector = self.table().connector.as_str();
@@ -249,9 +249,11 @@ impl JudgedSink<'_> {
             let all = self.epochs.iter().flat_map(|record| &record.flush_ends);
             all.filter(|end| end.sink == self.id()).map(|end| end.epoch)
         };
-        if matches!(connector, "filesystem" | "kafka" | "upsert-kafka") {
+        if matches!(connector, "clickhouse" | "filesystem" | "kafka" | "upsert-kafka") {
             let next = ends().filter(|end| *end > reach.begun).min();
-            reach.begun = next.unwrap_or(reach.begun);
+            // The last group ends with the input, which no record says.
+            let last = self.epochs.last().map_or(reach.begun, |record| record.epoch);
+            reach.begun = next.unwrap_or(last).max(reach.begun);
         }
         if matches!(connector, "filesystem" | "kafka" | "upsert-kafka") {
             let before = ends().filter(|end| *end < reach.complete).max();

@@ -7,6 +7,7 @@ use crate::time::VirtualTime;
 use anabranch_engine::ids::{Epoch, RequestId, SinkId, SplitId};
 use anabranch_engine::journal::{Decoder, JournalEntry, SegmentName};
 use anabranch_engine::pipeline::{Input, Output, Pipeline, Status};
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The lane of the journal; that of the snapshots follows, and then the sinks.
@@ -92,9 +93,8 @@ impl Process {
 #[derive(Debug, Default)]
 pub(super) struct RecordReader {
     segment: Option<(SegmentName, Decoder)>,
-    /// The last epoch that was read: what is handed on a second time, behind a pause, is
-    /// read once.
-    read: Epoch,
+    /// The last frame: what is handed on a second time, behind a pause, is read once.
+    last: Bytes,
 }
 
 impl RecordReader {
@@ -104,16 +104,16 @@ impl RecordReader {
         let header = frame
             .ok()
             .and_then(|frame| anabranch_engine::journal::decode_header(frame.payload).ok());
-        self.read = Epoch(0);
+        self.last = Bytes::new();
         self.segment = header.map(|header| (segment, Decoder::new(&header)));
     }
 
     /// The entry of a frame that is appended.
-    pub(super) fn read(&mut self, epoch: Epoch, bytes: &[u8]) -> Option<JournalEntry> {
-        if epoch <= self.read {
+    pub(super) fn read(&mut self, bytes: &Bytes) -> Option<JournalEntry> {
+        if bytes.as_ptr() == self.last.as_ptr() {
             return None;
         }
-        self.read = epoch;
+        self.last = bytes.clone();
         let (segment, decoder) = self.segment.as_mut()?;
         let frame = anabranch_engine::codec::frame::read_frame(bytes, segment.salt(), 0).ok()?;
         decoder.entry(frame.payload).ok()

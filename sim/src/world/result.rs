@@ -106,6 +106,8 @@ pub struct ProcessEnd {
     pub generation: Generation,
     /// When.
     pub at: VirtualTime,
+    /// How many outputs it had made.
+    pub outputs: u64,
     /// How.
     pub how: ProcessEnding,
 }

@@ -7,8 +7,8 @@ use super::process::{Life, Process};
 use super::{Event, World};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::executor::Sequential;
-use anabranch_engine::ids::Epoch;
 use anabranch_engine::pipeline::{FetchedData, Input, Now, Output};
+use bytes::Bytes;
 
 /// Events in the trace, by what they are.
 pub(super) mod what {
@@ -135,7 +135,7 @@ impl World {
                 (Kind::Fetch, Concerns::Offsets(from.0, from.0 + u64::from(*bytes_max)))
             }
             Output::AppendJournal { epoch, bytes } => {
-                self.note_record(process, *epoch, bytes);
+                self.note_record(process, bytes);
                 (Kind::Append, Concerns::Epochs(super::route::before(*epoch), *epoch))
             }
             Output::AppendNote { bytes, .. } => {
@@ -169,10 +169,10 @@ impl World {
     }
 
     /// Notes which records an epoch takes, if some deviation waits for one.
-    fn note_record(&mut self, process: &mut Process, epoch: Epoch, bytes: &[u8]) {
+    fn note_record(&mut self, process: &mut Process, bytes: &Bytes) {
         use anabranch_engine::journal::JournalEntry;
         // The reader has to see every record, since each leans on those before.
-        let Some(JournalEntry::Epoch(record)) = process.records.read(epoch, bytes) else { return };
+        let Some(JournalEntry::Epoch(record)) = process.records.read(bytes) else { return };
         self.note_log_ends(process, &record);
         if !self.faults.wants_records() {
             return;
@@ -224,7 +224,7 @@ fn bytes_of(input: &Input) -> usize {
         Input::Fetched { data: FetchedData::Bytes(bytes), .. } => bytes.len(),
         Input::Fetched { data: FetchedData::Records(block), .. } => block.data.len(),
         Input::JournalRead { segments, .. } => segments.iter().map(|s| s.bytes.len()).sum(),
-        Input::SnapshotLoaded { parts, .. } => parts.iter().map(bytes::Bytes::len).sum(),
+        Input::SnapshotLoaded { parts, .. } => parts.iter().map(Bytes::len).sum(),
         _ => 0,
     }
 }

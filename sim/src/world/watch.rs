@@ -167,11 +167,16 @@ impl World {
         self.report(process.id, report);
     }
 
-    /// The generation of a process that lives.
+    /// The generation of a process that lives, or did: what it sent may arrive behind its
+    /// end.
     pub(super) fn generation_of(&self, process: u32) -> Generation {
         let slot = process.checked_sub(1).and_then(|slot| self.processes.get(slot as usize));
-        slot.and_then(Option::as_ref)
-            .map_or_else(Generation::default, |process| process.pipeline.generation())
+        let lives = slot.and_then(Option::as_ref).map(|process| process.pipeline.generation());
+        let lived = || {
+            let end = self.watch.ends.iter().find(|end| end.process == process);
+            end.map(|end| end.generation)
+        };
+        lives.or_else(lived).unwrap_or_default()
     }
 
     /// Notes how a process ended.
@@ -181,6 +186,7 @@ impl World {
             process: process.id,
             generation: process.pipeline.generation(),
             at: self.now,
+            outputs: process.outputs,
             how,
         });
     }

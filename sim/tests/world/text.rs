@@ -183,7 +183,8 @@ fn action() -> BoxedStrategy<Action> {
         restart().prop_map(|restart| Action::Crash { restart }),
         (any::<u64>(), restart())
             .prop_map(|(choice, restart)| Action::PowerFailure { choice, restart }),
-        (span(), any::<bool>()).prop_map(|(span, successor)| Action::Pause { span, successor }),
+        (span(), any::<bool>(), proptest::option::of(any::<u32>()))
+            .prop_map(|(span, successor, until)| Action::Pause { span, successor, until }),
         Just(Action::DoubleStart),
         (span(), any::<bool>())
             .prop_map(|(by, back)| Action::ClockJump { by: Span(if back { -by.0 } else { by.0 }) }),

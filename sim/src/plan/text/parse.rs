@@ -362,7 +362,12 @@ fn action(words: &mut Words) -> Result<Action, String> {
         }
         "pause" => {
             let span = words.span()?;
-            Action::Pause { span, successor: words.takes("successor") }
+            let successor = words.takes("successor");
+            let until = match words.takes("until") {
+                true => Some(words.number("a number of outputs")?),
+                false => None,
+            };
+            Action::Pause { span, successor, until }
         }
         "double-start" => Action::DoubleStart,
         "clock-jump" => Action::ClockJump { by: words.span()? },

@@ -183,9 +183,10 @@ impl Display for Action {
                 write!(f, "power-failure {choice}")?;
                 restart(f, span)
             }
-            Action::Pause { span, successor } => {
+            Action::Pause { span, successor, until } => {
                 write!(f, "pause {}", Time(*span))?;
-                f.write_str(if *successor { " successor" } else { "" })
+                f.write_str(if *successor { " successor" } else { "" })?;
+                until.map_or(Ok(()), |outputs| write!(f, " until {outputs}"))
             }
             Action::DoubleStart => f.write_str("double-start"),
             Action::ClockJump { by } => write!(f, "clock-jump {}", Time(*by)),

@@ -3,8 +3,8 @@
 
 use crate::model::Disturbance;
 use crate::plan::{
-    Action, Deviation, Operation, Point, RecordKind, RunPlan, SourceFault, SplitInput, SplitShape,
-    StoreKind, Trigger,
+    Action, Deviation, Operation, Point, RecordKind, RecordName, RunPlan, SourceFault, SplitInput,
+    SplitShape, StoreKind, Trigger,
 };
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
@@ -75,27 +75,39 @@ fn lose(plan: &mut RunPlan, job: &Plan, draws: &mut Draws) {
     let redis = sinks.clone().find(|table| {
         table.connector == "redis" && stores.sink_kind(&table.name) == StoreKind::Connector
     });
+    let usual = Trigger::When {
+        nth,
+        point: Point::After(Operation::Output),
+        holding: None,
+        restarts: None,
+    };
     let mut choices = Vec::new();
     if let Some(table) = redis {
         let disturbance = Disturbance::LoseAcknowledged { writes: 1 + (number % 9) as u32 };
         let action = Action::Disturb { service: table.name.clone(), disturbance };
-        choices.push((action, "sink-lost-data"));
+        choices.push((usual.clone(), action, "sink-lost-data"));
     }
     if matches!(stores.journal, StoreKind::Local) {
         let disturbance = Disturbance::Rot { place: number };
-        choices.push((Action::Disturb { service: "journal".into(), disturbance }, "damaged"));
+        let action = Action::Disturb { service: "journal".into(), disturbance };
+        choices.push((usual, action, "damaged"));
     }
-    if let Some(split) = plan.splits.iter().find(|split| split.shape == SplitShape::Log) {
+    let is_log = |split: &&SplitInput| split.shape == SplitShape::Log && !split.records.is_empty();
+    if let Some(split) = plan.splits.iter().find(is_log) {
+        // Once the split belongs to the job: before, it would only begin later.
+        let record = &split.records[number as usize % split.records.len()];
         let name = format!("{}/{}", split.table, split.name);
         let fault = SourceFault::Retain { keep: number % 4 };
-        choices.push((Action::Source { split: name, fault }, "source-changed"));
+        let holding = Some(RecordName { split: name.clone(), number: record.number });
+        let point = Point::After(Operation::Append);
+        let trigger = Trigger::When { nth: 1, point, holding, restarts: None };
+        choices.push((trigger, Action::Source { split: name, fault }, "source-changed"));
     }
     if choices.is_empty() {
         return;
     }
-    let (action, failure) = choices.swap_remove(draws.below(choices.len() as u64) as usize);
-    let point = Point::After(Operation::Output);
-    let trigger = Trigger::When { nth, point, holding: None, restarts: None };
+    let (trigger, action, failure) =
+        choices.swap_remove(draws.below(choices.len() as u64) as usize);
     plan.deviations.push(Deviation { trigger, action });
     plan.allow.push(failure.to_owned());
 }

@@ -102,7 +102,7 @@ pub fn judge(
     for (index, sink) in result.sinks.iter().enumerate() {
         let tears = tears(plan, &sink.table);
         let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears };
-        findings.extend(judged.contents(judged.finish_of(result), losses));
+        findings.extend(judged.contents(judged.finish_of(result, losses), losses));
         findings.extend(judged.history(losses));
     }
     findings.extend(replay(case, &expected, chain_of(&journal)));
@@ -198,7 +198,7 @@ impl JudgedSink<'_> {
 
     /// What the sink must hold at the end of a run.
     // spec: K-8
-    fn finish_of(&self, result: &RunResult) -> Finish {
+    fn finish_of(&self, result: &RunResult, losses: bool) -> Finish {
         if !has_ended_well(&result.end) {
             return Finish::Open;
         }
@@ -207,7 +207,8 @@ impl JudgedSink<'_> {
             matches!(report, Report::SinkLeft { sink } if *sink == self.sink.table)
         });
         let stopped = matches!(result.end, RunEnd::Ended(Ending::Stopped));
-        match is_given_up || (is_left && stopped) {
+        // The next start looks at the markers, and sends what was lost once more.
+        match is_given_up || (stopped && (is_left || losses)) {
             true => Finish::ByMarker,
             false => Finish::All,
         }

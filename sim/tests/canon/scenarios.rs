@@ -146,7 +146,9 @@ fn idle() -> Scenario {
     for record in splits[1].records.iter_mut().skip(2) {
         record.at = VirtualTime(record.at.0 + 150_000_000);
     }
-    scenario("idle", plan, splits, OBJECT)
+    let mut idle = scenario("idle", plan, splits, OBJECT);
+    idle.plan.settings.timing.hold = Span::ms(20);
+    idle
 }
 
 /// A split that ends while another goes on, and one that comes late.

@@ -9,8 +9,17 @@ use anabranch_sim::run::run;
 use anabranch_sim::shrink::shrink;
 use anabranch_sim::world::Counts;
 
-/// Seeds of each job.
-const SEEDS: u64 = 40;
+/// Seeds of each job; `CANON_SEEDS=FIRST..LAST` chooses others.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=40;
+
+fn seeds() -> std::ops::RangeInclusive<u64> {
+    let Ok(text) = std::env::var("CANON_SEEDS") else { return SEEDS };
+    let ends = text
+        .split_once("..")
+        .and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let (first, last) = ends.expect("CANON_SEEDS is FIRST..LAST");
+    first..=last
+}
 
 /// Seeds with a fault that is known and not mended: a process that is not the newest any
 /// more, and has nothing left to append, learns so from the proof that its sink asks for,
@@ -76,7 +85,7 @@ fn plans(scenario: &Scenario) -> Vec<(String, RunPlan)> {
         records_max: 40,
         ..Material::new(scenario.name, Profile::Swarm)
     };
-    let seeds = (1..=SEEDS).filter(|seed| !KNOWN.contains(&(scenario.name, *seed)));
+    let seeds = seeds().filter(|seed| !KNOWN.contains(&(scenario.name, *seed)));
     seeds
         .map(|seed| {
             let mut plan = generate(seed, &scenario.job, &material);

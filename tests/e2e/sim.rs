@@ -1,6 +1,6 @@
 //! `anabranch sim`: seeds, plans, formats, exit codes.
 
-use crate::support::{Folder, Ran};
+use crate::support::{Folder, Ran, root};
 
 /// Counts by key and window over a table whose files are not there.
 const JOB: &str = "
@@ -178,4 +178,18 @@ fn a_sweep_kills_the_job_around_every_output() {
     let (_, deviations) = ran.stdout.split_once("deviations").expect("they are counted");
     assert!(deviations.trim_start().starts_with("5"), "{deviations}");
     assert!(deviations.contains(", of which 0 found no occasion"), "{deviations}");
+}
+
+#[test]
+fn a_job_of_each_kind_of_window_and_sink_keeps_its_promises() {
+    // spec: E-2, K-1, K-2
+    let jobs = std::fs::read_dir(root().join("sim/jobs")).expect("there are jobs");
+    let mut jobs: Vec<_> = jobs.map(|job| job.expect("it can be listed").path()).collect();
+    jobs.sort();
+    assert!(jobs.len() >= 12, "{jobs:?}");
+    let folder = Folder::new();
+    for job in jobs {
+        let job = job.to_str().expect("text");
+        folder.run(&["sim", job, "--seeds", "1..5", "--records", "60"]).exits_with(0);
+    }
 }

@@ -1,0 +1,31 @@
+-- Fixed windows over several files.
+CREATE TABLE events (
+  k  STRING,
+  v  BIGINT,
+  d  DOUBLE,
+  ts TIMESTAMP(3),
+  WATERMARK FOR ts AS ts - INTERVAL '2' SECOND
+) WITH (
+  'connector' = 'filesystem',
+  'path' = 'made-up',
+  'format' = 'json'
+);
+
+CREATE TABLE counts (
+  window_start TIMESTAMP(3),
+  window_end   TIMESTAMP(3),
+  k            STRING,
+  n            BIGINT,
+  total        BIGINT,
+  least        BIGINT,
+  most         BIGINT
+) WITH (
+  'connector' = 'filesystem',
+  'path' = 'out/counts',
+  'format' = 'json'
+);
+
+INSERT INTO counts
+SELECT window_start, window_end, k, COUNT(*) AS n, SUM(v) AS total, MIN(v) AS least, MAX(v) AS most
+FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(ts), INTERVAL '10' SECOND))
+GROUP BY window_start, window_end, k;

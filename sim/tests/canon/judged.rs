@@ -8,7 +8,6 @@ use anabranch_sim::plan::{Action, Deviation, Operation, Point, RunPlan, Trigger}
 use anabranch_sim::run::run;
 use anabranch_sim::world::{RunEnd, RunResult};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs a plan; gives what came of it, and what is wrong with it.
 pub(crate) fn judged(scenario: &Scenario, plan: &RunPlan) -> (RunResult, Vec<String>) {
@@ -44,49 +43,32 @@ pub(crate) fn outputs_of(scenario: &Scenario, plan: &RunPlan, process: u32) -> u
     of_it.map_or(0, |end| end.outputs as u32)
 }
 
-/// Runs every case on two threads and gives what is wrong, the first five cases only.
+/// Runs every case and gives what is wrong, the first five cases only.
 pub(crate) fn every(
     cases: &[(String, RunPlan)],
-    check: impl Fn(&RunPlan) -> Vec<String> + Sync,
+    mut check: impl FnMut(&RunPlan) -> Vec<String>,
 ) -> Vec<String> {
-    every_with(cases, |plan| (check(plan), ())).0
-}
-
-/// As [`every`], with something that each case comes to.
-pub(crate) fn every_with<T: Send>(
-    cases: &[(String, RunPlan)],
-    check: impl Fn(&RunPlan) -> (Vec<String>, T) + Sync,
-) -> (Vec<String>, Vec<T>) {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let (mut wrong, mut results) = (Vec::new(), Vec::new());
-        while let Some((name, plan)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (found, result) = check(plan);
-            results.push(result);
-            if let Some(first) = found.first() {
-                wrong.push(format!("{name}: {first}"));
-            }
+    let mut wrong = Vec::new();
+    for (name, plan) in cases {
+        if let Some(first) = check(plan).first() {
+            wrong.push(format!("{name}: {first}"));
         }
-        (wrong, results)
-    };
-    let (mut wrong, results) = std::thread::scope(|scope| {
-        let other = scope.spawn(work);
-        let (mut wrong, mut results) = work();
-        let (more, others) = other.join().expect("the other thread ends");
-        wrong.extend(more);
-        results.extend(others);
-        (wrong, results)
-    });
-    wrong.sort();
+    }
     let all = wrong.len();
     wrong.truncate(5);
     if all > 5 {
         wrong.push(format!("and {} more", all - 5));
     }
-    (wrong, results)
+    wrong
 }
 
 /// Every point before and behind an output.
 pub(crate) fn points() -> [Point; 2] {
     [Point::Before(Operation::Output), Point::After(Operation::Output)]
+}
+
+/// What a test counted, for people.
+#[expect(clippy::disallowed_macros, reason = "a test may say how much it did")]
+pub(crate) fn tell(text: &str) {
+    println!("{text}");
 }

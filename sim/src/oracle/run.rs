@@ -3,8 +3,8 @@
 use super::content::{Guarantee, Shape, SinkOracle};
 use super::epochs::{Effect, MarkerSeen, Reach, generations, markers};
 use super::{Finding, discords, fires_once, liveness, replay, restore};
-use crate::model::{View, ViewRecord};
-use crate::plan::{RecordKind, RunPlan, SplitInput, SplitShape};
+use crate::model::{Disturbance, View, ViewRecord};
+use crate::plan::{Action, RecordKind, RunPlan, SplitInput, SplitShape};
 use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
 use crate::world::{LogEndSeen, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot};
 use anabranch_engine::ids::{Epoch, SinkId, SplitName};
@@ -100,8 +100,9 @@ pub fn judge(
     let expected = expect(case);
     let mut findings = discords(&expected);
     for (index, sink) in result.sinks.iter().enumerate() {
-        let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink };
-        findings.extend(judged.contents(judged.finish_of(result), losses));
+        let tears = tears(plan, &sink.table);
+        let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears };
+        findings.extend(judged.contents(judged.finish_of(result, losses), losses));
         findings.extend(judged.history(losses));
     }
     findings.extend(replay(case, &expected, chain_of(&journal)));
@@ -125,6 +126,15 @@ fn log_ends_of(result: &RunResult, epochs: &[EpochRecord]) -> BTreeMap<(Epoch, S
     };
     let kept = result.log_ends.iter().filter(is_kept);
     kept.map(|seen| ((seen.epoch, seen.split.clone()), seen.end)).collect()
+}
+
+/// Whether the plan lets memory run out: a script of Redis does not undo what it did
+/// before.
+fn tears(plan: &RunPlan, table: &str) -> bool {
+    plan.deviations.iter().any(|deviation| match &deviation.action {
+        Action::Disturb { service, disturbance: Disturbance::Fill { .. } } => service == table,
+        _ => false,
+    })
 }
 
 /// A few of a run's snapshots.
@@ -173,6 +183,8 @@ struct JudgedSink<'a> {
     epochs: &'a [EpochRecord],
     index: usize,
     sink: &'a SinkResult,
+    /// Whether a chunk may show in parts although its sink usually takes it whole.
+    tears: bool,
 }
 
 impl JudgedSink<'_> {
@@ -186,7 +198,7 @@ impl JudgedSink<'_> {
 
     /// What the sink must hold at the end of a run.
     // spec: K-8
-    fn finish_of(&self, result: &RunResult) -> Finish {
+    fn finish_of(&self, result: &RunResult, losses: bool) -> Finish {
         if !has_ended_well(&result.end) {
             return Finish::Open;
         }
@@ -195,7 +207,8 @@ impl JudgedSink<'_> {
             matches!(report, Report::SinkLeft { sink } if *sink == self.sink.table)
         });
         let stopped = matches!(result.end, RunEnd::Ended(Ending::Stopped));
-        match is_given_up || (is_left && stopped) {
+        // The next start looks at the markers, and sends what was lost once more.
+        match is_given_up || (stopped && (is_left || losses)) {
             true => Finish::ByMarker,
             false => Finish::All,
         }
@@ -249,7 +262,8 @@ impl JudgedSink<'_> {
             let all = self.epochs.iter().flat_map(|record| &record.flush_ends);
             all.filter(|end| end.sink == self.id()).map(|end| end.epoch)
         };
-        if matches!(connector, "clickhouse" | "filesystem" | "kafka" | "upsert-kafka") {
+        let in_parts = matches!(connector, "clickhouse" | "filesystem" | "kafka" | "upsert-kafka");
+        if in_parts || self.tears {
             let next = ends().filter(|end| *end > reach.begun).min();
             // The last group ends with the input, which no record says.
             let last = self.epochs.last().map_or(reach.begun, |record| record.epoch);

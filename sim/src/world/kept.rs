@@ -126,6 +126,9 @@ impl World {
         };
         let zombies = self.kept.replaced.iter().filter_map(|process| {
             let newer = lives().filter(|(newer, _)| newer > process);
+            // Who stood still before its claim may well be the newest when it goes on.
+            let generation = self.generation_of(*process).number;
+            let newer = newer.filter(|(newer, _)| self.generation_of(*newer).number > generation);
             let running = newer.filter_map(|(_, (_, running))| *running).min()?;
             Some(Zombie {
                 process: format!("process {process}"),

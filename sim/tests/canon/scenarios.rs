@@ -146,7 +146,9 @@ fn idle() -> Scenario {
     for record in splits[1].records.iter_mut().skip(2) {
         record.at = VirtualTime(record.at.0 + 150_000_000);
     }
-    scenario("idle", plan, splits, OBJECT)
+    let mut idle = scenario("idle", plan, splits, OBJECT);
+    idle.plan.settings.timing.hold = Span::ms(20);
+    idle
 }
 
 /// A split that ends while another goes on, and one that comes late.
@@ -267,12 +269,19 @@ fn scenario(
     splits: Vec<SplitInput>,
     journal: StoreKind,
 ) -> Scenario {
+    let mut job = plan.build();
+    let is_log = |table: &str| {
+        splits.iter().any(|split| split.table == table && split.shape == SplitShape::Log)
+    };
+    for table in job.tables.iter_mut().filter(|table| is_log(&table.name)) {
+        table.connector = "kafka".to_owned();
+    }
     let mut run = RunPlan::calm(name, 7, small_limits());
     run.splits = splits;
     let snapshots = if journal == TOPIC { OBJECT } else { journal };
     run.settings.stores =
         Stores { journal, snapshots, sinks: StoreKind::Connector, ..Stores::default() };
-    Scenario { name, job: Arc::new(plan.build()), plan: run }
+    Scenario { name, job: Arc::new(job), plan: run }
 }
 
 /// Limits so small that a dozen records make several epochs, groups and snapshots.

@@ -133,13 +133,14 @@ fn is_loss(action: &Action) -> bool {
 fn is_excused(end: &RunEnd) -> bool {
     // A supervisor may hope that what cannot be read can be read later.
     let hopes = matches!(end, RunEnd::RestartLoop { last } if last.contains("is damaged"));
-    hopes || matches!(
-        end,
-        RunEnd::Ended(Ending::Failed(
-            Failure::Damaged(_)
-                | Failure::SinkLostData { .. }
-                | Failure::SourceChanged { .. }
-                | Failure::SourceFailed { .. }
-        ))
-    )
+    hopes
+        || matches!(
+            end,
+            RunEnd::Ended(Ending::Failed(
+                Failure::Damaged(_)
+                    | Failure::SinkLostData { .. }
+                    | Failure::SourceChanged { .. }
+                    | Failure::SourceFailed { .. }
+            ))
+        )
 }

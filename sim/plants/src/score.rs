@@ -50,7 +50,8 @@ pub fn rows(
     seeds_max: u64,
     only: &[String],
 ) -> impl Iterator<Item = Row> {
-    let is_wanted = move |plant: &Plant| only.is_empty() || only.iter().any(|it| it == plant.name());
+    let is_wanted =
+        move |plant: &Plant| only.is_empty() || only.iter().any(|it| it == plant.name());
     let wanted = PLANTED.iter().filter(move |(plant, _)| is_wanted(plant));
     let share = wanted.enumerate().filter(move |(index, _)| index % workers == worker);
     share.map(move |(_, (plant, witness))| row(*plant, witness, starts, seeds_max))

@@ -4,8 +4,8 @@ use anabranch_engine::plant::{ALL, Plant};
 use anabranch_sim_plants::table::{NOT_FOUND_YET, NOT_PLANTED, PLANTED};
 use anabranch_sim_plants::{Hunt, hunt};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many seeds a hunt may take here.
 const SEEDS: u64 = 40;

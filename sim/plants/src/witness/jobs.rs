@@ -37,11 +37,8 @@ pub(super) fn aligned() -> Plan {
     let mut plan = PlanBuilder::default();
     let events = events(&mut plan, 1, true);
     let scan = plan.scan(events);
-    let totals = [
-        COUNT,
-        ("SUM", Some(D), SqlType::Double),
-        ("FIRST_VALUE", Some(V), SqlType::BigInt),
-    ];
+    let totals =
+        [COUNT, ("SUM", Some(D), SqlType::Double), ("FIRST_VALUE", Some(V), SqlType::BigInt)];
     let totals = plan.window("totals", scan, tumble(1_000), &[K], &totals);
     plan.sink("totals", "filesystem", totals);
     let hop = Window::Hop { size_ms: 3_000, slide_ms: 1_000, offset_ms: 0 };

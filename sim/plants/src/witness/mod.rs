@@ -39,8 +39,10 @@ const fn stored(name: &'static str, job: fn() -> Plan, stores: [StoreKind; 3]) -
 /// Aligned windows of all kinds, whose rows come late.
 pub const ALIGNED: Witness = witness("aligned", jobs::aligned, Profile::Swarm);
 /// The same, with values that are none of their column's.
-pub const BAD_VALUES: Witness =
-    Witness { spice: Some(spice::bad_values), ..witness("bad values", jobs::aligned, Profile::Swarm) };
+pub const BAD_VALUES: Witness = Witness {
+    spice: Some(spice::bad_values),
+    ..witness("bad values", jobs::aligned, Profile::Swarm)
+};
 /// Sessions whose gaps are as long as the distance of records.
 pub const SESSIONS: Witness = Witness {
     spice: Some(spice::coarse_times),
@@ -49,11 +51,15 @@ pub const SESSIONS: Witness = Witness {
 /// Windows over windows.
 pub const NESTED: Witness = witness("nested", jobs::nested, Profile::Swarm);
 /// A table that grows, with splits that come later and fall silent.
-pub const GROWING: Witness =
-    Witness { spice: Some(spice::silent_splits), ..witness("growing", jobs::growing, Profile::Swarm) };
+pub const GROWING: Witness = Witness {
+    spice: Some(spice::silent_splits),
+    ..witness("growing", jobs::growing, Profile::Swarm)
+};
 /// The same with nothing going wrong, so that how long things take can be judged.
-pub const GROWING_CALM: Witness =
-    Witness { spice: Some(spice::silent_splits), ..witness("growing, calm", jobs::growing, Profile::Calm) };
+pub const GROWING_CALM: Witness = Witness {
+    spice: Some(spice::silent_splits),
+    ..witness("growing, calm", jobs::growing, Profile::Calm)
+};
 /// Three sinks in memory, and much goes wrong.
 pub const SINKS_IN_MEMORY: Witness = witness("three sinks", jobs::three_sinks, Profile::Storm);
 /// Files, a local journal, local snapshots.
@@ -78,11 +84,15 @@ pub const OBJECT_STORES: Witness = stored("object store", jobs::three_sinks, OBJ
 /// A journal in a topic.
 pub const TOPIC_JOURNAL: Witness = stored("topic journal", jobs::three_sinks, TOPIC);
 /// Journal and snapshots in an object store that lets objects rot.
-pub const OBJECT_ROT: Witness =
-    Witness { spice: Some(spice::rot_in_stores), ..stored("object store, rot", jobs::three_sinks, OBJECT) };
+pub const OBJECT_ROT: Witness = Witness {
+    spice: Some(spice::rot_in_stores),
+    ..stored("object store, rot", jobs::three_sinks, OBJECT)
+};
 /// Journal and snapshots on a disk that lets files rot.
-pub const LOCAL_ROT: Witness =
-    Witness { spice: Some(spice::rot_in_stores), ..stored("local stores, rot", jobs::three_sinks, LOCAL) };
+pub const LOCAL_ROT: Witness = Witness {
+    spice: Some(spice::rot_in_stores),
+    ..stored("local stores, rot", jobs::three_sinks, LOCAL)
+};
 
 /// Snapshots rot in an object store.
 pub const OBJECT_SNAPSHOTS_ROT: Witness = Witness {

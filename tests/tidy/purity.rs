@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("anabranch-engine", &[]),
     ("anabranch-fuzz-props", &["anabranch-engine", "anabranch-sql"]),
     ("anabranch-sim", &["anabranch-engine"]),
+    ("anabranch-sim-plants", &["anabranch-engine", "anabranch-sim"]),
     ("anabranch-sql", &["anabranch-engine"]),
 ];
 

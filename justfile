@@ -53,6 +53,10 @@ bless:
 fuzz *ARGS:
     scripts/fuzz {{ARGS}}
 
+# The simulator for long, on seeds of the commit: `just sim-night`, `just sim-night seeds=50 time=60s`.
+sim-night *ARGS:
+    scripts/sim-night {{ARGS}}
+
 # Start or stop a real service by hand: `just services redis start DIR PORT`.
 services *ARGS:
     scripts/services {{ARGS}}

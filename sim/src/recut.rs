@@ -62,6 +62,7 @@ pub fn undisturbed(plan: &RunPlan) -> RunPlan {
     let mut calm = plan.clone();
     calm.deviations.clear();
     calm.marks.clear();
+    calm.allow.clear();
     calm.settings.pieces = 1;
     calm.pipeline = PipelineConfig {
         binary: plan.pipeline.binary.clone(),

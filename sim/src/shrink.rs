@@ -265,7 +265,7 @@ mod tests {
         plan.deviations = (0..9)
             .map(|n| Deviation {
                 trigger: Trigger::At(VirtualTime(n)),
-                action: Action::Pause { span: Span::ms(1_234 + n), successor: false },
+                action: Action::Pause { span: Span::ms(1_234 + n), successor: false, until: None },
             })
             .collect();
         plan

@@ -16,6 +16,7 @@
 //! cut out of the middle is noticed.
 
 use super::DecodeError;
+use crate::planted;
 
 /// What every frame starts with.
 pub const MAGIC: [u8; 2] = [0xA7, 0x4A];
@@ -126,7 +127,7 @@ fn frame_at(bytes: &[u8], salt: u64, at: usize) -> Result<Found<'_>, DecodeError
     }
     let payload = &rest[HEADER_BYTES..HEADER_BYTES + length];
     let crc = u32::from_le_bytes([rest[8], rest[9], rest[10], rest[11]]);
-    if crc != payload_check(salt, payload) {
+    if crc != payload_check(salt, payload) && !planted!(J10) {
         return Err(error("a frame with a wrong checksum"));
     }
     if rest[HEADER_BYTES + length..end].iter().any(|&byte| byte != 0) {

@@ -11,6 +11,7 @@ use crate::journal::{
     ControlRecord, EpochHasher, EpochRecord, JournalEntry, OutputHash, SliceDigest, SliceRecord,
 };
 use crate::plan::OnError;
+use crate::planted;
 use crate::time::Watermark;
 use std::collections::VecDeque;
 
@@ -91,10 +92,13 @@ impl Pipeline {
         record.flush_ends = self.sinks.flush_ends(
             record.epoch,
             record.tick,
-            self.must_flush_all() || self.snapshot_is_due(),
+            self.must_flush_all() || (self.snapshot_is_due() && !planted!(K16)),
             &self.config,
         );
         self.sinks.end_groups(&record.flush_ends, record.epoch, self.lineage);
+        if planted!(W7) {
+            record.controls.retain(|control| control.control != JournalControl::IdleMark);
+        }
         let encoder = self.encoder.as_mut().expect("the journal is open while the job runs");
         let mut bytes = Vec::new();
         encoder.append_epoch(&record, &mut bytes);
@@ -161,7 +165,7 @@ impl Pipeline {
     /// Whether every open flush group has to end with the next epoch: at a stop, and
     /// at the end of all input.
     fn must_flush_all(&self) -> bool {
-        self.stopping || self.ingest.is_done(&self.plan)
+        (self.stopping || self.ingest.is_done(&self.plan)) && !planted!(K10)
     }
 
     /// One slice of each split that has data, the split with the lowest watermark
@@ -310,7 +314,8 @@ impl Pipeline {
 
     /// Ends the job once all input is in every sink, and the journal says so.
     pub(super) fn finish_if_done(&mut self, out: &mut Vec<Output>) {
-        let flushed = self.durable == self.epoch && !self.sinks.has_open_group();
+        let has_open_group = self.sinks.has_open_group() && !planted!(K10);
+        let flushed = self.durable == self.epoch && !has_open_group;
         let served = match self.stopping && !self.ingest.is_done(&self.plan) {
             true => self.sinks.all_applied(),
             false => self.sinks.all_served(),

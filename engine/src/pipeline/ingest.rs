@@ -10,6 +10,7 @@ use crate::executor::Executor;
 use crate::format::{RecordBlock, frame};
 use crate::ids::{Epoch, Offset, RequestId, SplitId, SplitName, TableId};
 use crate::plan::{NodeKind, Plan};
+use crate::planted;
 use crate::time::{Monotonic, Watermark};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -271,7 +272,8 @@ impl Ingest {
     pub(super) fn is_idle(&self, split: &SplitIngest) -> bool {
         let table = self.tables.get(&split.name.table);
         let Some(timeout) = table.and_then(|table| table.idle_timeout_ms) else { return false };
-        let at_end = split.end == LogEnd::AtEnd && split.buffer.is_empty();
+        let is_drained = split.buffer.is_empty() || planted!(W3);
+        let at_end = split.end == LogEnd::AtEnd && is_drained;
         let long_enough = split.quiet_ns >= timeout.saturating_mul(1_000_000);
         at_end && long_enough && !split.called_idle && !split.ended
     }
@@ -497,7 +499,7 @@ impl Pipeline {
         let (fetch_bytes, retry_ns) = (self.config.fetch_bytes, self.config.retry_ms * 1_000_000);
         let state = self.ingest.split_mut(split);
         // An answer to a request that is not the newest says nothing.
-        if state.in_flight != Some(request) {
+        if state.in_flight != Some(request) && !planted!(R2) {
             return Ok(());
         }
         state.in_flight = None;

@@ -7,6 +7,7 @@ use super::sinks::{SinkPhase, SinkState, Sinks};
 use super::{Phase, Pipeline};
 use crate::ids::{Epoch, SinkId};
 use crate::plan::Table;
+use crate::planted;
 use crate::time::Monotonic;
 
 /// How a sink fails, and for how long.
@@ -147,6 +148,9 @@ impl Pipeline {
     /// Whether no epoch may be begun because of this sink.
     pub(super) fn is_held_by(&self, id: SinkId) -> bool {
         let (sink, now, config) = (self.sinks.get(id), self.clock.now, &self.config);
+        if planted!(R9) && sink.failing_since(config, now).is_some() {
+            return true;
+        }
         sink.is_over_budget(config, now) && !sink.is_to_be_given_up(config, now, false)
     }
 

@@ -9,6 +9,7 @@ use crate::executor::Executor;
 use crate::format::{RecordBlock, frame};
 use crate::ids::{Epoch, Offset, RequestId, SplitId};
 use crate::journal::{Control, EpochRecord, SliceRecord};
+use crate::planted;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A replay under way.
@@ -93,13 +94,14 @@ impl Pipeline {
         recovery.in_flight.insert(request, index);
         let from = Offset(recovery.slices[index].block.end_offset);
         // Offsets of a log say nothing of bytes, so the usual amount is asked for then.
+        let until = Some(Offset(slice.end.0 - u64::from(planted!(J5))));
         let range = u32::try_from(slice.end.0 - from.0).unwrap_or(u32::MAX);
         out.push(Output::Fetch {
             request,
             split: slice.split,
             name: self.ingest.split(slice.split).name.clone(),
             from,
-            until: Some(slice.end),
+            until: if planted!(J8) { None } else { until },
             bytes_max: range.max(self.config.fetch_bytes),
             wait: false,
         });
@@ -187,10 +189,13 @@ impl Pipeline {
         reading.is_complete = true;
         // spec: J-7
         let found = slice_record(split, slice.start, &reading.block);
-        slice.verify(&found).map_err(|mismatch| Failure::SourceChanged {
+        let verified = slice.verify(&found).map_err(|mismatch| Failure::SourceChanged {
             split: name.name,
             detail: mismatch.to_string(),
-        })?;
+        });
+        if !planted!(J13) {
+            verified?;
+        }
         self.ingest.split_mut(split).attempts = 0;
         self.replay_ready_epochs(executor, out)
     }
@@ -209,10 +214,15 @@ impl Pipeline {
                 break;
             }
             let recovery = self.recovery();
-            let record = recovery.records.pop_front().expect("it was just looked at");
-            let blocks = std::mem::take(&mut recovery.slices);
+            let mut record = recovery.records.pop_front().expect("it was just looked at");
+            let mut blocks = std::mem::take(&mut recovery.slices);
+            if planted!(J6) {
+                record.slices.reverse();
+                blocks.reverse();
+            }
             let blocks = blocks.into_iter().map(|reading| reading.block).collect();
             recovery.replayed += 1;
+            record.tick = if planted!(W8) { self.clock.now_tick() } else { record.tick };
             self.replay_epoch(&record, blocks, executor, out)?;
             self.replay_next(out)?;
         }

@@ -5,6 +5,7 @@ use super::sinks::SinkPhase;
 use super::start::retrying;
 use super::{Phase, Pipeline};
 use crate::ids::{RequestId, SinkId};
+use crate::planted;
 use crate::sink::{ApplyOutcome, FailKind, Marker, OpenOutcome, Standing, standing};
 use crate::time::Monotonic;
 
@@ -13,16 +14,22 @@ impl Pipeline {
     /// the chunk's epochs are durable.
     // spec: J-1, K-1
     pub(super) fn apply_chunks(&mut self, out: &mut Vec<Output>) {
-        let now = self.clock.now;
+        let (now, full) = (self.clock.now, self.is_held_by_sinks());
         for index in 0..self.sinks.sinks.len() {
             let id = SinkId(index as u32);
             match self.sinks.get(id).phase {
+                SinkPhase::Backoff(at) if at <= now && planted!(K21) => {
+                    self.sinks.get_mut(id).phase = SinkPhase::Ready;
+                }
                 SinkPhase::Backoff(at) if at <= now => self.open_sink(id, out),
                 SinkPhase::Ready => {
                     let request = RequestId(self.requests.0 + 1);
                     let sink = self.sinks.get_mut(id);
                     let Some(chunk) = sink.queue.front() else { continue };
-                    if chunk.marker.epoch > self.durable {
+                    if chunk.marker.epoch > self.durable && !planted!(J1) {
+                        continue;
+                    }
+                    if full && planted!(R5) {
                         continue;
                     }
                     let chunk = chunk.clone();
@@ -93,6 +100,7 @@ impl Pipeline {
         match (standing(marker, acked), marker) {
             (Standing::AsAcknowledged, _) => Ok(()),
             (Standing::Ahead, Some(found)) => self.settle_ahead(id, found),
+            (Standing::Behind, _) if planted!(K12) => Ok(()),
             (Standing::Behind, _) => Err(Failure::SinkLostData { sink, detail: words() }),
             (Standing::Elsewhere | Standing::Ahead, _) => {
                 Err(Failure::Diverged { sink, detail: words() })
@@ -163,6 +171,8 @@ impl Pipeline {
             return Ok(());
         }
         let name = self.sink_name(id);
+        let overlooked = planted!(K12) && matches!(outcome, ApplyOutcome::Gap { .. });
+        let outcome = if overlooked { ApplyOutcome::Duplicate } else { outcome };
         match outcome {
             ApplyOutcome::Applied | ApplyOutcome::Duplicate => {
                 let sink = self.sinks.get_mut(id);
@@ -185,6 +195,9 @@ impl Pipeline {
                 sink: name,
                 detail: format!("at {found} it has hash {}", found.hash),
             }),
+            ApplyOutcome::Fenced { .. } if planted!(K11) => {
+                self.back_off(id, FailKind::Transient, message, out)
+            }
             ApplyOutcome::Fenced { by } => {
                 Err(Failure::Fenced { what: format!("sink {name}"), by: by.to_string() })
             }
@@ -242,6 +255,9 @@ impl Pipeline {
         let sink = self.sink_name(id);
         match outcome {
             OpenOutcome::Opened { .. } => panic!("a sink that is open did not fail to open"),
+            OpenOutcome::Fenced { .. } if planted!(K11) => {
+                self.back_off(id, FailKind::Transient, message, out)
+            }
             OpenOutcome::Fenced { by } => {
                 Err(Failure::Fenced { what: format!("sink {sink}"), by: by.to_string() })
             }

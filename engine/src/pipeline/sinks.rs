@@ -8,6 +8,7 @@ use crate::ids::{Epoch, Lineage, RequestId, SinkId, TableId};
 use crate::journal::{Acknowledged, Carried, FlushEnd};
 use crate::plan::connector::Flush;
 use crate::plan::{NodeKind, Plan, RecordLayout, Table};
+use crate::planted;
 use crate::sink::{Chunk, ChunkPlace, Marker, SinkShard};
 use crate::time::{Monotonic, Tick};
 use std::collections::VecDeque;
@@ -117,6 +118,8 @@ impl SinkState {
     fn end_group(&mut self, sink: SinkId, epoch: Epoch, lineage: Lineage) {
         let Some(group) = self.group.take() else { return };
         let (rows_max, bytes_max) = self.chunk_limits;
+        let halved = planted!(K9) && self.recovered.is_some();
+        let rows_max = if halved { (rows_max / 2).max(1) } else { rows_max };
         let payloads = group.rows.cut(rows_max, bytes_max);
         let count = payloads.len();
         for (number, payload) in payloads.into_iter().enumerate() {

@@ -6,6 +6,7 @@ use super::{Pipeline, SEMANTICS_VERSION};
 use crate::dataflow::{DataflowState, OperatorState, Split};
 use crate::ids::{Epoch, KeyGroup, Offset, RequestId, SinkId, SplitId};
 use crate::journal::{SegmentHeader, SegmentName};
+use crate::planted;
 use crate::sink::{Marker, SinkShard};
 use crate::snapshot::{
     Counter, Manifest, NodeState, PartName, SinkState, SplitState, decode_part, encode_part,
@@ -96,7 +97,7 @@ impl Pipeline {
     }
 
     pub(super) fn take_snapshot_if_due(&mut self, out: &mut Vec<Output>) {
-        if !self.snapshot_is_due() || self.sinks.has_open_group() {
+        if !self.snapshot_is_due() || (self.sinks.has_open_group() && !planted!(K16)) {
             return;
         }
         self.snapshots.bytes_since = 0;
@@ -113,7 +114,7 @@ impl Pipeline {
             parts.push((name.to_string(), Bytes::from(bytes)));
             nodes.push(NodeState { node: node.clone(), parts: vec![reference] });
         }
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             epoch: self.epoch,
             lineage: self.lineage,
             generation: self.generation,
@@ -136,6 +137,7 @@ impl Pipeline {
         };
         let name = snapshot_name(&manifest);
         self.snapshots.storing = Some(Complete::of(name.clone(), &manifest));
+        manifest.epoch.0 -= u64::from(planted!(P4));
         let manifest = manifest.encode().into();
         self.snapshots.waiting =
             Some(Output::StoreSnapshot { epoch: self.epoch, name, parts, manifest });
@@ -160,7 +162,7 @@ impl Pipeline {
                 name: split.name.clone(),
                 identity: self.ingest.splits[index].identity.clone(),
                 offset: Offset(split.next_offset),
-                watermark: split.watermark,
+                watermark: if planted!(W4) { Watermark::NONE } else { split.watermark },
                 idle: split.idle,
                 ended: split.ended,
             })
@@ -253,7 +255,8 @@ impl Pipeline {
     /// The place of the oldest snapshot that has to be kept.
     fn oldest_to_keep(&self) -> Option<usize> {
         let complete = &self.snapshots.complete;
-        let usable = |one: &&Complete| self.sinks.are_recorded(&one.needed, self.durable);
+        let usable =
+            |one: &&Complete| planted!(J4) || self.sinks.are_recorded(&one.needed, self.durable);
         let usable = complete.iter().take_while(usable).count();
         let horizon_ns = self.config.heal_horizon_ms.saturating_mul(1_000_000);
         let old = |one: &&Complete| one.tick.0 <= self.clock.last.0.saturating_sub(horizon_ns);
@@ -387,7 +390,7 @@ impl Pipeline {
             let Some(needed) = sink.predecessor else { continue };
             let enough = acked
                 .is_some_and(|acked| (acked.epoch, acked.chunk) >= (needed.epoch, needed.chunk));
-            if !enough {
+            if !enough && !planted!(R1) {
                 return Err(format!("sink {name} has not applied all rows before it"));
             }
         }

@@ -10,6 +10,7 @@ use crate::ids::{Epoch, Generation, Lineage, RequestId, SinkId};
 use crate::journal::{
     Encoder, Journal, JournalEntry, SegmentBytes, SegmentHeader, SegmentName, scan,
 };
+use crate::planted;
 use crate::sink::Marker;
 use crate::time::{Monotonic, Tick, WallClock};
 use std::collections::{BTreeMap, BTreeSet};
@@ -314,6 +315,7 @@ impl Pipeline {
         // spec: F-6
         if let Some((epoch, starts)) = journal.deaths()
             && starts >= self.config.poison_starts
+            && !planted!(R8)
         {
             return Err(Failure::Poisoned { epoch, starts });
         }
@@ -375,6 +377,10 @@ impl Pipeline {
         let newest = journal.segments.last().map(|segment| &segment.header);
         let lineage =
             newest.map_or(Lineage { number: 1, nonce: opening.nonce }, |header| header.lineage);
+        let mut carried = journal.carried();
+        if planted!(J12) {
+            carried.acknowledged.retain(|one| !opening.unanswered.contains(&one.target.sink));
+        }
         let header = SegmentHeader {
             name: SegmentName { generation, part: 0 },
             lineage,
@@ -385,7 +391,7 @@ impl Pipeline {
             predecessor: journal.predecessor(),
             first_epoch: journal.last_epoch().next(),
             sources: Vec::new(),
-            carried: journal.carried(),
+            carried,
         };
         let segments = segments_with(&journal, &header);
         opening.journal = journal;
@@ -410,7 +416,7 @@ impl Pipeline {
         let opening = self.opening();
         opening.stage = Stage::OpeningSinks;
         // spec: E-4
-        let last_tick = opening.journal.last_tick;
+        let last_tick = if planted!(W14) { Tick(0) } else { opening.journal.last_tick };
         self.clock.anchor = Tick(self.opening().wall.0.max(last_tick.0 + 1));
         self.clock.last = last_tick;
         let carried = self.opening().journal.carried();

@@ -8,6 +8,7 @@
 //!      -16    XXH3-128 of everything before it, big-endian
 //! ```
 
+use crate::planted;
 use crate::snapshot::{SNAPSHOT_VERSION, SnapshotError};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -45,7 +46,7 @@ pub(super) fn open<'a>(
         return Err(damaged("it is cut short"));
     }
     let (body, stated) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
-    if checksum(body) != stated {
+    if checksum(body) != stated && !planted!(P7) {
         return Err(damaged("its checksum is wrong"));
     }
     let (header, payload) = body.split_at(HEADER_BYTES);

@@ -2,6 +2,7 @@
 
 use crate::codec::{DecodeError, Reader, put_bytes, put_list, put_str, put_u32, put_u64};
 use crate::ids::{Epoch, Generation, KeyGroup};
+use crate::planted;
 use crate::snapshot::envelope::{checksum, open, seal};
 use crate::snapshot::{PartName, PartRef, SnapshotError};
 use crate::state::StateEntry;
@@ -113,7 +114,7 @@ pub fn decode_part(
         let what = format!("it has {} bytes instead of {}", bytes.len(), part.bytes);
         return Err(damaged(what));
     }
-    if checksum(bytes) != part.checksum {
+    if checksum(bytes) != part.checksum && !planted!(P7) {
         return Err(damaged("its checksum is not the one that the manifest names".into()));
     }
     let payload = open(&object, MAGIC, bytes)?;

@@ -261,7 +261,7 @@ mod tests {
 
     const TEXT: &str = "
         title: a committed record is seen
-        ann: create topic=t partitions=1 cleanup=compact
+        ann: create topic=t partitions=1
         -> done
         ann: init id=x
         -> producer id=$p epoch=$e

@@ -81,7 +81,7 @@ impl Maker<'_> {
             Family::Answers => self.answer(draws),
             Family::Pauses => {
                 let span = Span::ms(1 + draws.below(6_000) as i64);
-                let action = Action::Pause { span, successor: draws.below(4) > 0 };
+                let action = Action::Pause { span, successor: draws.below(4) > 0, until: None };
                 Deviation { trigger: self.when(draws), action }
             }
             Family::Links => {

@@ -5,9 +5,12 @@
 //! is named by what it is about, and none depends on how many there were before.
 
 mod faults;
+mod harder;
 mod input;
 mod limits;
 mod values;
+
+pub use harder::harden;
 
 use crate::plan::{RunPlan, SplitShape, Stores};
 use crate::rng::Draws;

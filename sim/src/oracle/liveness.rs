@@ -4,7 +4,7 @@ use super::Finding;
 use crate::time::{Span, VirtualTime};
 
 /// What the world wrote down of a run's time after it healed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Liveness {
     /// When the last fault was over.
     pub healed: VirtualTime,

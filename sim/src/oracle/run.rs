@@ -2,14 +2,14 @@
 
 use super::content::{Guarantee, Shape, SinkOracle};
 use super::epochs::{Effect, MarkerSeen, Reach, generations, markers};
-use super::{Finding, discords, fires_once, replay};
-use crate::model::{View, ViewRecord};
-use crate::plan::{RecordKind, RunPlan, SplitInput, SplitShape};
+use super::{Finding, discords, fires_once, liveness, replay, restore};
+use crate::model::{Disturbance, View, ViewRecord};
+use crate::plan::{Action, RecordKind, RunPlan, SplitInput, SplitShape};
 use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
-use crate::world::{RunEnd, RunResult, Seen, SinkResult};
+use crate::world::{LogEndSeen, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot};
 use anabranch_engine::ids::{Epoch, SinkId, SplitName};
 use anabranch_engine::journal::{EpochRecord, Journal, JournalEntry, scan};
-use anabranch_engine::pipeline::Ending;
+use anabranch_engine::pipeline::{Ending, Report};
 use anabranch_engine::plan::{Plan, Table};
 use std::collections::BTreeMap;
 
@@ -74,9 +74,13 @@ fn records_of(input: &SplitInput) -> Vec<LogRecord> {
     records
 }
 
-/// What all oracles find in a run, the first thing of each kind: S1, S2, S3, S4, S6, S7
-/// and S8. `log_ends` is that of [`Case`]; `losses` says whether the plan made sinks
-/// lose what they had acknowledged.
+/// So many snapshots of a run are restored at most: the first, the last, and those between
+/// at equal distances.
+const RESTORED_MAX: usize = 3;
+
+/// What all oracles find in a run, the first thing of each kind: S1 to S8, and L1 to L6.
+/// `log_ends` is that of [`Case`], for what the caller knows better than the result does;
+/// `losses` says whether the plan made sinks lose what they had acknowledged.
 ///
 /// # Errors
 /// If the journal cannot be read: there is nothing to judge by.
@@ -90,21 +94,79 @@ pub fn judge(
     let journal = scan(&result.journal, &[]).map_err(|damage| damage.to_string())?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
     let logs = logs_of(plan, job);
-    let case = Case { plan: job, logs: &logs, epochs: &epochs, log_ends };
+    let mut ends = log_ends_of(result, &epochs);
+    ends.extend(log_ends.iter().map(|(mark, end)| (mark.clone(), *end)));
+    let case = Case { plan: job, logs: &logs, epochs: &epochs, log_ends: &ends };
     let expected = expect(case);
     let mut findings = discords(&expected);
     for (index, sink) in result.sinks.iter().enumerate() {
-        let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink };
-        findings.extend(judged.contents(is_over(&result.end), losses));
+        let tears = tears(plan, &sink.table);
+        let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears };
+        findings.extend(judged.contents(judged.finish_of(result, losses), losses));
         findings.extend(judged.history(losses));
     }
     findings.extend(replay(case, &expected, chain_of(&journal)));
+    let snapshots = sample(&result.snapshots);
+    findings.extend(
+        snapshots
+            .into_iter()
+            .find_map(|snapshot| restore(case, &expected, &snapshot.manifest, &snapshot.parts)),
+    );
+    if has_ended_well(&result.end) {
+        findings.extend(liveness(&result.liveness));
+    }
     Ok(findings)
 }
 
-/// Whether everything must be visible.
-fn is_over(end: &RunEnd) -> bool {
-    matches!(end, RunEnd::Ended(Ending::Finished | Ending::AlreadyFinished | Ending::Stopped))
+/// Where the logs ended, for the records that the journal kept.
+fn log_ends_of(result: &RunResult, epochs: &[EpochRecord]) -> BTreeMap<(Epoch, SplitName), u64> {
+    let is_kept = |seen: &&LogEndSeen| {
+        let place = epochs.binary_search_by_key(&seen.epoch, |record| record.epoch);
+        place.is_ok_and(|place| epochs[place].tick == seen.tick)
+    };
+    let kept = result.log_ends.iter().filter(is_kept);
+    kept.map(|seen| ((seen.epoch, seen.split.clone()), seen.end)).collect()
+}
+
+/// Whether the plan lets memory run out: a script of Redis does not undo what it did
+/// before.
+fn tears(plan: &RunPlan, table: &str) -> bool {
+    plan.deviations.iter().any(|deviation| match &deviation.action {
+        Action::Disturb { service, disturbance: Disturbance::Fill { .. } } => service == table,
+        _ => false,
+    })
+}
+
+/// A few of a run's snapshots.
+fn sample(snapshots: &[StoredSnapshot]) -> Vec<&StoredSnapshot> {
+    let Some(last) = snapshots.len().checked_sub(1) else { return Vec::new() };
+    let steps = RESTORED_MAX.min(snapshots.len()) - 1;
+    let places = (0..=steps).map(|step| last * step / steps.max(1));
+    places.map(|place| &snapshots[place]).collect()
+}
+
+/// Whether the job ended as a job may that nothing keeps from it.
+fn has_ended_well(end: &RunEnd) -> bool {
+    matches!(
+        end,
+        RunEnd::Ended(
+            Ending::Finished
+                | Ending::FinishedWithout { .. }
+                | Ending::AlreadyFinished
+                | Ending::Stopped
+        )
+    )
+}
+
+/// What a sink must hold at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finish {
+    /// The rows of every epoch.
+    All,
+    /// Those that its marker says: it was given up, or left behind.
+    ByMarker,
+    /// Nothing in particular: the job did not come to its end.
+    Open,
 }
 
 fn chain_of(journal: &Journal) -> Option<anabranch_engine::journal::ChainHash> {
@@ -121,6 +183,8 @@ struct JudgedSink<'a> {
     epochs: &'a [EpochRecord],
     index: usize,
     sink: &'a SinkResult,
+    /// Whether a chunk may show in parts although its sink usually takes it whole.
+    tears: bool,
 }
 
 impl JudgedSink<'_> {
@@ -132,8 +196,26 @@ impl JudgedSink<'_> {
         self.job.table(self.expected.sinks[self.index].table)
     }
 
+    /// What the sink must hold at the end of a run.
+    // spec: K-8
+    fn finish_of(&self, result: &RunResult, losses: bool) -> Finish {
+        if !has_ended_well(&result.end) {
+            return Finish::Open;
+        }
+        let is_given_up = self.epochs.iter().any(|record| record.given_up.contains(&self.id()));
+        let is_left = result.reports.iter().any(|(_, _, report)| {
+            matches!(report, Report::SinkLeft { sink } if *sink == self.sink.table)
+        });
+        let stopped = matches!(result.end, RunEnd::Ended(Ending::Stopped));
+        // The next start looks at the markers, and sends what was lost once more.
+        match is_given_up || (stopped && (is_left || losses)) {
+            true => Finish::ByMarker,
+            false => Finish::All,
+        }
+    }
+
     /// What is wrong with what readers saw, first while it ran, then at the end.
-    fn contents(&self, is_over: bool, losses: bool) -> Vec<Finding> {
+    fn contents(&self, finish: Finish, losses: bool) -> Vec<Finding> {
         let table = self.table();
         let guarantee = match table.keeps_marker() {
             true => Guarantee::ExactlyOnce,
@@ -156,9 +238,14 @@ impl JudgedSink<'_> {
                 }),
             );
         }
-        if is_over {
-            let last = self.epochs.last().map_or(Epoch(0), |record| record.epoch);
-            found.extend(oracle.view(&self.sink.last, Reach::whole(last)));
+        let last = self.epochs.last().map_or(Epoch(0), |record| record.epoch);
+        let reach = match (finish, self.sink.seen.last()) {
+            (Finish::All, _) => Some(Reach::whole(last)),
+            (Finish::ByMarker, Some(seen)) if table.keeps_marker() => Some(self.reach(seen)),
+            (Finish::ByMarker | Finish::Open, _) => None,
+        };
+        if let Some(reach) = reach {
+            found.extend(oracle.view(&self.sink.last, reach));
             if guarantee == Guarantee::ExactlyOnce {
                 found.extend(fires_once(self.job, self.id(), &self.sink.last));
             }
@@ -167,8 +254,7 @@ impl JudgedSink<'_> {
     }
 
     /// How far a reader must and may see. A file appears behind the move of its marker,
-    /// rows of ClickHouse before it, and the parts of a Kafka transaction one by one, in
-    /// any order with their marker.
+    /// the blocks of an insert before it, and the parts of a Kafka transaction one by one, in any order with its marker.
     fn reach(&self, seen: &Seen) -> Reach {
         let mut reach = Reach::of_marker(seen.marker, self.id(), self.epochs);
         let connector = self.table().connector.as_str();
@@ -176,10 +262,12 @@ impl JudgedSink<'_> {
             let all = self.epochs.iter().flat_map(|record| &record.flush_ends);
             all.filter(|end| end.sink == self.id()).map(|end| end.epoch)
         };
-        if matches!(connector, "clickhouse" | "filesystem" | "kafka" | "upsert-kafka") {
-            // Without an end behind it, the group is open up to the job's own end.
+        let in_parts = matches!(connector, "clickhouse" | "filesystem" | "kafka" | "upsert-kafka");
+        if in_parts || self.tears {
             let next = ends().filter(|end| *end > reach.begun).min();
-            reach.begun = next.unwrap_or(Epoch(u64::MAX));
+            // The last group ends with the input, which no record says.
+            let last = self.epochs.last().map_or(reach.begun, |record| record.epoch);
+            reach.begun = next.unwrap_or(last).max(reach.begun);
         }
         if matches!(connector, "filesystem" | "kafka" | "upsert-kafka") {
             let before = ends().filter(|end| *end < reach.complete).max();
@@ -199,9 +287,15 @@ impl JudgedSink<'_> {
             what: format!("show {} records", seen.kept + seen.records.len()),
         };
         let history: Vec<MarkerSeen> = self.sink.seen.iter().map(seen).collect();
-        let by_processes = self.sink.seen.iter().filter(|seen| seen.process > 0);
+        let by_processes = self.sink.seen.iter().filter(|seen| seen.generation.number > 0);
         let effects: Vec<Effect> = by_processes.map(effect).collect();
-        let mut found: Vec<Finding> = generations(&effects).into_iter().collect();
+        // A table that no command fences may get a zombie's rows: they are the same ones.
+        // spec: E-2
+        let table = self.table();
+        let is_fenced = table.connector != "clickhouse"
+            || table.options.get("mode").is_some_and(|mode| mode == "strict");
+        let fenced = is_fenced.then(|| generations(&effects)).flatten();
+        let mut found: Vec<Finding> = fenced.into_iter().collect();
         // Whether a loss was noticed is told by how the run went on.
         found.extend(markers(name, &history, losses));
         found

@@ -119,6 +119,8 @@ pub enum Action {
         span: Span,
         /// Whether it is taken for dead, and another one started.
         successor: bool,
+        /// It goes on sooner: once its successor has made so many outputs.
+        until: Option<u32>,
     },
     /// Another process of the same job is started beside the first.
     DoubleStart,

@@ -69,9 +69,12 @@ impl World {
             unsent: VecDeque::new(),
             given: BTreeMap::new(),
             records: Default::default(),
+            reads: BTreeMap::new(),
+            log_ends: BTreeMap::new(),
             appended: Epoch(0),
         };
         self.note_life(id, "starts");
+        self.kept.started(self.now);
         let nonce = Draws::new(self.plan.seed, "nonce", "process").at(u64::from(id));
         self.give(&mut process, Input::Start { nonce });
         self.processes.push(Some(Box::new(process)));
@@ -94,7 +97,10 @@ impl World {
             Ending::Failed(failure) if may_mend(&failure) => {
                 self.restart_after(failure.to_string())
             }
-            ending => self.supervisor.end = Some(RunEnd::Ended(ending)),
+            ending => {
+                self.kept.done(self.now);
+                self.supervisor.end = Some(RunEnd::Ended(ending));
+            }
         }
     }
 
@@ -189,13 +195,15 @@ impl World {
                     self.changed(place, 0, true);
                 }
             }
-            Action::Pause { span, successor } => {
+            Action::Pause { span, successor, until } => {
                 self.count_fault(process.id, action, phase);
                 process.life = Life::Stands;
                 self.heap.plan(self.now + *span, Event::Resume(process.id));
                 if *successor && process.watched && self.hosting.is_lock_free() {
                     self.watch.counts.mark("zombie");
                     process.watched = false;
+                    self.kept.replaced(process.id);
+                    self.waiting.extend(until.map(|outputs| (process.id, u64::from(outputs))));
                     let at = self.now + self.plan.settings.restarts.delay;
                     self.heap.plan(at, Event::Start { watched: true });
                 }

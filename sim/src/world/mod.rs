@@ -10,6 +10,7 @@ mod digest;
 mod faults;
 mod heap;
 mod hosting;
+mod kept;
 mod lane;
 mod life;
 mod outcome;
@@ -25,7 +26,10 @@ mod wire;
 
 pub use clock::BEGIN_NS;
 pub use hosting::{Host, Hosting};
-pub use result::{Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult};
+pub use result::{
+    Counts, LogEndSeen, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult,
+    StoredSnapshot,
+};
 pub use source::SourceSplit;
 pub use trace::{Trace, TraceLine};
 
@@ -40,6 +44,7 @@ use anabranch_engine::service::Answer;
 use clock::WallSkew;
 use faults::Faults;
 use heap::Heap;
+use kept::Kept;
 use process::Process;
 use read::SourceCall;
 use std::collections::BTreeMap;
@@ -162,6 +167,9 @@ pub struct World {
     sinks: Vec<TableId>,
     trace: Trace,
     watch: Watch,
+    kept: Kept,
+    /// Processes that stand still until a later one has made so many outputs.
+    waiting: Vec<(u32, u64)>,
     supervisor: Supervisor,
     /// When the last thing arrives or a split ends.
     last_change: VirtualTime,
@@ -235,6 +243,8 @@ impl World {
             hosts: vec![WallSkew::default(); 2],
             trace: Trace::new(keeps_lines),
             watch: Watch::new(&sinks, &job),
+            kept: Kept::default(),
+            waiting: Vec::new(),
             supervisor: Supervisor::default(),
             place: (0, 0),
             plan,

@@ -140,6 +140,7 @@ impl World {
                 Some(Input::SnapshotUnreadable { name, reason, transient })
             }
             (Tag::Store { epoch }, SnapshotStep::Stored) => {
+                self.kept.stored(process.id, *epoch);
                 Some(Input::SnapshotStored { epoch: *epoch })
             }
             (Tag::Store { epoch }, SnapshotStep::Failed { message, .. }) => {

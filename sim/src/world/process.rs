@@ -4,9 +4,10 @@ use super::Event;
 use super::clock::ProcessClock;
 use super::lane::Lane;
 use crate::time::VirtualTime;
-use anabranch_engine::ids::{Epoch, SinkId, SplitId};
+use anabranch_engine::ids::{Epoch, RequestId, SinkId, SplitId};
 use anabranch_engine::journal::{Decoder, JournalEntry, SegmentName};
 use anabranch_engine::pipeline::{Input, Output, Pipeline, Status};
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The lane of the journal; that of the snapshots follows, and then the sinks.
@@ -61,6 +62,10 @@ pub(super) struct Process {
     /// From where and up to where each split was last read.
     pub(super) given: BTreeMap<usize, (u64, u64)>,
     pub(super) records: RecordReader,
+    /// What reads found, and the pipeline may not know yet: a split and where its log ended.
+    pub(super) reads: BTreeMap<RequestId, (usize, u64)>,
+    /// Where each log ended, as the pipeline was told.
+    pub(super) log_ends: BTreeMap<usize, u64>,
     /// The last epoch whose record is durable, whether or not the pipeline was told.
     pub(super) appended: Epoch,
 }
@@ -88,6 +93,8 @@ impl Process {
 #[derive(Debug, Default)]
 pub(super) struct RecordReader {
     segment: Option<(SegmentName, Decoder)>,
+    /// The last frame: what is handed on a second time, behind a pause, is read once.
+    last: Bytes,
 }
 
 impl RecordReader {
@@ -97,11 +104,16 @@ impl RecordReader {
         let header = frame
             .ok()
             .and_then(|frame| anabranch_engine::journal::decode_header(frame.payload).ok());
+        self.last = Bytes::new();
         self.segment = header.map(|header| (segment, Decoder::new(&header)));
     }
 
     /// The entry of a frame that is appended.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<JournalEntry> {
+    pub(super) fn read(&mut self, bytes: &Bytes) -> Option<JournalEntry> {
+        if bytes.as_ptr() == self.last.as_ptr() {
+            return None;
+        }
+        self.last = bytes.clone();
         let (segment, decoder) = self.segment.as_mut()?;
         let frame = anabranch_engine::codec::frame::read_frame(bytes, segment.salt(), 0).ok()?;
         decoder.entry(frame.payload).ok()

@@ -144,6 +144,7 @@ impl World {
             return;
         };
         let source = &self.splits[split];
+        let log_end = source.end_offset();
         let (input, to) = match source.read(self.now, from, until, bytes_max) {
             Reading::Data(data, end) => {
                 let to = end_of(&data, from.0);
@@ -154,6 +155,7 @@ impl World {
                 (Input::SplitChanged { request, split: id, detail: message }, from.0)
             }
         };
+        self.with(call.process, |_, process| process.read_end(request, split, log_end));
         if until.is_none() {
             self.with(call.process, |_, process| {
                 process.given.insert(split, (from.0, to));

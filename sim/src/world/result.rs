@@ -2,11 +2,15 @@
 
 use super::trace::TraceLine;
 use crate::model::{View, ViewRecord};
+use crate::oracle::Liveness;
 use crate::time::VirtualTime;
-use anabranch_engine::ids::Generation;
+use anabranch_engine::ids::{Epoch, Generation, SplitName};
 use anabranch_engine::journal::SegmentBytes;
 use anabranch_engine::pipeline::{Ending, Report};
 use anabranch_engine::sink::Marker;
+use anabranch_engine::snapshot::Manifest;
+use anabranch_engine::time::Tick;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// What a run came to.
@@ -35,8 +39,38 @@ pub struct RunResult {
     /// Every segment of the journal that there ever was, oldest first, also those that
     /// were trimmed.
     pub journal: Vec<SegmentBytes>,
+    /// Where logs ended when a reader that called a split idle or ended was told so last.
+    pub log_ends: Vec<LogEndSeen>,
+    /// Every snapshot that was ever complete, in the order in which they were.
+    pub snapshots: Vec<StoredSnapshot>,
+    /// How long things took once the world had healed.
+    pub liveness: Liveness,
     /// The trace as text, if it was asked for.
     pub lines: Vec<TraceLine>,
+}
+
+/// Where the log of a split ended, for all that the process knew that closed an epoch
+/// with a mark of the split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEndSeen {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Its clock reading: an epoch may be closed by several processes, each with its own
+    /// record, and the journal keeps one of them.
+    pub tick: Tick,
+    /// The split.
+    pub split: SplitName,
+    /// The offset behind the last record.
+    pub end: u64,
+}
+
+/// A complete snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSnapshot {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its parts, in the manifest's order.
+    pub parts: Vec<Bytes>,
 }
 
 /// How a run ended.
@@ -72,6 +106,8 @@ pub struct ProcessEnd {
     pub generation: Generation,
     /// When.
     pub at: VirtualTime,
+    /// How many outputs it had made.
+    pub outputs: u64,
     /// How.
     pub how: ProcessEnding,
 }

@@ -58,6 +58,7 @@ impl World {
                 (sink_lane(chunk.sink), Job::Apply { chunk }, tag)
             }
             Output::StoreSnapshot { epoch, name, parts, manifest } => {
+                self.kept.storing(process.id, epoch, &manifest, &parts);
                 (SNAPSHOTS, Job::Store { name, parts, manifest }, Tag::Store { epoch })
             }
             Output::Trim { request, segments, snapshots } => {

@@ -8,6 +8,7 @@ use super::{Event, World};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::pipeline::{FetchedData, Input, Now, Output};
+use bytes::Bytes;
 
 /// Events in the trace, by what they are.
 pub(super) mod what {
@@ -53,6 +54,9 @@ impl World {
         process.turn_planned = false;
         let Some(input) = process.inbox.pop_front() else { return };
         let now = self.clocks(process);
+        if let Input::Fetched { request, .. } = &input {
+            process.learn_end(*request);
+        }
         self.watch.counts.turns += 1;
         self.place = (process.id, process.outputs);
         self.trace.note(self.now, process.id, what::INPUT, Digest::default().input(&input), || {
@@ -100,6 +104,16 @@ impl World {
         if process.life != Life::Dead {
             let routed = Moment { side: Side::Routed, ..moment };
             self.consult(process, &routed);
+        }
+        self.release(process);
+    }
+
+    /// Those that wait until this process has made so many outputs go on.
+    fn release(&mut self, process: &Process) {
+        let (id, outputs) = (process.id, process.outputs);
+        let is_due = |(paused, wanted): &(u32, u64)| *paused < id && *wanted <= outputs;
+        for (paused, _) in self.waiting.extract_if(.., |waiting| is_due(waiting)) {
+            self.heap.plan(self.now, Event::Resume(paused));
         }
     }
 
@@ -155,10 +169,11 @@ impl World {
     }
 
     /// Notes which records an epoch takes, if some deviation waits for one.
-    fn note_record(&mut self, process: &mut Process, bytes: &[u8]) {
+    fn note_record(&mut self, process: &mut Process, bytes: &Bytes) {
         use anabranch_engine::journal::JournalEntry;
         // The reader has to see every record, since each leans on those before.
         let Some(JournalEntry::Epoch(record)) = process.records.read(bytes) else { return };
+        self.note_log_ends(process, &record);
         if !self.faults.wants_records() {
             return;
         }
@@ -209,7 +224,7 @@ fn bytes_of(input: &Input) -> usize {
         Input::Fetched { data: FetchedData::Bytes(bytes), .. } => bytes.len(),
         Input::Fetched { data: FetchedData::Records(block), .. } => block.data.len(),
         Input::JournalRead { segments, .. } => segments.iter().map(|s| s.bytes.len()).sum(),
-        Input::SnapshotLoaded { parts, .. } => parts.iter().map(bytes::Bytes::len).sum(),
+        Input::SnapshotLoaded { parts, .. } => parts.iter().map(Bytes::len).sum(),
         _ => 0,
     }
 }

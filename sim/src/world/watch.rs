@@ -144,6 +144,7 @@ impl World {
         let mark = match &report {
             Report::Running { replayed, snapshot, .. } => {
                 process.is_running = true;
+                self.kept.runs(process.id, self.now);
                 self.supervisor.failures = 0;
                 if *replayed > 0 {
                     self.watch.counts.mark("epochs-replayed");
@@ -166,12 +167,16 @@ impl World {
         self.report(process.id, report);
     }
 
-    /// The generation of a process that lives, or the last one of it.
+    /// The generation of a process that lives, or did: what it sent may arrive behind its
+    /// end.
     pub(super) fn generation_of(&self, process: u32) -> Generation {
         let slot = process.checked_sub(1).and_then(|slot| self.processes.get(slot as usize));
         let lives = slot.and_then(Option::as_ref).map(|process| process.pipeline.generation());
-        let ended = || self.watch.ends.iter().find(|end| end.process == process);
-        lives.or_else(|| ended().map(|end| end.generation)).unwrap_or_default()
+        let lived = || {
+            let end = self.watch.ends.iter().find(|end| end.process == process);
+            end.map(|end| end.generation)
+        };
+        lives.or_else(lived).unwrap_or_default()
     }
 
     /// Notes how a process ended.
@@ -181,12 +186,14 @@ impl World {
             process: process.id,
             generation: process.pipeline.generation(),
             at: self.now,
+            outputs: process.outputs,
             how,
         });
     }
 
     /// What the run came to.
     pub(super) fn conclude(mut self, end: RunEnd) -> RunResult {
+        let liveness = self.liveness();
         for slot in 0..self.processes.len() {
             if let Some(process) = self.processes[slot].take() {
                 self.note_end(&process, ProcessEnding::StillRuns);
@@ -205,6 +212,7 @@ impl World {
         let hit = |mark: &String| marks.keys().any(|hit| hit == mark);
         let missed = self.plan.marks.iter().filter(|mark| !hit(mark)).cloned().collect();
         let segments = std::mem::take(&mut self.watch.segments);
+        let (log_ends, snapshots) = self.kept.taken();
         RunResult {
             end,
             sinks: self.watch.sinks.into_iter().map(|shown| shown.result).collect(),
@@ -220,6 +228,9 @@ impl World {
                 .into_iter()
                 .map(|(name, bytes)| SegmentBytes { name, bytes })
                 .collect(),
+            log_ends,
+            snapshots,
+            liveness,
             lines: self.trace.take_lines(),
         }
     }
@@ -234,12 +245,6 @@ impl World {
             let request = match step {
                 JournalStep::Request(request) => request,
                 JournalStep::Read(segments) => return self.watch.journal_read(&segments),
-                // What still goes wrong goes wrong once.
-                JournalStep::Failed { .. } => {
-                    machine = self.hosting.journal();
-                    step = machine.read();
-                    continue;
-                }
                 _ => return,
             };
             let client = crate::model::ClientId { process: u32::MAX, machine: 0 };

@@ -7,6 +7,8 @@ mod drift;
 mod golden;
 mod idle;
 mod jobs;
+#[cfg(feature = "plants")]
+mod plants;
 mod random;
 mod recovery;
 mod replay;

@@ -43,7 +43,7 @@ fn services() -> Plan {
     plan.build()
 }
 
-fn lab(records: u64) -> Lab {
+pub(crate) fn lab(records: u64) -> Lab {
     Lab::new(services(), small_limits(), two_files(records))
 }
 

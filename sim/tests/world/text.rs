@@ -183,7 +183,8 @@ fn action() -> BoxedStrategy<Action> {
         restart().prop_map(|restart| Action::Crash { restart }),
         (any::<u64>(), restart())
             .prop_map(|(choice, restart)| Action::PowerFailure { choice, restart }),
-        (span(), any::<bool>()).prop_map(|(span, successor)| Action::Pause { span, successor }),
+        (span(), any::<bool>(), proptest::option::of(any::<u32>()))
+            .prop_map(|(span, successor, until)| Action::Pause { span, successor, until }),
         Just(Action::DoubleStart),
         (span(), any::<bool>())
             .prop_map(|(by, back)| Action::ClockJump { by: Span(if back { -by.0 } else { by.0 }) }),
@@ -256,8 +257,13 @@ fn plan() -> BoxedStrategy<RunPlan> {
     )
         .prop_map(|(job, seed, pipeline, splits, deviations, marks, times)| {
             let (base, jitter, turn, delay, heal, pieces, sink) = times;
-            let mut plan =
-                RunPlan { splits, deviations, marks, ..RunPlan::calm(job, seed, pipeline) };
+            let mut plan = RunPlan {
+                splits,
+                deviations,
+                allow: marks.clone(),
+                marks,
+                ..RunPlan::calm(job, seed, pipeline)
+            };
             plan.settings.links.sinks = Latency { base, jitter };
             plan.settings.cpu.turn = turn;
             plan.settings.restarts.delay = delay;

@@ -131,7 +131,7 @@ fn struck(plan: &RunPlan, nth: u32, blow: Blow) -> RunPlan {
     };
     let action = match blow {
         Blow::KilledBefore | Blow::KilledAfter => Action::Crash { restart: Some(DOWN) },
-        Blow::Zombie => Action::Pause { span: STILL, successor: true },
+        Blow::Zombie => Action::Pause { span: STILL, successor: true, until: None },
     };
     let trigger = Trigger::When { nth, point, holding: None, restarts: Some(0) };
     RunPlan { deviations: vec![Deviation { trigger, action }], ..plan.clone() }

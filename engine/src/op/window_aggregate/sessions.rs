@@ -67,6 +67,12 @@ impl Sessions {
             return slot;
         }
         if joins(sessions.get(place + 1)) {
+            if planted!(D2) {
+                let later = sessions[place + 1];
+                slots.merge(sessions[place].slot, later.slot, Which::All);
+                sessions[place].last = later.last;
+                return sessions[place].slot;
+            }
             let later = sessions.remove(place + 1);
             let session = &mut sessions[place];
             slots.merge(session.slot, later.slot, Which::All);

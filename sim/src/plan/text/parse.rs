@@ -121,6 +121,7 @@ fn take_line(plan: &mut RunPlan, line: &str) -> Result<(), String> {
             return words.end();
         }
         "when" => plan.deviations.push(deviation(&mut words)?),
+        "allow" => plan.allow.push(words.name("a failure")?),
         "expect" => plan.marks.push(words.name("a mark")?),
         other => setting(&mut plan.settings, other, &mut words)?,
     }
@@ -362,7 +363,12 @@ fn action(words: &mut Words) -> Result<Action, String> {
         }
         "pause" => {
             let span = words.span()?;
-            Action::Pause { span, successor: words.takes("successor") }
+            let successor = words.takes("successor");
+            let until = match words.takes("until") {
+                true => Some(words.number("a number of outputs")?),
+                false => None,
+            };
+            Action::Pause { span, successor, until }
         }
         "double-start" => Action::DoubleStart,
         "clock-jump" => Action::ClockJump { by: words.span()? },

@@ -29,6 +29,7 @@ pub(super) fn print(plan: &RunPlan, f: &mut Formatter<'_>) -> fmt::Result {
     for Deviation { trigger, action } in &plan.deviations {
         writeln!(f, "when {trigger} do {action}")?;
     }
+    plan.allow.iter().try_for_each(|name| writeln!(f, "allow {}", Name(name)))?;
     plan.marks.iter().try_for_each(|mark| writeln!(f, "expect {}", Name(mark)))
 }
 
@@ -183,9 +184,10 @@ impl Display for Action {
                 write!(f, "power-failure {choice}")?;
                 restart(f, span)
             }
-            Action::Pause { span, successor } => {
+            Action::Pause { span, successor, until } => {
                 write!(f, "pause {}", Time(*span))?;
-                f.write_str(if *successor { " successor" } else { "" })
+                f.write_str(if *successor { " successor" } else { "" })?;
+                until.map_or(Ok(()), |outputs| write!(f, " until {outputs}"))
             }
             Action::DoubleStart => f.write_str("double-start"),
             Action::ClockJump { by } => write!(f, "clock-jump {}", Time(*by)),

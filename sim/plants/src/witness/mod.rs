@@ -1,0 +1,114 @@
+//! Jobs, stores and faults in which a planted bug shows.
+
+mod jobs;
+mod spice;
+
+use anabranch_engine::plan::Plan;
+use anabranch_sim::generate::{Material, Profile, generate};
+use anabranch_sim::plan::{RunPlan, StoreKind, Stores};
+use std::sync::Arc;
+
+/// What a bug is looked for with.
+#[derive(Clone, Copy, Debug)]
+pub struct Witness {
+    /// A word for it.
+    pub name: &'static str,
+    job: fn() -> Plan,
+    profile: Profile,
+    /// The journal, the snapshots and the sinks.
+    stores: [StoreKind; 3],
+    records_max: u64,
+    /// What is done to a plan beyond what the generator does to all.
+    spice: Option<fn(&mut RunPlan)>,
+}
+
+const IDEAL: [StoreKind; 3] = [StoreKind::Ideal; 3];
+const SINKS: [StoreKind; 3] = [StoreKind::Ideal, StoreKind::Ideal, StoreKind::Connector];
+const OBJECT: [StoreKind; 3] = [StoreKind::Object, StoreKind::Object, StoreKind::Ideal];
+const LOCAL: [StoreKind; 3] = [StoreKind::Local, StoreKind::Local, StoreKind::Ideal];
+const TOPIC: [StoreKind; 3] = [StoreKind::Topic, StoreKind::Ideal, StoreKind::Ideal];
+
+const fn witness(name: &'static str, job: fn() -> Plan, profile: Profile) -> Witness {
+    Witness { name, job, profile, stores: IDEAL, records_max: 120, spice: None }
+}
+
+const fn stored(name: &'static str, job: fn() -> Plan, stores: [StoreKind; 3]) -> Witness {
+    Witness { stores, ..witness(name, job, Profile::Storm) }
+}
+
+/// Aligned windows of all kinds, whose rows come late.
+pub const ALIGNED: Witness = witness("aligned", jobs::aligned, Profile::Swarm);
+/// The same, with values that are none of their column's.
+pub const BAD_VALUES: Witness = Witness {
+    spice: Some(spice::bad_values),
+    ..witness("bad values", jobs::aligned, Profile::Swarm)
+};
+/// Sessions whose gaps are as long as the distance of records.
+pub const SESSIONS: Witness = witness("sessions", jobs::sessions, Profile::Swarm);
+/// Windows over windows.
+pub const NESTED: Witness = witness("nested", jobs::nested, Profile::Swarm);
+/// A table that grows, with splits that come later and fall silent.
+pub const GROWING: Witness = Witness {
+    spice: Some(spice::silent_splits),
+    ..witness("growing", jobs::growing, Profile::Swarm)
+};
+/// The same with nothing going wrong, so that how long things take can be judged.
+pub const GROWING_CALM: Witness = Witness {
+    spice: Some(spice::silent_splits),
+    ..witness("growing, calm", jobs::growing, Profile::Calm)
+};
+/// Three sinks in memory, and much goes wrong.
+pub const SINKS_IN_MEMORY: Witness = witness("three sinks", jobs::three_sinks, Profile::Storm);
+/// Files, a local journal, local snapshots.
+pub const FILES: Witness = stored("files", jobs::three_sinks, SINKS);
+/// A Kafka sink.
+pub const KAFKA: Witness = stored("kafka", jobs::kafka, SINKS);
+/// A Redis sink.
+pub const REDIS: Witness = stored("redis", jobs::redis, SINKS);
+/// A Redis sink whose server loses what it had acknowledged.
+pub const REDIS_LOSES: Witness =
+    Witness { spice: Some(spice::lose_acknowledged), ..stored("redis, lossy", jobs::redis, SINKS) };
+/// A ClickHouse table that rows are added to.
+pub const CLICKHOUSE_APPEND: Witness = stored("clickhouse", jobs::clickhouse_append, SINKS);
+/// A ClickHouse table with a key.
+pub const CLICKHOUSE_KEYED: Witness = stored("clickhouse, keyed", jobs::clickhouse_keyed, SINKS);
+/// A ClickHouse table that is written through a staging table.
+pub const CLICKHOUSE_STRICT: Witness = stored("clickhouse, strict", jobs::clickhouse_strict, SINKS);
+/// Journal and snapshots on a local disk.
+pub const LOCAL_STORES: Witness = stored("local stores", jobs::three_sinks, LOCAL);
+/// Journal and snapshots in an object store.
+pub const OBJECT_STORES: Witness = stored("object store", jobs::three_sinks, OBJECT);
+/// A journal in a topic.
+pub const TOPIC_JOURNAL: Witness = stored("topic journal", jobs::three_sinks, TOPIC);
+/// Journal and snapshots in an object store that lets objects rot.
+pub const OBJECT_ROT: Witness = Witness {
+    spice: Some(spice::rot_in_stores),
+    ..stored("object store, rot", jobs::three_sinks, OBJECT)
+};
+/// Journal and snapshots on a disk that lets files rot.
+pub const LOCAL_ROT: Witness = Witness {
+    spice: Some(spice::rot_in_stores),
+    ..stored("local stores, rot", jobs::three_sinks, LOCAL)
+};
+
+impl Witness {
+    /// Its job.
+    #[must_use]
+    pub fn job(&self) -> Arc<Plan> {
+        Arc::new((self.job)())
+    }
+
+    /// The plan of a seed.
+    #[must_use]
+    pub fn plan(&self, seed: u64, job: &Plan) -> RunPlan {
+        let [journal, snapshots, sinks] = self.stores;
+        let stores = Stores { journal, snapshots, sinks, ..Stores::default() };
+        let records_max = self.records_max;
+        let material = Material { stores, records_max, ..Material::new(self.name, self.profile) };
+        let mut plan = generate(seed, job, &material);
+        if let Some(spice) = self.spice {
+            spice(&mut plan);
+        }
+        plan
+    }
+}

@@ -1,0 +1,9 @@
+//! Twelve canonical jobs, each over its own kind of sinks and journal, through every crash
+//! and every pause, judged by all oracles.
+
+mod judged;
+mod oracles;
+mod pauses;
+mod scenarios;
+mod seeds;
+mod sweep;

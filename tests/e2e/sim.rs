@@ -193,3 +193,64 @@ fn a_job_of_each_kind_of_window_and_sink_keeps_its_promises() {
         folder.run(&["sim", job, "--seeds", "1..5", "--records", "60"]).exits_with(0);
     }
 }
+
+#[test]
+fn rows_that_a_watermark_delay_would_lose_are_counted() {
+    // spec: T-2
+    let folder = Folder::with(&[
+        ("job.sql", &JOB.replace("nowhere", "in")),
+        (
+            "in/a.jsonl",
+            "{\"k\":\"a\",\"v\":1,\"ts\":\"2024-01-01 00:00:12\"}\n\
+             {\"k\":\"a\",\"v\":1,\"ts\":\"2024-01-01 00:00:09\"}\n\
+             {\"k\":\"a\",\"v\":1,\"ts\":\"2024-01-01 00:00:20\"}\n\
+             {\"k\":\"a\",\"v\":1,\"ts\":\"2024-01-01 00:00:19\"}\n",
+        ),
+        ("in/b.jsonl", "{\"k\":\"b\",\"v\":1,\"ts\":\"2024-01-01 00:00:01\"}\n"),
+    ]);
+    let ran = folder.run(&["sim", "watermark", "job.sql"]);
+    ran.exits_with(0);
+    let row = |word: &str| {
+        let line = ran.stdout.lines().find(|line| line.contains(word)).expect(word);
+        line.split(['│', '┆']).map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+    };
+    // By hand: 09 is behind 12, 19 behind 20; windows end at 10, 20 and 30.
+    assert_eq!(row("none")[1..4], ["0 s", "none, p50", "2 (40.00 %)"]);
+    assert_eq!(row("declared")[1..4], ["1 s", "declared", "1 (20.00 %)"]);
+    assert_eq!(row("max")[1..4], ["3 s", "p90, p99, p99.9, max", "0 (0.00 %)"]);
+    folder.write("none.sql", JOB);
+    folder.run(&["sim", "watermark", "none.sql"]).exits_with(2).says("no table has both");
+}
+
+/// The blocks of a kind in a document.
+fn blocks(document: &str, kind: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(document)).expect("the document is there");
+    let begin = format!("```{kind}\n");
+    let blocks = text.split(&begin).skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn the_commands_of_the_page_do_what_it_says() {
+    let folder = Folder::with_flights();
+    let blocks = blocks("docs/SIMULATION.md", "sh");
+    let mut commands = 0;
+    for line in blocks.iter().flat_map(|block| block.lines()) {
+        let words = line.strip_prefix("anabranch ").expect("a command of ours");
+        folder.run(&words.split(' ').collect::<Vec<_>>()).exits_with(0);
+        commands += 1;
+    }
+    assert!(commands >= 4, "{blocks:?}");
+    assert!(folder.path("page.html").exists());
+}
+
+#[test]
+#[cfg(feature = "plants")]
+fn the_page_shows_what_a_planted_bug_gives() {
+    let folder = Folder::with_flights();
+    let args = ["sim", "examples/flights/flights.sql", "--seed", "10", "--plant", "W4"];
+    let ran = folder.run(&args);
+    ran.exits_with(10);
+    let (finding, _) = ran.stdout.split_once("flights, seed 10").expect("a summary follows");
+    assert_eq!(blocks("docs/SIMULATION.md", "text")[0], finding);
+}

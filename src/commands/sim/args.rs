@@ -22,6 +22,16 @@ pub(crate) enum SimMode {
     Sweep(SweepArgs),
     /// Make a plan that fails as small as possible
     Shrink(ShrinkArgs),
+    /// Show how many rows of the job's files would be late with which watermark delay
+    Watermark(WatermarkArgs),
+}
+
+/// Whose watermarks.
+#[derive(Debug, Args)]
+pub(crate) struct WatermarkArgs {
+    /// The job
+    #[arg(value_name = "JOB.sql")]
+    pub file: PathBuf,
 }
 
 /// Runs of seeds, or of one plan.

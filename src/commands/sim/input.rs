@@ -45,6 +45,14 @@ impl Subject {
     /// # Errors
     /// If it has errors, or its files cannot be read.
     pub(super) fn load(file: &Path, world: &WorldArgs) -> Result<Subject, JobError> {
+        Subject::of_files(file, world.records.max(1))
+    }
+
+    /// The same, with at most so many records in a run.
+    ///
+    /// # Errors
+    /// If it has errors, or its files cannot be read.
+    pub(super) fn of_files(file: &Path, records: usize) -> Result<Subject, JobError> {
         let text = JobText::read(file)?;
         let plan = text.compile()?.plan.ok_or_else(|| {
             let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
@@ -66,8 +74,13 @@ impl Subject {
                 None => inputs.push(format!("{name}: records made up from its columns")),
             }
         }
-        let (name, file, records) = (text.name, text.origin, world.records.max(1));
+        let (name, file) = (text.name, text.origin);
         Ok(Subject { name, file, job, inputs, samples, records })
+    }
+
+    /// The records of a table whose files are there.
+    pub(super) fn sample(&self, table: &str) -> Option<&[Sample]> {
+        self.samples.get(table).map(Vec::as_slice)
     }
 
     /// The plan of a seed.

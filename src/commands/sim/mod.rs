@@ -16,6 +16,7 @@ mod seeds;
 mod shrinking;
 mod summary;
 mod sweep;
+mod watermark;
 mod wrong;
 
 use crate::errors::JobError;
@@ -31,5 +32,6 @@ pub(super) fn run(args: &SimArgs) -> Result<(), JobError> {
         None => seeds::run(&args.seeds),
         Some(SimMode::Sweep(args)) => sweep::run(args),
         Some(SimMode::Shrink(args)) => shrinking::run(args),
+        Some(SimMode::Watermark(args)) => watermark::run(args),
     }
 }

@@ -8,7 +8,7 @@ CREATE TABLE events (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'events',
-  'properties.bootstrap.servers' = 'made-up:9092',
+  'properties.bootstrap.servers' = 'localhost:9092',
   'scan.bounded.mode' = 'latest-offset',
   'format' = 'json'
 );
@@ -24,7 +24,7 @@ CREATE TABLE counts (
   PRIMARY KEY (window_start, k) NOT ENFORCED
 ) WITH (
   'connector' = 'clickhouse',
-  'url' = 'http://made-up:8123',
+  'url' = 'http://localhost:8123',
   'table-name' = 'counts',
   'sink.chunk-rows' = '3'
 );

@@ -8,7 +8,7 @@ CREATE TABLE events (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'events',
-  'properties.bootstrap.servers' = 'made-up:9092',
+  'properties.bootstrap.servers' = 'localhost:9092',
   'scan.bounded.mode' = 'latest-offset',
   'format' = 'json'
 );
@@ -24,7 +24,7 @@ CREATE TABLE counts (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'counts',
-  'properties.bootstrap.servers' = 'made-up:9092',
+  'properties.bootstrap.servers' = 'localhost:9092',
   'sink.chunk-rows' = '3',
   'format' = 'json'
 );
@@ -40,7 +40,7 @@ CREATE TABLE latest (
   PRIMARY KEY (window_start, k) NOT ENFORCED
 ) WITH (
   'connector' = 'redis',
-  'url' = 'redis://made-up:6379',
+  'url' = 'redis://localhost:6379',
   'sink.chunk-rows' = '3'
 );
 
@@ -50,7 +50,7 @@ CREATE TABLE large (
   ts TIMESTAMP(3)
 ) WITH (
   'connector' = 'clickhouse',
-  'url' = 'http://made-up:8123',
+  'url' = 'http://localhost:8123',
   'table-name' = 'large',
   'sink.chunk-rows' = '3',
   'mode' = 'strict'

@@ -8,7 +8,7 @@ CREATE TABLE events (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'events',
-  'properties.bootstrap.servers' = 'made-up:9092',
+  'properties.bootstrap.servers' = 'localhost:9092',
   'scan.watermark.idle-timeout' = '800 ms',
   'format' = 'json'
 );

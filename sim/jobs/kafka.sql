@@ -8,7 +8,7 @@ CREATE TABLE events (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'events',
-  'properties.bootstrap.servers' = 'made-up:9092',
+  'properties.bootstrap.servers' = 'localhost:9092',
   'scan.bounded.mode' = 'latest-offset',
   'format' = 'json'
 );
@@ -24,7 +24,7 @@ CREATE TABLE counts (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'counts',
-  'properties.bootstrap.servers' = 'made-up:9092',
+  'properties.bootstrap.servers' = 'localhost:9092',
   'sink.chunk-rows' = '3',
   'format' = 'json'
 );

@@ -8,7 +8,7 @@ CREATE TABLE events (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'events',
-  'properties.bootstrap.servers' = 'made-up:9092',
+  'properties.bootstrap.servers' = 'localhost:9092',
   'scan.bounded.mode' = 'latest-offset',
   'format' = 'json'
 );
@@ -24,7 +24,7 @@ CREATE TABLE counts (
   PRIMARY KEY (window_start, k) NOT ENFORCED
 ) WITH (
   'connector' = 'redis',
-  'url' = 'redis://made-up:6379',
+  'url' = 'redis://localhost:6379',
   'sink.chunk-rows' = '3'
 );
 

@@ -254,3 +254,23 @@ fn the_page_shows_what_a_planted_bug_gives() {
     let (finding, _) = ran.stdout.split_once("flights, seed 10").expect("a summary follows");
     assert_eq!(blocks("docs/SIMULATION.md", "text")[0], finding);
 }
+
+#[test]
+#[cfg(not(feature = "plants"))]
+fn a_binary_without_planted_bugs_says_how_to_get_one() {
+    let folder = folder();
+    folder.run(&["sim", "plants"]).exits_with(2).says("SIM008").says("--features plants");
+    // The switch is not there either.
+    folder.run(&["sim", "job.sql", "--plant", "W4"]).exits_with(2).says("unexpected argument");
+}
+
+#[test]
+#[cfg(feature = "plants")]
+fn a_planted_bug_is_found_and_told() {
+    let folder = folder();
+    let ran = folder.run(&["sim", "plants", "W1", "K1", "--starts", "2", "--seeds", "300"]);
+    ran.exits_with(0);
+    assert!(ran.stdout.contains("| W1 | "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("| 2/2 |"), "{}", ran.stdout);
+    folder.run(&["sim", "plants", "W1", "--seeds", "0"]).exits_with(16).says("W1 (0 of 1)");
+}

@@ -22,8 +22,30 @@ pub(crate) enum SimMode {
     Sweep(SweepArgs),
     /// Make a plan that fails as small as possible
     Shrink(ShrinkArgs),
+    /// Switch planted bugs on, one after the other, and show what finds them
+    Plants(PlantsArgs),
     /// Show how many rows of the job's files would be late with which watermark delay
     Watermark(WatermarkArgs),
+}
+
+/// Which planted bugs are looked for, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct PlantsArgs {
+    /// Only these
+    #[arg(value_name = "NAME")]
+    pub only: Vec<String>,
+    /// How often each is looked for, each time with other seeds
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub starts: u64,
+    /// How many seeds each time at most
+    #[arg(long, value_name = "COUNT", default_value_t = 2_000)]
+    pub seeds: u64,
+    /// How long each time at most
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub time: std::time::Duration,
+    /// How many are looked for at once [default: one for each core]
+    #[arg(long, value_name = "COUNT")]
+    pub jobs: Option<usize>,
 }
 
 /// Whose watermarks.

@@ -32,6 +32,7 @@ pub(super) fn run(args: &SimArgs) -> Result<(), JobError> {
         None => seeds::run(&args.seeds),
         Some(SimMode::Sweep(args)) => sweep::run(args),
         Some(SimMode::Shrink(args)) => shrinking::run(args),
+        Some(SimMode::Plants(args)) => plants::run(args),
         Some(SimMode::Watermark(args)) => watermark::run(args),
     }
 }

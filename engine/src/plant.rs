@@ -154,3 +154,7 @@ pub use switch::{is_on, switch};
 pub const fn is_on(_: Plant) -> bool {
     false
 }
+
+// Without the feature there is no way to switch one on.
+#[cfg(not(feature = "plants"))]
+const _: () = assert!(!is_on(Plant::W1));

@@ -7,6 +7,7 @@
 //! `docs/TESTING.md` says what each one wants and how to satisfy it.
 
 mod docs;
+mod plants;
 mod purity;
 mod repo;
 mod rust;

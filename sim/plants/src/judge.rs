@@ -1,6 +1,6 @@
 //! What is wrong with a run, by all oracles that may be asked about it.
 
-use anabranch_engine::pipeline::{Ending, Failure};
+use anabranch_engine::pipeline::{Ending, Failure, Report};
 use anabranch_engine::plan::{NodeKind, Plan};
 use anabranch_sim::finding::{Finding, FindingKind, of_end};
 use anabranch_sim::model::Disturbance;
@@ -39,6 +39,7 @@ impl<'a> Judge<'a> {
         }
         of_end(&result.end)
             .or_else(|| self.by_oracles(plan, &result, loses))
+            .or_else(|| by_snapshots(&result, loses))
             .or_else(|| self.by_recut(plan, &result, loses))
     }
 
@@ -85,6 +86,19 @@ impl<'a> Judge<'a> {
         let kind = FindingKind::Wrong(difference.table, difference.kind);
         Some(Finding { kind, detail: difference.detail })
     }
+}
+
+/// S5: a snapshot that is listed can be used, if nothing rots; one whose rows a sink does
+/// not hold yet can be used later.
+// spec: S-2
+fn by_snapshots(result: &RunResult, loses: bool) -> Option<Finding> {
+    let detail = result.reports.iter().find_map(|(_, _, report)| match report {
+        Report::SnapshotSkipped { reason, .. } if reason.contains("has not applied") => None,
+        Report::SnapshotSkipped { name, reason } => Some(format!("{name:?}: {reason}")),
+        _ => None,
+    });
+    let kind = FindingKind::Oracle("S5", "S5 snapshot skipped".to_owned());
+    detail.filter(|_| !loses).map(|detail| Finding { kind, detail })
 }
 
 /// The short name of the oracle that fired.

@@ -42,14 +42,18 @@ pub fn row(plant: Plant, witness: &Witness, starts: u64, seeds_max: u64) -> Row 
     Row { plant, witness: witness.name, took, hunts: starts, oracles, unsound }
 }
 
-/// All rows, by several workers: this is the share of one of them.
+/// All rows, or those of some bugs, by several workers: this is the share of one of them.
 pub fn rows(
     worker: usize,
     workers: usize,
     starts: u64,
     seeds_max: u64,
+    only: &[String],
 ) -> impl Iterator<Item = Row> {
-    let share = PLANTED.iter().enumerate().filter(move |(index, _)| index % workers == worker);
+    let is_wanted =
+        move |plant: &Plant| only.is_empty() || only.iter().any(|it| it == plant.name());
+    let wanted = PLANTED.iter().filter(move |(plant, _)| is_wanted(plant));
+    let share = wanted.enumerate().filter(move |(index, _)| index % workers == worker);
     share.map(move |(_, (plant, witness))| row(*plant, witness, starts, seeds_max))
 }
 

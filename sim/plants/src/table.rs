@@ -23,7 +23,7 @@ pub const PLANTED: &[(Plant, Witness)] = &[
     (D2, on::SESSIONS),
     (D3, on::ALIGNED),
     (D5, on::ALIGNED),
-    (D7, on::ALIGNED),
+    (D7, on::SESSIONS),
     (D9, on::ALIGNED),
     (D10, on::SESSIONS),
     (D11, on::ALIGNED),
@@ -44,7 +44,7 @@ pub const PLANTED: &[(Plant, Witness)] = &[
     (J10, on::LOCAL_ROT),
     (J11, on::LOCAL_ROT),
     (J12, on::FILES),
-    (J13, on::SINKS_IN_MEMORY),
+    (J13, on::REPLACED),
     (P1, on::LOCAL_STORES),
     (P1, on::OBJECT_STORES),
     (P3, on::LOCAL_STORES),
@@ -52,8 +52,8 @@ pub const PLANTED: &[(Plant, Witness)] = &[
     (P4, on::ALIGNED),
     (P5, on::ALIGNED),
     (P6, on::OBJECT_STORES),
-    (P7, on::OBJECT_ROT),
-    (P7, on::LOCAL_ROT),
+    (P7, on::OBJECT_SNAPSHOTS_ROT),
+    (P7, on::LOCAL_SNAPSHOTS_ROT),
     (K1, on::FILES),
     (K1, on::KAFKA),
     (K1, on::CLICKHOUSE_STRICT),
@@ -96,8 +96,51 @@ pub const PLANTED: &[(Plant, Witness)] = &[
 ];
 
 /// Those that no seed of the test's budget finds, with where they are looked for, and why
-/// that is.
-pub const NOT_FOUND_YET: &[(Plant, &str, &str)] = &[];
+/// that is, as far as is known.
+pub const NOT_FOUND_YET: &[(Plant, &str, &str)] = &[
+    (
+        W3,
+        "growing",
+        "a split that is called idle too early changes nothing that the journal does not say, and no oracle asks whether it was idle",
+    ),
+    (W8, "growing", "no job of the witnesses reads the tick"),
+    (W14, "growing", "no job of the witnesses reads the tick"),
+    (J4, "three sinks", "no sink lags behind by as much as a journal is cut"),
+    (
+        J8,
+        "three sinks",
+        "a source that gives more than was asked for is cut by the count of records",
+    ),
+    (J11, "local stores, rot", "the bit turns in what was not acknowledged by any sink"),
+    (J12, "files", "no sink is dead for longer than its retries"),
+    (
+        P3,
+        "local stores",
+        "the newest snapshot is whole in itself unless parts are shared, which few seeds come to",
+    ),
+    (P6, "object store", "two processes must open in the same moment"),
+    (K1, "clickhouse, strict", "the sink is opened anew after a failure, and its marker tells"),
+    (K1, "files", "the second file has the name of the first"),
+    (K1, "kafka", "the sink is opened anew after a failure, and its marker tells"),
+    (K2, "files", "the request at hand must be lost just when the file gets its name"),
+    (K2, "kafka", "the request at hand must be lost just when the transaction ends"),
+    (K3, "clickhouse, strict", "a zombie must write between the two requests of an opening"),
+    (
+        K8,
+        "clickhouse",
+        "tokens are only looked at if an answer is lost within a group of several chunks",
+    ),
+    (K10, "three sinks", "the age of a group ends it as well"),
+    (K13, "kafka", "no marker expires in a generated plan"),
+    (K14, "kafka", "a transaction must be in doubt twice, one right after the other"),
+    (K18, "clickhouse, keyed", "a journal that fences gives each number once"),
+    (K18, "kafka", "a journal that fences gives each number once"),
+    (K18, "redis", "a journal that fences gives each number once"),
+    (K19, "kafka", "a deterministic engine never offers other rows at the same place"),
+    (K19, "redis", "a deterministic engine never offers other rows at the same place"),
+    (R2, "three sinks", "a request of a source has no second answer in a generated plan"),
+    (R8, "three sinks", "generated plans switch the limit for poisoned epochs off"),
+];
 
 /// Those that have no switch in the engine, and why.
 pub const NOT_PLANTED: &[(Plant, &str)] = &[

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many seeds a hunt may take here.
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 40;
 
 /// How many hunts go on at once.
 const WORKERS: usize = 2;

@@ -27,6 +27,8 @@ pub(super) struct Kept {
     lives: Vec<(VirtualTime, Option<VirtualTime>)>,
     /// Processes that were replaced while they lived.
     replaced: Vec<u32>,
+    /// When each process last asked a service for something.
+    asked: BTreeMap<u32, VirtualTime>,
     /// When the job came to its end.
     done: Option<VirtualTime>,
 }
@@ -45,6 +47,10 @@ impl Kept {
     /// A process is taken for dead, or another one is started beside it.
     pub(super) fn replaced(&mut self, process: u32) {
         self.replaced.push(process);
+    }
+
+    pub(super) fn asks(&mut self, process: u32, at: VirtualTime) {
+        self.asked.insert(process, at);
     }
 
     pub(super) fn done(&mut self, at: VirtualTime) {
@@ -130,11 +136,10 @@ impl World {
             let generation = self.generation_of(*process).number;
             let newer = newer.filter(|(newer, _)| self.generation_of(*newer).number > generation);
             let running = newer.filter_map(|(_, (_, running))| *running).min()?;
-            Some(Zombie {
-                process: format!("process {process}"),
-                fenced: running.max(timing.heal),
-                exited: ends(*process),
-            })
+            let fenced = running.max(timing.heal);
+            // Who has nothing to write asks nobody, and cannot learn.
+            self.kept.asked.get(process).filter(|asked| **asked > fenced)?;
+            Some(Zombie { process: format!("process {process}"), fenced, exited: ends(*process) })
         });
         let pipeline = &self.plan.pipeline;
         let patience = Span::ms(pipeline.sink_wait_ms + 60_000);

@@ -238,6 +238,8 @@ impl World {
     /// Reads the journal as a new process would, with nothing going wrong.
     fn read_journal_at_end(&mut self) {
         use anabranch_engine::journal::JournalStep;
+        // A full disk takes no lock.
+        self.places[0].service.disturb(self.now, &crate::model::Disturbance::MakeRoom);
         let mut machine = self.hosting.journal();
         let mut step = machine.read();
         // A machine that waits, or a service that refuses, is not waited for.

@@ -157,6 +157,7 @@ impl World {
             return;
         }
         self.watch.counts.requests += 1;
+        self.kept.asks(process.id, self.now);
         let parcel = Parcel {
             process: process.id,
             restarts: process.restarts,

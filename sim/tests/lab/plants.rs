@@ -65,8 +65,8 @@ fn run(job: usize, k: usize) -> Outcome {
     }
     lab.pieces = 1 + k % 3;
     lab.faults = Some(Box::new(move |output| match output {
-        Output::AppendJournal { .. } if k % 2 == 0 => Fault::Slow(9),
-        _ if k % 5 == 0 => dead_for(3, output, &mut failed).unwrap_or(Fault::None),
+        Output::AppendJournal { .. } if k.is_multiple_of(2) => Fault::Slow(9),
+        _ if k.is_multiple_of(5) => dead_for(3, output, &mut failed).unwrap_or(Fault::None),
         _ => Fault::None,
     }));
     lab.run(Crash::After(k));
@@ -151,7 +151,6 @@ fn planted_bugs_of_the_pipeline_are_noticed() {
             found.map_or(true, |found| found != **expected)
         });
         switch(None);
-        println!("{plant:?} {:?}", noticed.map(|(place, _)| place));
         if noticed.is_none() {
             missed.push(plant);
         }

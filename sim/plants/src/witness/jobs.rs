@@ -35,7 +35,7 @@ fn counts(plan: &mut PlanBuilder, scan: NodeId, size_ms: i64) -> NodeId {
 /// Tumbling and sliding windows over rows of which some are late.
 pub(super) fn aligned() -> Plan {
     let mut plan = PlanBuilder::default();
-    let events = events(&mut plan, 5, true);
+    let events = events(&mut plan, 1, true);
     let scan = plan.scan(events);
     let totals =
         [COUNT, ("SUM", Some(D), SqlType::Double), ("FIRST_VALUE", Some(V), SqlType::BigInt)];

@@ -44,7 +44,10 @@ pub const BAD_VALUES: Witness = Witness {
     ..witness("bad values", jobs::aligned, Profile::Swarm)
 };
 /// Sessions whose gaps are as long as the distance of records.
-pub const SESSIONS: Witness = witness("sessions", jobs::sessions, Profile::Swarm);
+pub const SESSIONS: Witness = Witness {
+    spice: Some(spice::coarse_times),
+    ..witness("sessions", jobs::sessions, Profile::Swarm)
+};
 /// Windows over windows.
 pub const NESTED: Witness = witness("nested", jobs::nested, Profile::Swarm);
 /// A table that grows, with splits that come later and fall silent.
@@ -89,6 +92,22 @@ pub const OBJECT_ROT: Witness = Witness {
 pub const LOCAL_ROT: Witness = Witness {
     spice: Some(spice::rot_in_stores),
     ..stored("local stores, rot", jobs::three_sinks, LOCAL)
+};
+
+/// Snapshots rot in an object store.
+pub const OBJECT_SNAPSHOTS_ROT: Witness = Witness {
+    spice: Some(spice::rot_in_snapshots),
+    ..stored("object snapshots, rot", jobs::three_sinks, OBJECT)
+};
+/// Snapshots rot on a disk.
+pub const LOCAL_SNAPSHOTS_ROT: Witness = Witness {
+    spice: Some(spice::rot_in_snapshots),
+    ..stored("local snapshots, rot", jobs::three_sinks, LOCAL)
+};
+/// A split's newest records are replaced by others.
+pub const REPLACED: Witness = Witness {
+    spice: Some(spice::replaced_records),
+    ..witness("replaced records", jobs::three_sinks, Profile::Swarm)
 };
 
 impl Witness {

@@ -2,7 +2,7 @@
 
 use anabranch_sim::model::Disturbance;
 use anabranch_sim::plan::{
-    Action, Deviation, Operation, Point, RecordKind, RunPlan, SplitInput, Trigger,
+    Action, Deviation, Operation, Point, RecordKind, RunPlan, SourceFault, SplitInput, Trigger,
 };
 use anabranch_sim::rng::Draws;
 use anabranch_sim::time::{Span, VirtualTime};
@@ -18,6 +18,52 @@ pub(super) fn bad_values(plan: &mut RunPlan) {
             *value = format!("{}[]{}", &text[..begin], &text[begin + len..]).into();
         }
     }
+}
+
+/// Times are whole tenths of a second, so that rows lie exactly as far apart as a gap.
+pub(super) fn coarse_times(plan: &mut RunPlan) {
+    for record in plan.splits.iter_mut().flat_map(|split| &mut split.records) {
+        let RecordKind::Whole { value, .. } = &mut record.kind else { continue };
+        let mut text = String::from_utf8_lossy(value).into_owned();
+        let Some(begin) = text.find("\"ts\":\"").map(|at| at + 6) else { continue };
+        let Some(len) = text[begin..].find('"') else { continue };
+        // `2023-11-14 22:13:19.995`; a whole second has no fraction.
+        if len == "2023-11-14 22:13:19.995".len() {
+            text.replace_range(begin + len - 2..begin + len, "00");
+            *value = text.into();
+        }
+    }
+}
+
+/// Bits of snapshots turn, and the process is started again.
+pub(super) fn rot_in_snapshots(plan: &mut RunPlan) {
+    let mut draws = Draws::new(plan.seed, "spice", "rot");
+    plan.pipeline.snapshot_bytes = 400;
+    let nth = 1 + draws.below(3) as u32;
+    let point = || Point::After(Operation::Store);
+    let mut rot = || Action::Disturb {
+        service: "snapshots".to_owned(),
+        disturbance: Disturbance::Rot { place: draws.number() },
+    };
+    plan.deviations = vec![
+        when(nth, point(), rot()),
+        when(nth, point(), rot()),
+        when(nth, point(), Action::Crash { restart: Some(Span::ms(20)) }),
+    ];
+}
+
+/// The newest records of a split are replaced, and the process is started again.
+pub(super) fn replaced_records(plan: &mut RunPlan) {
+    let mut draws = Draws::new(plan.seed, "spice", "replaced");
+    let Some(split) = plan.splits.iter().max_by_key(|split| split.records.len()) else { return };
+    let name = format!("{}/{}", split.table, split.name);
+    let fault = SourceFault::Truncate { records: 1 + draws.below(3) };
+    let nth = 1 + draws.below(8) as u32;
+    let point = || Point::After(Operation::Append);
+    plan.deviations = vec![
+        when(nth, point(), Action::Source { split: name, fault }),
+        when(nth, point(), Action::Crash { restart: Some(Span::ms(20)) }),
+    ];
 }
 
 /// Some splits come late, and all but the first fall silent in the middle for longer than

@@ -268,7 +268,7 @@ fn a_binary_without_planted_bugs_says_how_to_get_one() {
 #[cfg(feature = "plants")]
 fn a_planted_bug_is_found_and_told() {
     let folder = folder();
-    let ran = folder.run(&["sim", "plants", "W1", "K1", "--starts", "2", "--seeds", "300"]);
+    let ran = folder.run(&["sim", "plants", "W1", "D1", "--starts", "2", "--seeds", "60"]);
     ran.exits_with(0);
     assert!(ran.stdout.contains("| W1 | "), "{}", ran.stdout);
     assert!(ran.stdout.contains("| 2/2 |"), "{}", ran.stdout);

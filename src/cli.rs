@@ -194,8 +194,8 @@ pub(crate) struct InferArgs {
 /// Which tests are run.
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
-    /// The folder of a test, or of several: job.sql, input/<table>.jsonl or the files that
-    /// the job names, and expected/<sink>.jsonl
+    /// The folder of a test, or of several: job.sql, input/TABLE.jsonl or the files that
+    /// the job names, and expected/SINK.jsonl
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// The job of all tests [default: job.sql in the folder of each]

@@ -31,6 +31,9 @@ pub(super) struct Opening {
     unanswered: BTreeSet<SinkId>,
     /// What each sink said when it was looked at.
     inspected: BTreeMap<SinkId, (Option<Generation>, Option<Marker>)>,
+    /// Whether the sinks were looked at once more, behind a journal that says that the job
+    /// is done.
+    looked_again: bool,
     journal: Journal,
     /// Until when an answer of a sink is waited for, in the stages that ask sinks.
     sinks_until: Monotonic,
@@ -103,18 +106,23 @@ impl Pipeline {
             segments: None,
             unanswered: BTreeSet::new(),
             inspected: BTreeMap::new(),
+            looked_again: false,
             journal: Journal::default(),
             sinks_until: Monotonic(now.monotonic.0 + self.config.sink_wait_ms * 1_000_000),
             settled: BTreeSet::new(),
             stage: Stage::Inspecting,
         }));
         self.read_journal(out);
+        self.inspect_sinks(out);
+        Ok(())
+    }
+
+    fn inspect_sinks(&mut self, out: &mut Vec<Output>) {
         let sinks: Vec<SinkId> = self.sinks.iter().map(|(id, _)| id).collect();
         for sink in sinks {
             let request = self.request();
             out.push(Output::InspectSink { request, sink });
         }
-        Ok(())
     }
 
     /// Whether the opening stands at this stage. An answer that belongs to another
@@ -308,7 +316,17 @@ impl Pipeline {
         let journal = opening.read_journal(&segments)?;
         self.check_plan(&journal)?;
         if let Some(JournalEntry::Finished(_)) = journal.entries.last().map(|e| &e.entry) {
-            self.check_finished_sinks(&journal)?;
+            let checked = self.check_finished_sinks(&journal);
+            // Another run may have come to its end behind the first look at the sinks.
+            if checked.is_err() && !self.opening().looked_again {
+                let opening = self.opening();
+                (opening.looked_again, opening.segments) = (true, Some(segments));
+                opening.inspected.clear();
+                opening.unanswered.clear();
+                self.inspect_sinks(out);
+                return Ok(());
+            }
+            checked?;
             self.end(Ending::AlreadyFinished, out);
             return Ok(());
         }

@@ -130,7 +130,6 @@ pub const NOT_FOUND_YET: &[(Plant, &str, &str)] = &[
         "clickhouse",
         "tokens are only looked at if an answer is lost within a group of several chunks",
     ),
-    (K10, "three sinks", "the age of a group ends it as well"),
     (K13, "kafka", "no marker expires in a generated plan"),
     (K14, "kafka", "a transaction must be in doubt twice, one right after the other"),
     (K18, "clickhouse, keyed", "a journal that fences gives each number once"),

@@ -123,6 +123,14 @@ codes! {
     /// A plan file makes no sense.
     SIM_PLAN = "SIM007", 2, "plan cannot be read",
         "The file is no plan, or a line of it is not understood. The message names the line. Nothing was run.";
+    /// Not in this binary.
+    #[cfg_attr(feature = "plants", allow(dead_code, reason = "they are in this one"))]
+    SIM_NO_PLANTS = "SIM008", 2, "no planted bugs in this binary",
+        "Planted bugs show whether the simulator would find a mistake. They are compiled into a binary on request only: `cargo run --profile quick --features plants -- sim plants`.";
+    /// A planted bug was not found.
+    #[cfg_attr(not(feature = "plants"), allow(dead_code, reason = "it has none"))]
+    SIM_MISSED = "SIM009", 16, "planted bug not found",
+        "A mistake was switched on, and no run showed it within the seeds and the time that were given: the simulator would not find a mistake like that. The message names it. Give more seeds or time, or mend the simulator.";
     /// Something is not as a test expects.
     TEST_FAILED = "TST001", 1, "test failed",
         "A sink came to hold other rows than the test expects, or the job came to other rows when it was run in another way. What differs is shown on the standard output. Correct the job or the expected file; `anabranch test --bless` writes the latter anew. A difference between two runs is a mistake of the engine unless the job depends on the clock; please report it.";

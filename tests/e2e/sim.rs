@@ -254,3 +254,46 @@ fn the_page_shows_what_a_planted_bug_gives() {
     let (finding, _) = ran.stdout.split_once("flights, seed 10").expect("a summary follows");
     assert_eq!(blocks("docs/SIMULATION.md", "text")[0], finding);
 }
+
+#[test]
+#[cfg(not(feature = "plants"))]
+fn a_binary_without_planted_bugs_says_how_to_get_one() {
+    let folder = folder();
+    folder.run(&["sim", "plants"]).exits_with(2).says("SIM008").says("--features plants");
+    // The switch is not there either.
+    folder.run(&["sim", "job.sql", "--plant", "W4"]).exits_with(2).says("unexpected argument");
+}
+
+#[test]
+#[cfg(feature = "plants")]
+fn a_planted_bug_is_found_and_told() {
+    let folder = folder();
+    let ran = folder.run(&["sim", "plants", "W1", "D1", "--starts", "2", "--seeds", "60"]);
+    ran.exits_with(0);
+    assert!(ran.stdout.contains("| W1 | "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("| 2/2 |"), "{}", ran.stdout);
+    folder.run(&["sim", "plants", "W1", "--seeds", "0"]).exits_with(16).says("W1 (0 of 1)");
+}
+
+#[test]
+fn latency_is_what_the_service_times_make_it() {
+    let job = JOB.replace("'filesystem', 'path' = 'out', 'format' = 'json'", "'print'");
+    let folder = Folder::with(&[("job.sql", &job)]);
+    let run = |args: &[&str]| {
+        let all = [&["sim", "latency", "job.sql", "--records", "200"], args].concat();
+        let ran = folder.run(&all);
+        ran.exits_with(0);
+        let line = ran.stdout.lines().find(|line| line.contains("steady")).expect("a row");
+        let cells: Vec<&str> = line.split(['│', '┆']).map(str::trim).collect();
+        let p50 = cells[4].strip_suffix(" ms").expect("a time");
+        p50.parse::<f64>().expect("a number")
+    };
+    let usual = run(&[]);
+    folder.write("slow.toml", "[sinks]\nbase-us = 400000\njitter-us = 0\n");
+    let slow = run(&["--service-times", "slow.toml"]);
+    // A request and its answer: twice 400 ms more, but for what it was before.
+    assert!(slow > usual + 790.0, "{usual} {slow}");
+    folder.write("odd.toml", "[sink]\nbase-us = 1\n");
+    let args = ["sim", "latency", "job.sql", "--service-times", "odd.toml"];
+    folder.run(&args).exits_with(2).says("no section sink");
+}

@@ -18,7 +18,17 @@ use std::process::Command;
 
 /// Which crates of the workspace a crate may depend on, in whatever way, tests too.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("anabranch", &["anabranch-connectors", "anabranch-engine", "anabranch-sim", "anabranch-sql"]),
+    (
+        "anabranch",
+        &[
+            "anabranch-connectors",
+            "anabranch-engine",
+            "anabranch-sim",
+            // Only with the feature `plants`.
+            "anabranch-sim-plants",
+            "anabranch-sql",
+        ],
+    ),
     ("anabranch-bench", &["anabranch-connectors", "anabranch-engine", "anabranch-sql"]),
     ("anabranch-connectors", &["anabranch-engine"]),
     ("anabranch-engine", &[]),

@@ -5,7 +5,7 @@
 //! finds something, and makes sure that the same seed is fine with it switched off.
 //!
 //! This package compiles the switches into the engine. It is a member of the workspace,
-//! not a default one, and nothing depends on it.
+//! not a default one, and only the binary's feature `plants` depends on it.
 
 pub mod judge;
 pub mod score;

@@ -22,8 +22,52 @@ pub(crate) enum SimMode {
     Sweep(SweepArgs),
     /// Make a plan that fails as small as possible
     Shrink(ShrinkArgs),
+    /// Measure from a record's arrival to its results, in virtual time
+    Latency(LatencyArgs),
+    /// Switch planted bugs on, one after the other, and show what finds them
+    Plants(PlantsArgs),
     /// Show how many rows of the job's files would be late with which watermark delay
     Watermark(WatermarkArgs),
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub(crate) struct LatencyArgs {
+    /// The job
+    #[arg(value_name = "JOB.sql")]
+    pub file: PathBuf,
+    /// How many records come in a second, over all splits, however far behind the job is
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+    /// How many records come, at most, over all files of a table
+    #[arg(long, value_name = "COUNT", default_value_t = 5_000)]
+    pub records: usize,
+    /// The seed that latencies and made-up records come from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How long things take [default: docs/SIMULATION.md shows them]
+    #[arg(long, value_name = "FILE.toml")]
+    pub service_times: Option<PathBuf>,
+}
+
+/// Which planted bugs are looked for, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct PlantsArgs {
+    /// Only these
+    #[arg(value_name = "NAME")]
+    pub only: Vec<String>,
+    /// How often each is looked for, each time with other seeds
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub starts: u64,
+    /// How many seeds each time at most
+    #[arg(long, value_name = "COUNT", default_value_t = 2_000)]
+    pub seeds: u64,
+    /// How long each time at most
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub time: std::time::Duration,
+    /// How many are looked for at once [default: one for each core]
+    #[arg(long, value_name = "COUNT")]
+    pub jobs: Option<usize>,
 }
 
 /// Whose watermarks.

@@ -9,6 +9,7 @@ mod findings;
 mod formats;
 mod input;
 mod judge;
+mod latency;
 mod page;
 mod plants;
 mod pool;
@@ -32,6 +33,8 @@ pub(super) fn run(args: &SimArgs) -> Result<(), JobError> {
         None => seeds::run(&args.seeds),
         Some(SimMode::Sweep(args)) => sweep::run(args),
         Some(SimMode::Shrink(args)) => shrinking::run(args),
+        Some(SimMode::Latency(args)) => latency::run(args),
+        Some(SimMode::Plants(args)) => plants::run(args),
         Some(SimMode::Watermark(args)) => watermark::run(args),
     }
 }

@@ -1,6 +1,12 @@
 //! Planted bugs: mistakes that are switched on to see whether they are found.
+//!
+//! Only a binary with the feature `plants` has any; see [`anabranch_engine::plant`].
 
-use super::args::WorldArgs;
+use super::args::{PlantsArgs, WorldArgs};
+use crate::errors::JobError;
+
+#[cfg(feature = "plants")]
+mod score;
 
 /// Switches the planted bug that the command line names on, for worlds of this thread.
 ///
@@ -23,4 +29,24 @@ pub(super) fn switch_on(world: &WorldArgs) -> Result<(), String> {
 #[cfg(not(feature = "plants"))]
 pub(super) fn switch_on(_: &WorldArgs) -> Result<(), String> {
     Ok(())
+}
+
+/// Looks for every planted bug, and prints what found it and how soon.
+///
+/// # Errors
+/// If one is not found.
+#[cfg(feature = "plants")]
+pub(super) fn run(args: &PlantsArgs) -> Result<(), JobError> {
+    score::run(args)
+}
+
+/// Says how to get a binary that has some.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "plants"))]
+pub(super) fn run(_: &PlantsArgs) -> Result<(), JobError> {
+    let message = "this binary was built without planted bugs";
+    let help = "cargo run --profile quick --features plants -- sim plants";
+    Err(JobError::new(&crate::errors::SIM_NO_PLANTS, message).with_help(help))
 }

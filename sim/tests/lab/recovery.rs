@@ -41,6 +41,30 @@ fn a_snapshot_is_no_older_than_its_epoch_s_record() {
 }
 
 #[test]
+fn a_run_that_ends_while_another_one_starts_is_no_loss() {
+    // spec: K-5
+    // The start saw the sinks as they were before the other run gave them their rows, and
+    // the journal as that run left it.
+    let mut lab = lab(20);
+    assert_eq!(lab.run_through(&[]), Ending::Finished);
+    let mut stale = lab.sinks.len();
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::InspectSink { sink, .. } if stale > 0 => {
+            stale -= 1;
+            let (generation, marker) = (None, None);
+            Fault::Instead(vec![Input::SinkInspected { sink: *sink, generation, marker }])
+        }
+        _ => Fault::None,
+    }));
+    assert_eq!(lab.run_through(&[]), Ending::AlreadyFinished);
+    // What is still gone at the second look is lost.
+    lab.faults = None;
+    lab.sinks.values_mut().for_each(|sink| sink.lose(1));
+    let ending = lab.run_through(&[]);
+    assert!(matches!(ending, Ending::Failed(Failure::SinkLostData { .. })), "{ending:?}");
+}
+
+#[test]
 fn a_sink_that_cannot_be_opened_for_a_moment_is_opened_later() {
     // spec: F-2, F-4
     let mut lab = lab(20);

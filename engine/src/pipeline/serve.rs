@@ -25,7 +25,8 @@ impl Pipeline {
                 SinkPhase::Ready => {
                     let request = RequestId(self.requests.0 + 1);
                     let sink = self.sinks.get_mut(id);
-                    let Some(chunk) = sink.queue.front() else { continue };
+                    let passes = planted!(K5) && sink.failing_since(&self.config, now).is_some();
+                    let Some(chunk) = sink.queue.get(usize::from(passes)) else { continue };
                     if chunk.marker.epoch > self.durable && !planted!(J1) {
                         continue;
                     }

@@ -2,7 +2,7 @@
 
 use anabranch_engine::pipeline::{Ending, Failure, Report};
 use anabranch_engine::plan::{NodeKind, Plan};
-use anabranch_sim::finding::{Finding, FindingKind, of_end};
+use anabranch_sim::finding::{Finding, FindingKind, failure_name, of_end};
 use anabranch_sim::model::Disturbance;
 use anabranch_sim::oracle;
 use anabranch_sim::plan::{Action, RunPlan};
@@ -34,7 +34,7 @@ impl<'a> Judge<'a> {
     pub fn judge(&self, plan: &RunPlan) -> Option<Finding> {
         let result = run(plan, self.job).expect("a generated plan fits its job");
         let loses = plan.deviations.iter().any(|deviation| is_loss(&deviation.action));
-        if loses && is_excused(&result.end) {
+        if (loses && is_excused(&result.end)) || is_allowed(plan, &result.end) {
             return None;
         }
         of_end(&result.end)
@@ -127,6 +127,12 @@ fn is_loss(action: &Action) -> bool {
         Action::Source { .. } => true,
         _ => false,
     }
+}
+
+/// Whether a job failed as its plan says that it may.
+fn is_allowed(plan: &RunPlan, end: &RunEnd) -> bool {
+    let RunEnd::Ended(Ending::Failed(failure)) = end else { return false };
+    plan.allow.iter().any(|name| name == failure_name(failure))
 }
 
 /// Whether a job to which something was lost ended as it should: it says so.

@@ -159,6 +159,8 @@ fn is_loss(action: &Action) -> bool {
         | Action::DoubleStart
         | Action::ClockJump { .. }
         | Action::Message(_)
+        | Action::Poison { .. }
+        | Action::State(_)
         | Action::Link { .. } => false,
     }
 }

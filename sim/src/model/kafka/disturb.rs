@@ -25,6 +25,7 @@ impl KafkaModel {
             | Disturbance::Fill { .. }
             | Disturbance::MakeRoom
             | Disturbance::FailSync
+            | Disturbance::TakeFiles
             | Disturbance::Rot { .. }
             | Disturbance::PowerFailure { .. } => None,
         }

@@ -5,7 +5,7 @@ use anabranch_engine::plan::{NodeKind, Plan};
 use anabranch_sim::finding::{Finding, FindingKind, failure_name, of_end};
 use anabranch_sim::model::Disturbance;
 use anabranch_sim::oracle;
-use anabranch_sim::plan::{Action, RunPlan};
+use anabranch_sim::plan::{Action, RunPlan, StateFault};
 use anabranch_sim::recut;
 use anabranch_sim::run::run;
 use anabranch_sim::world::{RunEnd, RunResult};
@@ -34,8 +34,12 @@ impl<'a> Judge<'a> {
     pub fn judge(&self, plan: &RunPlan) -> Option<Finding> {
         let result = run(plan, self.job).expect("a generated plan fits its job");
         let loses = plan.deviations.iter().any(|deviation| is_loss(&deviation.action));
-        if (loses && is_excused(&result.end)) || is_allowed(plan, &result.end) {
+        let is_allowed = is_allowed(plan, &result.end);
+        if loses && (is_allowed || is_excused(&result.end)) {
             return None;
+        }
+        if is_allowed {
+            return self.by_oracles(plan, &result, loses);
         }
         of_end(&result.end)
             .or_else(|| self.by_oracles(plan, &result, loses))
@@ -124,7 +128,7 @@ fn is_loss(action: &Action) -> bool {
                 | Disturbance::Retention { .. }
                 | Disturbance::Rot { .. }
         ),
-        Action::Source { .. } => true,
+        Action::Source { .. } | Action::State(StateFault::PutBack) => true,
         _ => false,
     }
 }

@@ -195,6 +195,12 @@ impl Maker<'_> {
             (false, _) => (Point::After(operation), MessageFault::Delay(span)),
         };
         let nth = 1 + draws.below(8) as u32;
+        // A request that comes twice, or an answer that does: the second one is old news.
+        let is_answer = is_read && choice == 2 && draws.below(2) == 0;
+        let point = match point {
+            Point::Before(operation) if is_answer => Point::Answer(Target::Of(operation)),
+            point => point,
+        };
         let trigger = Trigger::When { nth, point, holding: None, restarts: None };
         Deviation { trigger, action: Action::Message(fault) }
     }

@@ -7,7 +7,7 @@ use anabranch_engine::plan::{NodeKind, OnError, Plan};
 use anabranch_sim::finding::{Finding, FindingKind, of_end};
 use anabranch_sim::model::Disturbance;
 use anabranch_sim::oracle;
-use anabranch_sim::plan::{Action, RunPlan};
+use anabranch_sim::plan::{Action, RunPlan, StateFault};
 use anabranch_sim::recut;
 use anabranch_sim::run::run_with;
 use anabranch_sim::world::{RunEnd, RunResult};
@@ -152,7 +152,7 @@ fn is_loss(action: &Action) -> bool {
                 | Disturbance::Retention { .. }
                 | Disturbance::Rot { .. }
         ),
-        Action::Source { .. } => true,
+        Action::Source { .. } | Action::State(StateFault::PutBack) => true,
         Action::Crash { .. }
         | Action::PowerFailure { .. }
         | Action::Pause { .. }
@@ -160,7 +160,7 @@ fn is_loss(action: &Action) -> bool {
         | Action::ClockJump { .. }
         | Action::Message(_)
         | Action::Poison { .. }
-        | Action::State(_)
+        | Action::State(StateFault::Copy | StateFault::StartCopy)
         | Action::Link { .. } => false,
     }
 }

@@ -27,10 +27,23 @@ pub(super) fn cloned(plan: &mut RunPlan) {
     let kill = 1 + draws.below(10) as u32;
     let open = || Point::Before(Operation::OpenJournal);
     let crash = Action::Crash { restart: Some(Span::ms(20)) };
+    // Then the clone is ahead now and then.
+    let rest = Action::Pause { span: Span::ms(100), successor: false, until: None };
+    let resting = |nth| Deviation {
+        trigger: Trigger::When {
+            nth,
+            point: Point::After(Operation::Apply(None)),
+            holding: None,
+            restarts: Some(1),
+        },
+        action: rest.clone(),
+    };
     plan.deviations = vec![
         when(kill, Point::After(Operation::Apply(None)), crash),
         when(2, open(), Action::State(StateFault::Copy)),
         when(2, open(), Action::State(StateFault::StartCopy)),
+        resting(1),
+        resting(3),
     ];
     // Whoever comes to the sink second has to say so, and there may be nothing else to do.
     plan.allow = ["damaged", "diverged", "fenced"].map(str::to_owned).into();

@@ -69,7 +69,8 @@ pub(super) fn overtaken(plan: &mut RunPlan) {
     plan.deviations = Vec::new();
     for _ in 0..8 {
         let nth = 1 + draws.below(60) as u32;
-        let delay = MessageFault::Delay(Span::ms(60 + draws.below(200) as i64));
+        // Looking and opening take ten round trips; the last ones are those that count.
+        let delay = MessageFault::Delay(Span::ms(120 + draws.below(70) as i64));
         plan.deviations.push(when(nth, request_of_apply(), Action::Message(delay)));
         let action = Action::Crash { restart: Some(Span::ms(1)) };
         plan.deviations.push(when(nth, request_of_apply(), action));

@@ -111,7 +111,7 @@ pub enum Disturbance {
         /// How many writes still go well.
         writes: u32,
     },
-    /// A full disk or memory has room again.
+    /// A full disk or memory has room again. Kafka: replicas and coordinators keep up.
     MakeRoom,
     /// A disk: a consumer takes away the files of a sink that it sees.
     TakeFiles,

@@ -112,9 +112,10 @@ impl Host {
         Host { stores, seed: plan.seed, sinks_lock_free }
     }
 
-    /// Some clusters have used up most epochs of their producers, as after years.
+    /// Some clusters have used up most epochs of their producers, as after years; in some,
+    /// replicas are behind now and then, and a coordinator fails behind its decision.
     fn kafka(&self, watched: Vec<Watched>) -> Box<dyn Service> {
-        let mut draws = Draws::new(self.seed, "hosting", "producer epochs");
+        let mut draws = Draws::new(self.seed, "hosting", "kafka");
         let first_epoch = match draws.below(3) {
             0 => i16::MAX - 2 - draws.below(5) as i16,
             _ => 0,
@@ -122,6 +123,8 @@ impl Host {
         Box::new(KafkaModel::new(KafkaConfig {
             seed: self.seed,
             first_epoch,
+            stall_share: *draws.choose(&[0, 0, 40_000]),
+            unclear_share: *draws.choose(&[0, 0, 60_000]),
             watched,
             ..KafkaConfig::default()
         }))

@@ -31,7 +31,8 @@ impl Losses {
                     }
                 }
                 Action::Source { .. } => losses.sources = true,
-                Action::State(StateFault::PutBack) => losses.stores = true,
+                // A clone that comes first writes what the job's own journal does not say.
+                Action::State(StateFault::PutBack | StateFault::StartCopy) => losses.stores = true,
                 Action::Disturb { .. }
                 | Action::Crash { .. }
                 | Action::PowerFailure { .. }
@@ -41,7 +42,7 @@ impl Losses {
                 | Action::Message(_)
                 | Action::Link { .. }
                 | Action::Poison { .. }
-                | Action::State(StateFault::Copy | StateFault::StartCopy) => {}
+                | Action::State(StateFault::Copy) => {}
             }
         }
         losses

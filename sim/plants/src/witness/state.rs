@@ -3,8 +3,8 @@
 
 use super::spice::when;
 use anabranch_sim::plan::{
-    Action, Deviation, Latency, LinkFault, Operation, Point, RecordName, RunPlan, StateFault,
-    Trigger,
+    Action, Deviation, Latency, LinkFault, MessageFault, Operation, Point, RecordName, RunPlan,
+    StateFault, Target, Trigger,
 };
 use anabranch_sim::rng::Draws;
 use anabranch_sim::time::{Span, VirtualTime};
@@ -45,6 +45,13 @@ pub(super) fn cloned(plan: &mut RunPlan) {
         resting(1),
         resting(3),
     ];
+    // Sometimes the clone comes first.
+    for _ in 0..3 {
+        let nth = 6 + draws.below(16) as u32;
+        let late = MessageFault::Delay(Span::us(draws.below(6_000) as i64));
+        let request = Point::Request(Target::Of(Operation::Open(None)));
+        plan.deviations.push(when(nth, request, Action::Message(late)));
+    }
     // Whoever comes to the sink second has to say so, and there may be nothing else to do.
     plan.allow = ["damaged", "diverged", "fenced"].map(str::to_owned).into();
 }

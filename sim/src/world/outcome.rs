@@ -86,6 +86,7 @@ impl World {
             (Tag::OpenJournal, JournalStep::Opened) => Some(Input::JournalOpened),
             (Tag::Append { last, .. }, JournalStep::Appended) => {
                 process.appended = process.appended.max(*last);
+                self.kept.appended(process.id, *last);
                 Some(Input::JournalAppended { epoch: *last })
             }
             (Tag::Note { request }, JournalStep::Appended) => {
@@ -127,6 +128,8 @@ impl World {
     ) -> Option<Input> {
         match (tag, step) {
             (Tag::List { request }, SnapshotStep::Listed(manifests)) => {
+                let names = manifests.iter().map(|(name, _)| name.as_str());
+                self.kept.listed(process.id, names, self.now);
                 Some(Input::SnapshotsListed { request: *request, manifests })
             }
             (Tag::List { request }, SnapshotStep::Failed { transient, message }) => {
@@ -140,7 +143,7 @@ impl World {
                 Some(Input::SnapshotUnreadable { name, reason, transient })
             }
             (Tag::Store { epoch }, SnapshotStep::Stored) => {
-                self.kept.stored(process.id, *epoch);
+                self.kept.stored(process.id, *epoch, self.now);
                 Some(Input::SnapshotStored { epoch: *epoch })
             }
             (Tag::Store { epoch }, SnapshotStep::Failed { message, .. }) => {

@@ -174,6 +174,7 @@ impl World {
         // The reader has to see every record, since each leans on those before.
         let Some(JournalEntry::Epoch(record)) = process.records.read(bytes) else { return };
         self.note_log_ends(process, &record);
+        self.kept.appending(process.id, &record);
         if !self.faults.wants_records() {
             return;
         }

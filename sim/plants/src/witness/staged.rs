@@ -33,7 +33,7 @@ fn spread(plan: &mut RunPlan, every_ms: u64) -> u64 {
     let most = plan.splits.iter().map(|split| split.records.len()).max().unwrap_or(0) as u64;
     let until = most * every_ms;
     for split in &mut plan.splits {
-        let apart = until / split.records.len().max(1) as u64;
+        let apart = until.div_ceil(split.records.len().max(1) as u64);
         for (record, place) in split.records.iter_mut().zip(0..) {
             record.at = ms(place * apart);
         }
@@ -142,12 +142,16 @@ pub(super) fn backlog(plan: &mut RunPlan) {
     }
 }
 
-/// The wall clock is set back, and the process started again.
+/// The wall clock is set back and the process started again, when a snapshot was just
+/// stored: nothing is replayed that would say how late it was.
 pub(super) fn clock_is_set_back(plan: &mut RunPlan) {
     let mut draws = Draws::new(plan.seed, "staged", "clock");
+    in_small_steps(plan);
+    plan.pipeline.snapshot_bytes = 1;
+    spread(plan, 30);
     let by = Span::ms(-(draws.below(100_000_000) as i64));
     let times = 1 + draws.below(10) as u32;
-    let point = || Point::After(Operation::Append);
+    let point = || Point::After(Operation::Store);
     plan.deviations.push(nth(times, point(), Action::ClockJump { by }));
     plan.deviations.push(nth(times, point(), crash()));
 }

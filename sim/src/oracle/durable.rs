@@ -27,8 +27,11 @@ pub fn durable_epochs(
         (Some(_), _) => return None,
     };
     let first = epochs.first()?.epoch;
-    let is_proved =
-        |one: &&DurableSeen| !rots || durable.iter().any(|other| other.states >= one.epoch);
+    // A later process may have given the number to another epoch, if a tail was cut.
+    let says = |other: &DurableSeen, one: &DurableSeen| {
+        other.process == one.process && other.states >= one.epoch
+    };
+    let is_proved = |one: &&DurableSeen| !rots || durable.iter().any(|other| says(other, one));
     let is_kept = |one: &DurableSeen| {
         let place = epochs.binary_search_by_key(&one.epoch, |record| record.epoch);
         place.is_ok_and(|place| epochs[place].tick == one.tick)

@@ -25,6 +25,8 @@ pub(super) struct Kept {
     storing: BTreeMap<(u32, Epoch), (String, StoredSnapshot)>,
     /// Since when snapshots are complete that nobody has asked to remove.
     complete: BTreeMap<String, VirtualTime>,
+    /// Snapshots that somebody asked to remove.
+    removed: BTreeSet<String>,
     /// When each process asked for the list of snapshots last.
     listing: BTreeMap<u32, VirtualTime>,
     lost_snapshots: Vec<LostSnapshot>,
@@ -84,12 +86,16 @@ impl Kept {
     pub(super) fn stored(&mut self, process: u32, epoch: Epoch, at: VirtualTime) {
         let Some((name, stored)) = self.storing.remove(&(process, epoch)) else { return };
         self.snapshots.push(stored);
-        self.complete.insert(name, at);
+        // Who was not told in time may have been replaced, and its successor saw it.
+        if !self.removed.contains(&name) {
+            self.complete.insert(name, at);
+        }
     }
 
     /// Somebody asks for the removal of snapshots.
     pub(super) fn removing(&mut self, names: &[String]) {
         self.complete.retain(|name, _| !names.contains(name));
+        self.removed.extend(names.iter().cloned());
     }
 
     /// A process asks for the list of snapshots.

@@ -9,6 +9,7 @@ use crate::model::object::ObjectModel;
 use crate::model::redis::{RedisModel, RedisModelConfig};
 use crate::model::{ClientId, Disturbance, Service, View};
 use crate::plan::{RunPlan, StoreKind, Stores};
+use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::SinkId;
 use anabranch_engine::journal::topic::{TopicJournal, TopicJournalConfig};
@@ -107,6 +108,13 @@ impl Host {
         Host { stores, seed: plan.seed, sinks_lock_free }
     }
 
+    /// A bucket whose listings may be behind.
+    fn object_store(&self) -> Box<dyn Service> {
+        let mut draws = Draws::new(self.seed, "object store", "listings");
+        let behind = Span::ms(*draws.choose(&[0, 0, 300, 5_000]));
+        Box::new(ObjectModel::new(behind, self.seed))
+    }
+
     fn kafka(&self, watched: Vec<Watched>) -> Box<dyn Service> {
         Box::new(KafkaModel::new(KafkaConfig {
             seed: self.seed,
@@ -160,7 +168,7 @@ impl Hosting for Host {
         match self.stores.journal {
             StoreKind::Connector | StoreKind::Local => Box::new(DiskModel::new(self.seed)),
             StoreKind::Ideal => Box::new(IdealStore::new()),
-            StoreKind::Object => Box::new(ObjectModel::new(Span(0), self.seed)),
+            StoreKind::Object => self.object_store(),
             StoreKind::Topic => self.kafka(Vec::new()),
         }
     }
@@ -181,7 +189,7 @@ impl Hosting for Host {
         match self.stores.snapshots {
             StoreKind::Connector | StoreKind::Local => Box::new(DiskModel::new(self.seed)),
             StoreKind::Ideal | StoreKind::Topic => Box::new(IdealStore::new()),
-            StoreKind::Object => Box::new(ObjectModel::new(Span(0), self.seed)),
+            StoreKind::Object => self.object_store(),
         }
     }
 

@@ -66,6 +66,7 @@ impl World {
             }
             Output::Trim { request, segments, snapshots } => {
                 self.kept.removing(&snapshots);
+                self.watch.segments_go(&segments, &process.records);
                 (SNAPSHOTS, Job::Remove { names: snapshots }, Tag::Remove { request, segments })
             }
             Output::Report(report) => {

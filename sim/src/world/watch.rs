@@ -1,7 +1,7 @@
 //! What is kept of a run: what readers saw, reports, marks, the journal.
 
 use super::World;
-use super::process::Process;
+use super::process::{Process, RecordReader};
 use super::result::{Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult};
 use crate::model::{View, ViewRecord};
 use crate::time::VirtualTime;
@@ -75,6 +75,15 @@ impl Watch {
             marker: view.marker,
         });
         shown.result.last = view;
+    }
+
+    /// Segments are removed, of which nobody may have read those of the writer itself.
+    pub(super) fn segments_go(&mut self, names: &[SegmentName], writer: &RecordReader) {
+        for name in names {
+            if let Some(bytes) = writer.written(*name) {
+                self.segments.insert(*name, bytes);
+            }
+        }
     }
 
     /// What the journal held; segments that are gone by now stay known.

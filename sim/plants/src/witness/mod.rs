@@ -153,6 +153,11 @@ pub const LOCAL_TRIMMED: Witness = Witness {
     spice: Some(staged::dies_after_trim),
     ..stored("local stores, trimmed", jobs::three_sinks, LOCAL)
 };
+/// The process dies when old snapshots were just removed from an object store.
+pub const OBJECT_TRIMMED: Witness = Witness {
+    spice: Some(staged::dies_after_trim),
+    ..stored("object store, trimmed", jobs::three_sinks, OBJECT)
+};
 /// The process dies while it stores a snapshot on a disk.
 pub const LOCAL_HALF_STORED: Witness = Witness {
     spice: Some(staged::dies_while_storing),

@@ -125,6 +125,9 @@ impl World {
             Output::InspectSink { .. } => (Kind::Inspect, Concerns::Nothing),
             Output::OpenJournal { segment, bytes } => {
                 process.records.open(*segment, bytes);
+                if segment.part > 0 {
+                    self.watch.counts.mark("segment-followed");
+                }
                 (Kind::OpenJournal, Concerns::Nothing)
             }
             Output::ListSnapshots { .. } => (Kind::List, Concerns::Nothing),

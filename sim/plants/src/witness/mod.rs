@@ -97,13 +97,13 @@ pub const LOCAL_ROT: Witness = Witness {
 
 /// Snapshots rot in an object store.
 pub const OBJECT_SNAPSHOTS_ROT: Witness = Witness {
-    spice: Some(spice::rot_in_snapshots),
-    ..stored("object snapshots, rot", jobs::three_sinks, OBJECT)
+    spice: Some(staged::rot_in_snapshots),
+    ..stored("object snapshots, rot", jobs::aligned, OBJECT)
 };
 /// Snapshots rot on a disk.
 pub const LOCAL_SNAPSHOTS_ROT: Witness = Witness {
-    spice: Some(spice::rot_in_snapshots),
-    ..stored("local snapshots, rot", jobs::three_sinks, LOCAL)
+    spice: Some(staged::rot_in_snapshots),
+    ..stored("local snapshots, rot", jobs::aligned, LOCAL)
 };
 /// A split's newest records are replaced by others.
 pub const REPLACED: Witness = Witness {
@@ -162,6 +162,11 @@ pub const OBJECT_TRIMMED: Witness = Witness {
 pub const LOCAL_HALF_STORED: Witness = Witness {
     spice: Some(staged::dies_while_storing),
     ..stored("local stores, half stored", jobs::three_sinks, LOCAL)
+};
+/// The process dies while it stores a snapshot in an object store.
+pub const OBJECT_HALF_STORED: Witness = Witness {
+    spice: Some(staged::dies_while_storing),
+    ..stored("object store, half stored", jobs::three_sinks, OBJECT)
 };
 /// The process is replaced while it stores a snapshot in an object store.
 pub const OBJECT_TWO_RUNS: Witness = Witness {

@@ -98,14 +98,33 @@ pub(super) fn dies_after_trim(plan: &mut RunPlan) {
     plan.deviations = vec![nth(times, Point::After(Operation::Trim), crash())];
 }
 
-/// The process dies while a snapshot's files are written, and another time later.
+/// The process dies, or the power fails, while a snapshot's files are written.
 pub(super) fn dies_while_storing(plan: &mut RunPlan) {
     let mut draws = Draws::new(plan.seed, "staged", "storing");
     in_small_steps(plan);
     spread(plan, 20);
     let times = 1 + draws.below(24) as u32;
     let point = Point::Answer(Target::Of(Operation::Store));
-    plan.deviations = vec![nth(times, point, crash())];
+    let end = match draws.below(2) {
+        0 => crash(),
+        _ => Action::PowerFailure { choice: draws.number(), restart: Some(Span::ms(20)) },
+    };
+    plan.deviations = vec![nth(times, point, end)];
+}
+
+/// Bits of snapshots turn, and the process is started again.
+pub(super) fn rot_in_snapshots(plan: &mut RunPlan) {
+    let mut draws = Draws::new(plan.seed, "staged", "rot in snapshots");
+    in_small_steps(plan);
+    spread(plan, 20);
+    let times = 2 + draws.below(3) as u32;
+    let service = || "snapshots".to_owned();
+    let mut rot = || {
+        let disturbance = Disturbance::Rot { place: draws.number() };
+        nth(times, Point::After(Operation::Store), Action::Disturb { service: service(), disturbance })
+    };
+    plan.deviations = (0..6).map(|_| rot()).collect();
+    plan.deviations.push(nth(times, Point::After(Operation::Store), crash()));
 }
 
 /// A process that stands still while it stores a snapshot is replaced, and goes on when

@@ -513,7 +513,8 @@ impl Pipeline {
                 if let Some(first) = first.filter(|first| *first < state.fetched_to)
                     && !planted!(R3)
                 {
-                    let detail = format!("asked from {} on, it begins at {first}", state.fetched_to);
+                    let detail =
+                        format!("asked from {} on, it begins at {first}", state.fetched_to);
                     return Err(Failure::SourceChanged { split: state.name.name.clone(), detail });
                 }
                 block

@@ -83,12 +83,7 @@ impl IdealJournal {
         JournalStep::Request(Request::Object(request))
     }
 
-    fn replace(
-        segment: SegmentName,
-        tag: Option<u64>,
-        bytes: &[u8],
-        seals: u8,
-    ) -> ObjectRequest {
+    fn replace(segment: SegmentName, tag: Option<u64>, bytes: &[u8], seals: u8) -> ObjectRequest {
         ObjectRequest::Replace { name: Self::object(segment), tag, bytes: stored(bytes, seals) }
     }
 
@@ -125,7 +120,8 @@ impl IdealJournal {
     }
 
     fn make(&mut self, segment: SegmentName, bytes: Bytes) -> JournalStep {
-        let request = ObjectRequest::PutNew { name: Self::object(segment), bytes: stored(&bytes, 0) };
+        let request =
+            ObjectRequest::PutNew { name: Self::object(segment), bytes: stored(&bytes, 0) };
         self.ask(State::Making(segment, bytes), request)
     }
 

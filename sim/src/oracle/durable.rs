@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::model::Disturbance;
 use crate::plan::{Action, RunPlan};
-use crate::world::{DurableSeen, LostSnapshot};
+use crate::world::{DurableSeen, LostSnapshot, RottenStart};
 use anabranch_engine::journal::EpochRecord;
 
 /// S2: every epoch whose record was acknowledged stands in the journal with that record,
@@ -19,7 +19,8 @@ pub fn durable_epochs(
     durable: &[DurableSeen],
     epochs: &[EpochRecord],
 ) -> Option<Finding> {
-    let mut losses = plan.deviations.iter().filter_map(|deviation| loss_of_journal(&deviation.action));
+    let mut losses =
+        plan.deviations.iter().filter_map(|deviation| loss_of_journal(&deviation.action));
     let rots = match (losses.next(), losses.next()) {
         (None, _) => false,
         (Some(Disturbance::Rot { .. }), None) => true,
@@ -70,4 +71,13 @@ pub fn listed_snapshots(lost: &[LostSnapshot]) -> Option<Finding> {
         lost.name, lost.complete, lost.missed
     );
     Some(Finding::new("S5", "snapshot lost", "snapshots", message))
+}
+
+/// S5: nobody begins with a snapshot that is not, byte for byte, what was stored.
+// spec: S-1
+#[must_use]
+pub fn whole_starts(rotten: &[RottenStart]) -> Option<Finding> {
+    let RottenStart { process, name } = rotten.first()?;
+    let message = format!("process {process} began with snapshot {name}, which has rotted");
+    Some(Finding::new("S5", "rotten snapshot", "snapshots", message))
 }

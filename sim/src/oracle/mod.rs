@@ -16,7 +16,7 @@ mod run;
 mod time;
 
 pub use content::{Guarantee, Shape, SinkOracle};
-pub use durable::{durable_epochs, listed_snapshots};
+pub use durable::{durable_epochs, listed_snapshots, whole_starts};
 pub use epochs::{Effect, MarkerSeen, Reach, generations, markers, usage};
 pub use liveness::{Liveness, Recovery, Stall, Zombie, liveness};
 pub use replay::{replay, restore, same_trace};

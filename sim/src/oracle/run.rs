@@ -3,7 +3,7 @@
 use super::content::{Guarantee, Shape, SinkOracle};
 use super::epochs::{Effect, MarkerSeen, Reach, generations, markers};
 use super::{Finding, discords, fires_once, liveness, replay, restore};
-use super::{durable_epochs, listed_snapshots};
+use super::{durable_epochs, listed_snapshots, whole_starts};
 use crate::model::{Disturbance, View, ViewRecord};
 use crate::plan::{Action, RecordKind, RunPlan, SplitInput, SplitShape};
 use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
@@ -104,6 +104,7 @@ pub fn judge(
     if !losses {
         findings.extend(listed_snapshots(&result.lost_snapshots));
     }
+    findings.extend(whole_starts(&result.rotten_starts));
     for (index, sink) in result.sinks.iter().enumerate() {
         let tears = tears(plan, &sink.table);
         let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears };

@@ -3,7 +3,7 @@
 
 use super::World;
 use super::process::Process;
-use super::result::{DurableSeen, LogEndSeen, LostSnapshot, StoredSnapshot};
+use super::result::{DurableSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot};
 use crate::oracle::{Liveness, Recovery, Zombie};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{Epoch, RequestId};
@@ -30,6 +30,13 @@ pub(super) struct Kept {
     /// When each process asked for the list of snapshots last.
     listing: BTreeMap<u32, VirtualTime>,
     lost_snapshots: Vec<LostSnapshot>,
+    /// What each snapshot is made of, by name: its manifest and its parts.
+    made: BTreeMap<String, (Bytes, Vec<Bytes>)>,
+    /// Manifests that a process was given with other bytes than they were made of.
+    listed_rotten: BTreeSet<(u32, String)>,
+    /// The snapshot that each process was given last, and whether it is as it was made.
+    loaded: BTreeMap<u32, (String, bool)>,
+    rotten_starts: Vec<RottenStart>,
     /// Records on their way to the journal, by process and epoch.
     appending: BTreeMap<(u32, Epoch), DurableSeen>,
     durable: Vec<DurableSeen>,
@@ -76,6 +83,8 @@ impl Kept {
         manifest: &Bytes,
         parts: &[(String, Bytes)],
     ) {
+        let bytes = parts.iter().map(|(_, bytes)| bytes.clone()).collect();
+        self.made.insert(name.to_owned(), (manifest.clone(), bytes));
         let manifest = Manifest::decode(manifest).expect("a pipeline writes whole manifests");
         let parts = parts.iter().map(|(_, bytes)| bytes.clone()).collect();
         let stored = StoredSnapshot { manifest, parts };
@@ -106,22 +115,44 @@ impl Kept {
     /// A process is given the list of snapshots. One that was complete before it asked has
     /// to be there.
     // spec: S-1
-    pub(super) fn listed<'a>(
-        &mut self,
-        process: u32,
-        names: impl Iterator<Item = &'a str>,
-        at: VirtualTime,
-    ) {
+    pub(super) fn listed(&mut self, process: u32, manifests: &[(String, Bytes)], at: VirtualTime) {
+        for (name, bytes) in manifests {
+            if self.made.get(name).is_some_and(|(made, _)| made != bytes) {
+                self.listed_rotten.insert((process, name.clone()));
+            }
+        }
         let Some(asked) = self.listing.remove(&process) else { return };
-        let names: BTreeSet<&str> = names.collect();
-        let missing =
-            |(name, since): &(&String, &VirtualTime)| **since < asked && !names.contains(name.as_str());
+        let names: BTreeSet<&str> = manifests.iter().map(|(name, _)| name.as_str()).collect();
+        let missing = |(name, since): &(&String, &VirtualTime)| {
+            **since < asked && !names.contains(name.as_str())
+        };
         let missing = self.complete.iter().filter(missing);
         self.lost_snapshots.extend(missing.map(|(name, complete)| LostSnapshot {
             name: name.clone(),
             complete: *complete,
             missed: at,
         }));
+    }
+
+    /// A process is given a snapshot.
+    pub(super) fn loaded(&mut self, process: u32, name: &str, parts: &[Bytes]) {
+        let made = self.made.get(name);
+        let is_whole = made.is_none_or(|(_, made)| made == parts);
+        let is_listed_whole = !self.listed_rotten.contains(&(process, name.to_owned()));
+        self.loaded.insert(process, (name.to_owned(), is_whole && is_listed_whole));
+    }
+
+    /// A process says that it began with the snapshot that it was given last.
+    // spec: S-1
+    pub(super) fn begins(&mut self, process: u32) {
+        if let Some((name, false)) = self.loaded.get(&process) {
+            self.rotten_starts.push(RottenStart { process, name: name.clone() });
+        }
+    }
+
+    /// Snapshots that a process began with although they had rotted.
+    pub(super) fn rotten_starts(&mut self) -> Vec<RottenStart> {
+        std::mem::take(&mut self.rotten_starts)
     }
 
     /// A record is on its way to the journal.

@@ -128,14 +128,14 @@ impl World {
     ) -> Option<Input> {
         match (tag, step) {
             (Tag::List { request }, SnapshotStep::Listed(manifests)) => {
-                let names = manifests.iter().map(|(name, _)| name.as_str());
-                self.kept.listed(process.id, names, self.now);
+                self.kept.listed(process.id, &manifests, self.now);
                 Some(Input::SnapshotsListed { request: *request, manifests })
             }
             (Tag::List { request }, SnapshotStep::Failed { transient, message }) => {
                 Some(Input::SnapshotsNotListed { request: *request, transient, message })
             }
             (Tag::Load { name }, SnapshotStep::Loaded(parts)) => {
+                self.kept.loaded(process.id, name, &parts);
                 Some(Input::SnapshotLoaded { name: name.clone(), parts })
             }
             (Tag::Load { name }, SnapshotStep::Failed { message, transient }) => {

@@ -46,6 +46,8 @@ pub struct RunResult {
     /// Snapshots that were complete, and were not listed later although nobody had asked
     /// for their removal.
     pub lost_snapshots: Vec<LostSnapshot>,
+    /// Snapshots that a process began with although they were not what had been stored.
+    pub rotten_starts: Vec<RottenStart>,
     /// Every snapshot that was ever complete, in the order in which they were.
     pub snapshots: Vec<StoredSnapshot>,
     /// How long things took once the world had healed.
@@ -91,6 +93,15 @@ pub struct LostSnapshot {
     pub complete: VirtualTime,
     /// When it was missed.
     pub missed: VirtualTime,
+}
+
+/// A start from a snapshot that rotted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RottenStart {
+    /// The process.
+    pub process: u32,
+    /// The snapshot's name.
+    pub name: String,
 }
 
 /// A complete snapshot.

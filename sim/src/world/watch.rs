@@ -9,12 +9,12 @@ use anabranch_engine::ids::{Generation, SinkId, TableId};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
 use anabranch_engine::pipeline::{Input, Output, Report};
 use anabranch_engine::plan::Plan;
-use anabranch_engine::service::{Answer, Request};
 use anabranch_engine::service::clickhouse::ClickHouseRequest;
 use anabranch_engine::service::fs::FsRequest;
 use anabranch_engine::service::kafka::KafkaRequest;
 use anabranch_engine::service::object::ObjectRequest;
 use anabranch_engine::service::redis::RedisRequest;
+use anabranch_engine::service::{Answer, Request};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -161,6 +161,9 @@ impl World {
                 if *replayed > 0 {
                     self.watch.counts.mark("epochs-replayed");
                 }
+                if snapshot.is_some() {
+                    self.kept.begins(process.id);
+                }
                 if snapshot.is_some() { "recovered-from-snapshot" } else { "started-running" }
             }
             Report::TailCut { .. } => "tail-cut",
@@ -245,6 +248,7 @@ impl World {
             log_ends,
             durable,
             lost_snapshots,
+            rotten_starts: self.kept.rotten_starts(),
             snapshots,
             liveness,
             lines: self.trace.take_lines(),
@@ -281,8 +285,7 @@ impl World {
                     step = machine.answer(self.execute_at_end(1, &request));
                 }
                 SnapshotStep::Listed(manifests) => {
-                    let names = manifests.iter().map(|(name, _)| name.as_str());
-                    return self.kept.listed(NOBODY, names, self.now);
+                    return self.kept.listed(NOBODY, &manifests, self.now);
                 }
                 _ => return,
             }

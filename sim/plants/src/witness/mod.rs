@@ -112,15 +112,11 @@ pub const REPLACED: Witness = Witness {
 };
 
 /// A table that grows, whose records wait for a slow journal.
-pub const BACKLOG: Witness = Witness {
-    spice: Some(staged::backlog),
-    ..witness("backlog", jobs::growing, Profile::Calm)
-};
+pub const BACKLOG: Witness =
+    Witness { spice: Some(staged::backlog), ..witness("backlog", jobs::growing, Profile::Calm) };
 /// A job whose rows tell what the clock read.
-pub const TICKS: Witness = Witness {
-    spice: Some(spice::silent_splits),
-    ..witness("ticks", jobs::ticks, Profile::Swarm)
-};
+pub const TICKS: Witness =
+    Witness { spice: Some(spice::silent_splits), ..witness("ticks", jobs::ticks, Profile::Swarm) };
 /// The same, and the clock is set back.
 pub const TICKS_SET_BACK: Witness = Witness {
     spice: Some(staged::clock_is_set_back),

@@ -121,7 +121,11 @@ pub(super) fn rot_in_snapshots(plan: &mut RunPlan) {
     let service = || "snapshots".to_owned();
     let mut rot = || {
         let disturbance = Disturbance::Rot { place: draws.number() };
-        nth(times, Point::After(Operation::Store), Action::Disturb { service: service(), disturbance })
+        nth(
+            times,
+            Point::After(Operation::Store),
+            Action::Disturb { service: service(), disturbance },
+        )
     };
     plan.deviations = (0..6).map(|_| rot()).collect();
     plan.deviations.push(nth(times, Point::After(Operation::Store), crash()));
@@ -136,10 +140,8 @@ pub(super) fn replaced_while_storing(plan: &mut RunPlan) {
     let times = 1 + draws.below(12) as u32;
     let span = Span::ms((until / 2) as i64);
     let stand = Action::Pause { span, successor: true, until: None };
-    plan.deviations = vec![
-        nth(times, Point::Request(Target::Of(Operation::Store)), stand),
-        at(until, crash()),
-    ];
+    plan.deviations =
+        vec![nth(times, Point::Request(Target::Of(Operation::Store)), stand), at(until, crash())];
 }
 
 /// The journal is slow, so that records wait although their log has come to its end.
@@ -182,10 +184,8 @@ pub(super) fn torn_tails(plan: &mut RunPlan) {
     let times = 1 + draws.below(12) as u32;
     let power = Action::PowerFailure { choice: draws.number(), restart: Some(Span::ms(20)) };
     let point = Point::Request(Target::Of(Operation::Append));
-    plan.deviations = vec![
-        nth(times, point, power),
-        nth(times + 3, Point::After(Operation::Append), crash()),
-    ];
+    plan.deviations =
+        vec![nth(times, point, power), nth(times + 3, Point::After(Operation::Append), crash())];
 }
 
 /// The sinks are away when a bit of the journal turns that they had acknowledged, and the

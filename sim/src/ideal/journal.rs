@@ -315,3 +315,72 @@ fn newest_of(answer: &ObjectAnswer) -> Option<SegmentName> {
     let ObjectAnswer::Data { bytes, .. } = answer else { return None };
     String::from_utf8_lossy(bytes).lines().last().and_then(SegmentName::parse)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ideal::IdealStore;
+    use crate::model::{ClientId, Service};
+    use crate::time::VirtualTime;
+
+    fn segment(number: u64) -> SegmentName {
+        SegmentName { generation: Generation { number, nonce: number }, part: 0 }
+    }
+
+    fn execute(store: &mut IdealStore, request: &Request) -> Answer {
+        store.execute(VirtualTime(0), ClientId { process: 1, machine: 0 }, request)
+    }
+
+    /// Lets the store answer until the machine has done what it was told.
+    fn done(store: &mut IdealStore, journal: &mut IdealJournal, step: JournalStep) -> JournalStep {
+        let mut step = step;
+        while let JournalStep::Request(request) = step {
+            step = journal.answer(execute(store, &request));
+        }
+        step
+    }
+
+    fn opened(store: &mut IdealStore, number: u64) -> (IdealJournal, Vec<SegmentBytes>) {
+        let mut journal = IdealJournal::new();
+        let read = journal.read();
+        let JournalStep::Read(found) = done(store, &mut journal, read) else {
+            panic!("it can be read");
+        };
+        let opening = journal.open(segment(number), Bytes::from_static(b"head"));
+        assert_eq!(done(store, &mut journal, opening), JournalStep::Opened);
+        (journal, found)
+    }
+
+    #[test]
+    fn a_writer_that_looks_after_an_append_finds_its_segment_sealed() {
+        // spec: J-3
+        let mut store = IdealStore::new();
+        let (mut older, _) = opened(&mut store, 1);
+        let JournalStep::Request(append) = older.append(Bytes::from_static(b" one")) else {
+            panic!("it asks for something");
+        };
+        execute(&mut store, &append);
+        // Nobody tells it; and its successor reads what it wrote.
+        let (mut newer, found) = opened(&mut store, 2);
+        assert_eq!(found[0].bytes, Bytes::from_static(b"head one"));
+        let again = older.answer(Answer::TimedOut);
+        let end = done(&mut store, &mut older, again);
+        assert!(matches!(end, JournalStep::Fenced { .. }), "{end:?}");
+        let appending = newer.append(Bytes::from_static(b" two"));
+        assert_eq!(done(&mut store, &mut newer, appending), JournalStep::Appended);
+    }
+
+    #[test]
+    fn a_writer_whose_append_was_not_answered_goes_on() {
+        let mut store = IdealStore::new();
+        let (mut journal, _) = opened(&mut store, 1);
+        let JournalStep::Request(append) = journal.append(Bytes::from_static(b" one")) else {
+            panic!("it asks for something");
+        };
+        execute(&mut store, &append);
+        let again = journal.answer(Answer::TimedOut);
+        assert_eq!(done(&mut store, &mut journal, again), JournalStep::Appended);
+        let (_, found) = opened(&mut store, 2);
+        assert_eq!(found[0].bytes, Bytes::from_static(b"head one"));
+    }
+}

@@ -14,6 +14,7 @@ pub(super) fn limits(seed: u64) -> PipelineConfig {
         return PipelineConfig { poison_starts: u32::MAX, ..usual };
     }
     let fetch_bytes = *draws.choose(&[64, 200, 500, 2_000, 20_000]);
+    let segment = *Draws::new(seed, "limits", "segment").choose(&[200, 1_000, 4_000, 16 << 20]);
     PipelineConfig {
         epoch_bytes_max: *draws.choose(&[60, 150, 300, 700, 3_000, 50_000]),
         fetch_bytes,
@@ -23,6 +24,7 @@ pub(super) fn limits(seed: u64) -> PipelineConfig {
         sink_lag_bytes_max: *draws.choose(&[1_000, 20_000, 1_000_000]),
         flush_bytes: *draws.choose(&[50, 300, 1_000, 8_000]),
         flush_age_ms: *draws.choose(&[1, 10, 50, 200, 1_000]),
+        segment_bytes: segment,
         snapshot_bytes: *draws.choose(&[0, 400, 1_000, 3_000, 3_000]),
         retry_ms: *draws.choose(&[5, 20, 50, 100]),
         // Faults come in numbers that a sink in production is not given up for.

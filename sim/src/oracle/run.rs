@@ -3,6 +3,7 @@
 use super::content::{Guarantee, Shape, SinkOracle};
 use super::epochs::{Effect, MarkerSeen, Reach, generations, incarnations, markers};
 use super::{Finding, discords, fires_once, liveness, replay, restore};
+use super::{durable_epochs, listed_snapshots, whole_starts};
 use crate::model::{Disturbance, View, ViewRecord};
 use crate::plan::{Action, RecordKind, RunPlan, SplitInput, SplitShape};
 use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
@@ -99,6 +100,11 @@ pub fn judge(
     let case = Case { plan: job, logs: &logs, epochs: &epochs, log_ends: &ends };
     let expected = expect(case);
     let mut findings = discords(&expected);
+    findings.extend(durable_epochs(plan, &result.durable, &epochs));
+    if !losses {
+        findings.extend(listed_snapshots(&result.lost_snapshots));
+    }
+    findings.extend(whole_starts(&result.rotten_starts));
     for (index, sink) in result.sinks.iter().enumerate() {
         let tears = tears(plan, &sink.table);
         let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears };

@@ -215,6 +215,7 @@ impl Action {
                 SourceFault::Retain { .. } => "source-retain",
                 SourceFault::Truncate { .. } => "source-truncate",
                 SourceFault::Recreate => "source-recreate",
+                SourceFault::Rewind => "source-rewind",
                 SourceFault::Compact { .. } => "source-compact",
             },
         }
@@ -275,6 +276,9 @@ pub enum SourceFault {
     },
     /// It is another one of the same name, and empty.
     Recreate,
+    /// Its reader's position is reset: the next read of a log is answered from where the
+    /// log begins, whatever was asked for.
+    Rewind,
     /// The record is not there any more, but its offset is.
     Compact {
         /// The record's number.

@@ -112,6 +112,13 @@ impl Host {
         Host { stores, seed: plan.seed, sinks_lock_free }
     }
 
+    /// A bucket whose listings may be behind.
+    fn object_store(&self) -> Box<dyn Service> {
+        let mut draws = Draws::new(self.seed, "object store", "listings");
+        let behind = Span::ms(*draws.choose(&[0, 0, 300, 5_000]));
+        Box::new(ObjectModel::new(behind, self.seed))
+    }
+
     /// Some clusters have used up most epochs of their producers, as after years; in some,
     /// replicas are behind now and then, and a coordinator fails behind its decision.
     fn kafka(&self, watched: Vec<Watched>) -> Box<dyn Service> {
@@ -181,7 +188,7 @@ impl Hosting for Host {
         match self.stores.journal {
             StoreKind::Connector | StoreKind::Local => Box::new(DiskModel::new(self.seed)),
             StoreKind::Ideal => Box::new(IdealStore::new()),
-            StoreKind::Object => Box::new(ObjectModel::new(Span(0), self.seed)),
+            StoreKind::Object => self.object_store(),
             StoreKind::Topic => self.kafka(Vec::new()),
         }
     }
@@ -202,7 +209,7 @@ impl Hosting for Host {
         match self.stores.snapshots {
             StoreKind::Connector | StoreKind::Local => Box::new(DiskModel::new(self.seed)),
             StoreKind::Ideal | StoreKind::Topic => Box::new(IdealStore::new()),
-            StoreKind::Object => Box::new(ObjectModel::new(Span(0), self.seed)),
+            StoreKind::Object => self.object_store(),
         }
     }
 

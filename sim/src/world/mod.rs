@@ -28,8 +28,8 @@ mod wire;
 pub use clock::BEGIN_NS;
 pub use hosting::{Host, Hosting};
 pub use result::{
-    Counts, LogEndSeen, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult,
-    StoredSnapshot,
+    Counts, DurableSeen, LogEndSeen, LostSnapshot, ProcessEnd, ProcessEnding, RottenStart, RunEnd,
+    RunResult, Seen, SinkResult, StoredSnapshot,
 };
 pub use source::SourceSplit;
 pub use trace::{Trace, TraceLine};

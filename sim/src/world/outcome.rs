@@ -88,6 +88,7 @@ impl World {
             (Tag::OpenJournal, JournalStep::Opened) => Some(Input::JournalOpened),
             (Tag::Append { last, .. }, JournalStep::Appended) => {
                 process.appended = process.appended.max(*last);
+                self.kept.appended(process.id, *last);
                 Some(Input::JournalAppended { epoch: *last })
             }
             (Tag::Note { request }, JournalStep::Appended) => {
@@ -129,12 +130,14 @@ impl World {
     ) -> Option<Input> {
         match (tag, step) {
             (Tag::List { request }, SnapshotStep::Listed(manifests)) => {
+                self.kept.listed(process.id, &manifests, self.now);
                 Some(Input::SnapshotsListed { request: *request, manifests })
             }
             (Tag::List { request }, SnapshotStep::Failed { transient, message }) => {
                 Some(Input::SnapshotsNotListed { request: *request, transient, message })
             }
             (Tag::Load { name }, SnapshotStep::Loaded(parts)) => {
+                self.kept.loaded(process.id, name, &parts);
                 Some(Input::SnapshotLoaded { name: name.clone(), parts })
             }
             (Tag::Load { name }, SnapshotStep::Failed { message, transient }) => {
@@ -143,7 +146,7 @@ impl World {
             }
             (Tag::Store { epoch }, SnapshotStep::Stored) => {
                 if process.has_own_state() {
-                    self.kept.stored(process.id, *epoch);
+                    self.kept.stored(process.id, *epoch, self.now);
                 }
                 Some(Input::SnapshotStored { epoch: *epoch })
             }

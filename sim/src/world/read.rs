@@ -143,6 +143,7 @@ impl World {
         let Wanted::Data { request, id, split, from, until, bytes_max, .. } = call.what else {
             return;
         };
+        let from = self.splits[split].position(from);
         let source = &self.splits[split];
         let log_end = source.end_offset();
         let (input, to) = match source.read(self.now, from, until, bytes_max) {

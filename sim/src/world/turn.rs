@@ -127,6 +127,9 @@ impl World {
             Output::InspectSink { .. } => (Kind::Inspect, Concerns::Nothing),
             Output::OpenJournal { segment, bytes } => {
                 process.records.open(*segment, bytes);
+                if segment.part > 0 {
+                    self.watch.counts.mark("segment-followed");
+                }
                 (Kind::OpenJournal, Concerns::Nothing)
             }
             Output::ListSnapshots { .. } => (Kind::List, Concerns::Nothing),
@@ -176,6 +179,7 @@ impl World {
         // The reader has to see every record, since each leans on those before.
         let Some(JournalEntry::Epoch(record)) = process.records.read(bytes) else { return };
         self.note_log_ends(process, &record);
+        self.kept.appending(process.id, &record);
         if !self.faults.wants_records() {
             return;
         }

@@ -1,7 +1,7 @@
 //! What is kept of a run: what readers saw, reports, marks, the journal.
 
 use super::World;
-use super::process::Process;
+use super::process::{Process, RecordReader};
 use super::result::{Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult};
 use crate::model::{View, ViewRecord};
 use crate::time::VirtualTime;
@@ -9,14 +9,17 @@ use anabranch_engine::ids::{Generation, SinkId, TableId};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
 use anabranch_engine::pipeline::{Input, Output, Report};
 use anabranch_engine::plan::Plan;
-use anabranch_engine::service::Request;
 use anabranch_engine::service::clickhouse::ClickHouseRequest;
 use anabranch_engine::service::fs::FsRequest;
 use anabranch_engine::service::kafka::KafkaRequest;
 use anabranch_engine::service::object::ObjectRequest;
 use anabranch_engine::service::redis::RedisRequest;
+use anabranch_engine::service::{Answer, Request};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+
+/// Who looks when the run is over.
+const NOBODY: u32 = u32::MAX;
 
 /// What is kept.
 #[derive(Debug, Default)]
@@ -77,6 +80,15 @@ impl Watch {
     /// Another journal stands in the place of the one that was known.
     pub(super) fn forget_journal(&mut self) {
         self.segments.clear();
+    }
+
+    /// Segments are removed, of which nobody may have read those of the writer itself.
+    pub(super) fn segments_go(&mut self, names: &[SegmentName], writer: &RecordReader) {
+        for name in names {
+            if let Some(bytes) = writer.written(*name) {
+                self.segments.insert(*name, bytes);
+            }
+        }
     }
 
     /// What the journal held; segments that are gone by now stay known.
@@ -154,6 +166,9 @@ impl World {
                 if *replayed > 0 {
                     self.watch.counts.mark("epochs-replayed");
                 }
+                if snapshot.is_some() {
+                    self.kept.begins(process.id);
+                }
                 if snapshot.is_some() { "recovered-from-snapshot" } else { "started-running" }
             }
             Report::TailCut { .. } => "tail-cut",
@@ -211,6 +226,7 @@ impl World {
             }
         }
         self.read_journal_at_end();
+        self.list_snapshots_at_end();
         let stale = self.faults.stale();
         self.watch.counts.starts = self.processes.len() as u32;
         let marks = &self.watch.counts.marks;
@@ -218,6 +234,7 @@ impl World {
         let missed = self.plan.marks.iter().filter(|mark| !hit(mark)).cloned().collect();
         let segments = std::mem::take(&mut self.watch.segments);
         let (log_ends, snapshots) = self.kept.taken();
+        let (durable, lost_snapshots) = self.kept.promises();
         RunResult {
             end,
             sinks: self.watch.sinks.into_iter().map(|shown| shown.result).collect(),
@@ -234,6 +251,9 @@ impl World {
                 .map(|(name, bytes)| SegmentBytes { name, bytes })
                 .collect(),
             log_ends,
+            durable,
+            lost_snapshots,
+            rotten_starts: self.kept.rotten_starts(),
             snapshots,
             liveness,
             lines: self.trace.take_lines(),
@@ -254,12 +274,34 @@ impl World {
                 JournalStep::Read(segments) => return self.watch.journal_read(&segments),
                 _ => return,
             };
-            let client = crate::model::ClientId { process: u32::MAX, machine: 0 };
-            let answer = match &request {
-                Request::Sleep { .. } => anabranch_engine::service::Answer::Woken,
-                _ => self.places[0].service.execute(self.now, client, &request),
-            };
-            step = machine.answer(answer);
+            step = machine.answer(self.execute_at_end(0, &request));
+        }
+    }
+
+    /// Lists the snapshots as a new process would, with nothing going wrong.
+    fn list_snapshots_at_end(&mut self) {
+        use anabranch_engine::snapshot::SnapshotStep;
+        let mut machine = self.hosting.snapshots();
+        self.kept.lists(NOBODY, self.now);
+        let mut step = machine.list();
+        for _ in 0..100_000 {
+            match step {
+                SnapshotStep::Request(request) => {
+                    step = machine.answer(self.execute_at_end(1, &request));
+                }
+                SnapshotStep::Listed(manifests) => {
+                    return self.kept.listed(NOBODY, &manifests, self.now);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn execute_at_end(&mut self, place: usize, request: &Request) -> Answer {
+        let client = crate::model::ClientId { process: NOBODY, machine: place as u32 };
+        match request {
+            Request::Sleep { .. } => Answer::Woken,
+            _ => self.places[place].service.execute(self.now, client, request),
         }
     }
 }

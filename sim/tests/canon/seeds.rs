@@ -72,6 +72,7 @@ const SOMETIMES: &[&str] = &[
     "recovered-from-snapshot",
     "restarted-after-failure",
     "retried",
+    "segment-followed",
     "snapshot-failed",
     "snapshot-skipped",
     "snapshot-stored",

@@ -179,6 +179,7 @@ fn action() -> BoxedStrategy<Action> {
         any::<u64>().prop_map(|keep| SourceFault::Retain { keep }),
         any::<u64>().prop_map(|records| SourceFault::Truncate { records }),
         Just(SourceFault::Recreate),
+        Just(SourceFault::Rewind),
         any::<u64>().prop_map(|number| SourceFault::Compact { number }),
     ];
     prop_oneof![

@@ -410,6 +410,7 @@ fn action(words: &mut Words) -> Result<Action, String> {
                 "retain" => SourceFault::Retain { keep: words.number("a number")? },
                 "truncate" => SourceFault::Truncate { records: words.number("a number")? },
                 "recreate" => SourceFault::Recreate,
+                "rewind" => SourceFault::Rewind,
                 "compact" => SourceFault::Compact { number: words.number("a number")? },
                 other => return Err(format!("a split cannot `{other}`")),
             };

@@ -221,6 +221,7 @@ impl Display for Action {
                     SourceFault::Retain { keep } => write!(f, "retain {keep}"),
                     SourceFault::Truncate { records } => write!(f, "truncate {records}"),
                     SourceFault::Recreate => f.write_str("recreate"),
+                    SourceFault::Rewind => f.write_str("rewind"),
                     SourceFault::Compact { number } => write!(f, "compact {number}"),
                 }
             }

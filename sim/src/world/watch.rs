@@ -182,6 +182,10 @@ impl World {
     /// Notes how a process ended.
     pub(super) fn note_end(&mut self, process: &Process, how: ProcessEnding) {
         self.watch.counts.starts = self.processes.len() as u32;
+        let turned = self.heap.turned();
+        if turned > 0 {
+            self.watch.counts.marks.insert("tie-turned", turned);
+        }
         self.watch.ends.push(ProcessEnd {
             process: process.id,
             generation: process.pipeline.generation(),

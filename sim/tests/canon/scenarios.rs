@@ -10,6 +10,7 @@ use anabranch_sim::time::{Span, VirtualTime};
 use std::sync::Arc;
 
 /// A job with its input and its world.
+#[derive(Clone)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) job: Arc<Plan>,
@@ -34,10 +35,9 @@ pub(crate) fn all() -> Vec<Scenario> {
     ]
 }
 
-/// One of them over another journal, with a few records of each split only.
-pub(crate) fn short(name: &str, journal: StoreKind, records: usize) -> Scenario {
-    let found = all().into_iter().find(|scenario| scenario.name == name);
-    let mut scenario = found.expect("there is such a scenario");
+/// A scenario over another journal, with so many records of each split at most.
+pub(crate) fn over(scenario: &Scenario, journal: StoreKind, records: usize) -> Scenario {
+    let mut scenario = scenario.clone();
     scenario.plan.splits.iter_mut().for_each(|split| split.records.truncate(records));
     scenario.plan.settings.stores.journal = journal;
     scenario.plan.settings.stores.snapshots = OBJECT;

@@ -76,6 +76,7 @@ const SOMETIMES: &[&str] = &[
     "snapshot-skipped",
     "snapshot-stored",
     "tail-cut",
+    "tie-turned",
     "unknown-outcome",
     "zombie",
 ];

@@ -6,7 +6,8 @@ use super::token::{Word, span, unescape, words};
 use crate::model::Disturbance;
 use crate::plan::{
     Action, Deviation, Latency, LinkFault, MessageFault, Operation, Point, Record, RecordKind,
-    RecordName, RunPlan, Settings, SourceFault, SplitInput, SplitShape, StoreKind, Target, Trigger,
+    RecordName, RunPlan, Settings, SourceFault, SplitInput, SplitShape, StoreKind, Target, Ties,
+    Trigger,
 };
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::pipeline::PipelineConfig;
@@ -171,6 +172,12 @@ fn setting(settings: &mut Settings, verb: &str, words: &mut Words) -> Result<(),
             settings.timing.budget = words.span()?;
         }
         "pieces" => settings.pieces = words.number("a number")?,
+        "ties" => {
+            let seed = words.number("a seed")?;
+            let from = if words.takes("from") { words.at()? } else { VirtualTime(0) };
+            let until = if words.takes("until") { Some(words.at()?) } else { None };
+            settings.ties = Some(Ties { seed, from, until });
+        }
         other => return Err(format!("no line begins with `{other}`")),
     }
     Ok(())

@@ -41,6 +41,11 @@ pub(crate) fn over(scenario: &Scenario, journal: StoreKind, records: usize) -> S
     scenario.plan.splits.iter_mut().for_each(|split| split.records.truncate(records));
     scenario.plan.settings.stores.journal = journal;
     scenario.plan.settings.stores.snapshots = OBJECT;
+    // The folder of a sink has a lock of its own: nobody takes it over from a process that
+    // stands still.
+    for table in scenario.job.tables.iter().filter(|table| table.connector == "filesystem") {
+        scenario.plan.settings.stores.sink.insert(table.name.clone(), StoreKind::Ideal);
+    }
     scenario
 }
 

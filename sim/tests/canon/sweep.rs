@@ -2,7 +2,7 @@
 
 use crate::judged::{every, judged, outputs_of, points, tell, with};
 use crate::scenarios::{Scenario, all};
-use anabranch_sim::plan::{Action, RunPlan};
+use anabranch_sim::plan::{Action, Point, RunPlan};
 use anabranch_sim::time::Span;
 
 fn crashes(scenario: &Scenario) -> Vec<(String, RunPlan)> {
@@ -10,8 +10,11 @@ fn crashes(scenario: &Scenario) -> Vec<(String, RunPlan)> {
     assert!(outputs > 30, "{}: {outputs}", scenario.name);
     let action = Action::Crash { restart: Some(Span::ms(30)) };
     let points = points();
-    let cases = (1..outputs).flat_map(|nth| points.iter().map(move |point| (nth, point)));
+    let cases = (1..=outputs).flat_map(|nth| points.iter().map(move |point| (nth, point)));
+    // Behind the last output, which says that it is over, there is no process any more.
+    let dead = |(nth, point): &(u32, &Point)| *nth == outputs && matches!(point, Point::After(_));
     cases
+        .filter(|case| !dead(case))
         .map(|(nth, point)| {
             let name = format!("{} {point:?} {nth}", scenario.name);
             (name, with(&scenario.plan, point.clone(), nth, action.clone()))

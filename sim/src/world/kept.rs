@@ -4,7 +4,7 @@
 use super::World;
 use super::process::Process;
 use super::result::{LogEndSeen, StoredSnapshot};
-use crate::oracle::{Liveness, Recovery, Zombie};
+use crate::oracle::{Liveness, Recovery, Stall, Zombie};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{Epoch, RequestId};
 use anabranch_engine::journal::{Control, EpochRecord};
@@ -31,6 +31,8 @@ pub(super) struct Kept {
     asked: BTreeMap<u32, VirtualTime>,
     /// When the job came to its end.
     done: Option<VirtualTime>,
+    /// Splits that should have been called idle.
+    pub(super) restless: Vec<Stall>,
 }
 
 impl Kept {
@@ -153,6 +155,8 @@ impl World {
             recovery_budget: Span(patience.0 + 10 * timing.request_limit.0),
             zombies: zombies.collect(),
             zombie_budget: timing.budget,
+            idle: self.kept.restless.clone(),
+            idle_budget: Span(0),
             ..Liveness::default()
         }
     }

@@ -7,8 +7,10 @@
 
 use crate::judged::{every, judged, outputs_of, tell, with};
 use crate::scenarios::{Scenario, all, over};
-use anabranch_sim::plan::{Action, Operation, Point, RunPlan, StoreKind};
+use anabranch_engine::pipeline::{Ending, Failure};
+use anabranch_sim::plan::{Action, Deviation, Operation, Point, RunPlan, StoreKind, Trigger};
 use anabranch_sim::time::Span;
+use anabranch_sim::world::{ProcessEnd, ProcessEnding};
 
 /// Longer than a successor of a short job takes.
 const LONG: Span = Span::ms(30_000);
@@ -16,8 +18,8 @@ const LONG: Span = Span::ms(30_000);
 /// How many records of each split are read.
 const RECORDS: usize = 2;
 
-/// Of `idle`, every so many-th pause and every so many-th moment to go on.
-const THINNED: (usize, usize) = (11, 23);
+/// Of `idle`, every so many-th pause, and these moments to go on.
+const THINNED: (usize, &[u32]) = (29, &[1, 2, 5, 11, 23, 60, 130, 250]);
 
 #[expect(clippy::disallowed_methods, reason = "a night takes all cells")]
 fn takes_all() -> bool {
@@ -33,15 +35,15 @@ fn paused(scenario: &Scenario, nth: u32, until: Option<u32>) -> RunPlan {
     with(&scenario.plan, Point::Before(Operation::Output), nth, action)
 }
 
-/// The cells of (pause before this output, go on behind that output of the successor, or
-/// after a long time), each `steps.0`-th pause and `steps.1`-th moment of it.
-fn cells(scenario: &Scenario, steps: (usize, usize)) -> Vec<(String, RunPlan)> {
+/// Every cell of (pause before this output, go on behind that output of the successor, or
+/// after a long time).
+fn cells(scenario: &Scenario) -> Vec<(String, RunPlan)> {
     let outputs = outputs_of(scenario, &scenario.plan, 1);
     let mut cells = Vec::new();
-    for nth in (1..=outputs).step_by(steps.0) {
+    for nth in 1..=outputs {
         let successor = outputs_of(scenario, &paused(scenario, nth, None), 2);
         assert!(successor > 2, "{} {nth}: {successor} outputs", scenario.name);
-        for until in (1..=successor).map(Some).step_by(steps.1).chain([None]) {
+        for until in (1..=successor).map(Some).chain([None]) {
             let name = format!("{} {nth} {until:?}", scenario.name);
             cells.push((name, paused(scenario, nth, until)));
         }
@@ -49,16 +51,26 @@ fn cells(scenario: &Scenario, steps: (usize, usize)) -> Vec<(String, RunPlan)> {
     cells
 }
 
+/// Some of the cells.
+fn some_cells(scenario: &Scenario) -> Vec<(String, RunPlan)> {
+    let outputs = outputs_of(scenario, &scenario.plan, 1);
+    let (step, moments) = THINNED;
+    let pauses = (1..=outputs).step_by(step);
+    let cells = pauses.flat_map(|nth| moments.iter().map(move |until| (nth, *until)));
+    cells
+        .map(|(nth, until)| {
+            (format!("{} {nth} {until}", scenario.name), paused(scenario, nth, Some(until)))
+        })
+        .collect()
+}
+
 /// Goes through a scenario's cells over one journal.
 fn grid(scenario: &Scenario, journal: StoreKind) {
     let name = scenario.name;
-    let (records, steps) = match takes_all() {
-        true => (usize::MAX, (1, 1)),
-        false if name == "idle" => (RECORDS, THINNED),
-        false => (RECORDS, (1, 1)),
-    };
+    let records = if takes_all() { usize::MAX } else { RECORDS };
     let scenario = over(scenario, journal, records);
-    let cells = cells(&scenario, steps);
+    let is_thinned = name == "idle" && !takes_all();
+    let cells = if is_thinned { some_cells(&scenario) } else { cells(&scenario) };
     let (mut zombies, mut fenced) = (0, 0);
     let wrong = every(&cells, |plan| {
         let (result, mut wrong) = judged(&scenario, plan);
@@ -74,7 +86,7 @@ fn grid(scenario: &Scenario, journal: StoreKind) {
     tell(&format!("{name:9} over {over}: {count:4} cells, {fenced} chunks fenced"));
     assert_eq!(wrong, Vec::<String>::new(), "over {over}");
     assert_eq!(zombies, count as u64, "{name} over {over}");
-    assert!(count > 240, "{name} over {over}: {count}");
+    assert!(count > if is_thinned { 90 } else { 240 }, "{name} over {over}: {count}");
 }
 
 /// A scenario, over both journals.
@@ -114,6 +126,43 @@ zombies! {
     a_zombie_of_two_tables_changes_nothing_whenever_it_goes_on "union"
     a_zombie_of_three_sinks_changes_nothing_whenever_it_goes_on "fan-out"
     a_zombie_of_windows_and_records_changes_nothing_whenever_it_goes_on "mixed"
+}
+
+#[test]
+fn a_zombie_finds_its_successors_claim_where_the_journal_was_trimmed() {
+    // spec: J-3, J-4
+    // The first process stands still while others come, end, and trim what they do not need.
+    let scenario = all().into_iter().find(|scenario| scenario.name == "nested");
+    let mut scenario = over(&scenario.expect("there is such a scenario"), StoreKind::Object, 100);
+    scenario.plan.pipeline.snapshot_bytes = 200;
+    scenario.plan.pipeline.heal_horizon_ms = 0;
+    let outputs = outputs_of(&scenario, &scenario.plan, 1);
+    let mut cases = Vec::new();
+    for nth in 8..outputs {
+        let mut plan = paused(&scenario, nth, None);
+        for process in 1..5 {
+            let point = Point::After(Operation::Trim);
+            let trigger = Trigger::When { nth: 1, point, holding: None, restarts: Some(process) };
+            let action = Action::Crash { restart: Some(Span::ms(30)) };
+            plan.deviations.push(Deviation { trigger, action });
+        }
+        cases.push((format!("nested {nth}"), plan));
+    }
+    let (mut crashes, mut fenced) = (0, 0);
+    let wrong = every(&cases, |plan| {
+        let (result, wrong) = judged(&scenario, plan);
+        crashes += result.counts.faults.get("crash").copied().unwrap_or(0);
+        let is_fenced = |end: &ProcessEnd| {
+            end.process == 1
+                && matches!(&end.how, ProcessEnding::Ended(Ending::Failed(Failure::Fenced { .. })))
+        };
+        fenced += usize::from(result.processes.iter().any(is_fenced));
+        wrong
+    });
+    tell(&format!("{} zombies behind {crashes} crashes, {fenced} of them fenced", cases.len()));
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(crashes > cases.len() as u64, "{crashes}");
+    assert!(fenced > cases.len() / 2, "{fenced}");
 }
 
 #[test]

@@ -35,6 +35,11 @@ pub(crate) fn all() -> Vec<Scenario> {
     ]
 }
 
+/// More of them, for seeds only.
+pub(crate) fn more() -> Vec<Scenario> {
+    vec![lagging(), deep()]
+}
+
 /// A scenario over another journal, with so many records of each split at most.
 pub(crate) fn over(scenario: &Scenario, journal: StoreKind, records: usize) -> Scenario {
     let mut scenario = scenario.clone();
@@ -209,6 +214,36 @@ fn fan_out() -> Scenario {
     sink(&mut plan, "keys", "redis", rows, true, &[]);
     sink(&mut plan, "rows", "clickhouse", rows, true, &[]);
     scenario("fan-out", plan, two_splits(SplitShape::Log), TOPIC)
+}
+
+/// A sink that is given up soon beside one that is not.
+fn lagging() -> Scenario {
+    let mut plan = PlanBuilder::default();
+    let (_, scan) = events(&mut plan, "events", true);
+    let window = Window::Tumble { size_ms: 50, offset_ms: 0 };
+    let rows = counts(&mut plan, scan, window, COUNT);
+    let soon = [("sink.lag-budget", "200 ms"), ("sink.on-lag", "give-up")];
+    sink(&mut plan, "topic", "kafka", rows, false, &soon);
+    sink(&mut plan, "keys", "redis", rows, true, &soon);
+    sink(&mut plan, "rows", "clickhouse", rows, true, &[]);
+    scenario("lagging", plan, two_splits(SplitShape::Log), OBJECT)
+}
+
+/// Windows over sessions, and extremes of windows that overlap.
+fn deep() -> Scenario {
+    let mut plan = PlanBuilder::default();
+    let (_, scan) = events(&mut plan, "events", true);
+    let inner = plan.window("inner", scan, Window::Session { gap_ms: 1_000 }, &[0], TOTALS);
+    let window = Window::Tumble { size_ms: 1_000, offset_ms: 0 };
+    let outer = plan.window("outer", inner, window, &[], TOTALS);
+    let rows = plan.project(outer, None, &[0, 1, 2]);
+    sink(&mut plan, "outer", "filesystem", rows, false, &[]);
+    let extremes: &[(&str, Option<usize>, SqlType)] =
+        &[("MIN", Some(1), SqlType::BigInt), ("MAX", Some(1), SqlType::BigInt)];
+    let window = Window::Hop { size_ms: 4_000, slide_ms: 500, offset_ms: 0 };
+    let rows = counts(&mut plan, scan, window, extremes);
+    sink(&mut plan, "keys", "redis", rows, true, &[]);
+    scenario("deep", plan, two_splits(SplitShape::Log), OBJECT)
 }
 
 /// Files, a topic and a table, of windows and of records, beside local folders.

@@ -7,10 +7,8 @@
 
 use crate::judged::{every, judged, outputs_of, tell, with};
 use crate::scenarios::{Scenario, all, over};
-use anabranch_engine::pipeline::{Ending, Failure};
-use anabranch_sim::plan::{Action, Deviation, Operation, Point, RunPlan, StoreKind, Trigger};
+use anabranch_sim::plan::{Action, Operation, Point, RunPlan, StoreKind};
 use anabranch_sim::time::Span;
-use anabranch_sim::world::{ProcessEnd, ProcessEnding};
 
 /// Longer than a successor of a short job takes.
 const LONG: Span = Span::ms(30_000);
@@ -126,43 +124,6 @@ zombies! {
     a_zombie_of_two_tables_changes_nothing_whenever_it_goes_on "union"
     a_zombie_of_three_sinks_changes_nothing_whenever_it_goes_on "fan-out"
     a_zombie_of_windows_and_records_changes_nothing_whenever_it_goes_on "mixed"
-}
-
-#[test]
-fn a_zombie_finds_its_successors_claim_where_the_journal_was_trimmed() {
-    // spec: J-3, J-4
-    // The first process stands still while others come, end, and trim what they do not need.
-    let scenario = all().into_iter().find(|scenario| scenario.name == "nested");
-    let mut scenario = over(&scenario.expect("there is such a scenario"), StoreKind::Object, 100);
-    scenario.plan.pipeline.snapshot_bytes = 200;
-    scenario.plan.pipeline.heal_horizon_ms = 0;
-    let outputs = outputs_of(&scenario, &scenario.plan, 1);
-    let mut cases = Vec::new();
-    for nth in 8..outputs {
-        let mut plan = paused(&scenario, nth, None);
-        for process in 1..5 {
-            let point = Point::After(Operation::Trim);
-            let trigger = Trigger::When { nth: 1, point, holding: None, restarts: Some(process) };
-            let action = Action::Crash { restart: Some(Span::ms(30)) };
-            plan.deviations.push(Deviation { trigger, action });
-        }
-        cases.push((format!("nested {nth}"), plan));
-    }
-    let (mut crashes, mut fenced) = (0, 0);
-    let wrong = every(&cases, |plan| {
-        let (result, wrong) = judged(&scenario, plan);
-        crashes += result.counts.faults.get("crash").copied().unwrap_or(0);
-        let is_fenced = |end: &ProcessEnd| {
-            end.process == 1
-                && matches!(&end.how, ProcessEnding::Ended(Ending::Failed(Failure::Fenced { .. })))
-        };
-        fenced += usize::from(result.processes.iter().any(is_fenced));
-        wrong
-    });
-    tell(&format!("{} zombies behind {crashes} crashes, {fenced} of them fenced", cases.len()));
-    assert_eq!(wrong, Vec::<String>::new());
-    assert!(crashes > cases.len() as u64, "{crashes}");
-    assert!(fenced > cases.len() / 2, "{fenced}");
 }
 
 #[test]

@@ -233,8 +233,8 @@ fn lagging() -> Scenario {
 fn deep() -> Scenario {
     let mut plan = PlanBuilder::default();
     let (_, scan) = events(&mut plan, "events", true);
-    let inner = plan.window("inner", scan, Window::Session { gap_ms: 1_000 }, &[0], TOTALS);
-    let window = Window::Tumble { size_ms: 1_000, offset_ms: 0 };
+    let inner = plan.window("inner", scan, Window::Session { gap_ms: 100 }, &[0], TOTALS);
+    let window = Window::Tumble { size_ms: 200, offset_ms: 0 };
     let outer = plan.window("outer", inner, window, &[], TOTALS);
     let rows = plan.project(outer, None, &[0, 1, 2]);
     sink(&mut plan, "outer", "filesystem", rows, false, &[]);
@@ -243,7 +243,15 @@ fn deep() -> Scenario {
     let window = Window::Hop { size_ms: 4_000, slide_ms: 500, offset_ms: 0 };
     let rows = counts(&mut plan, scan, window, extremes);
     sink(&mut plan, "keys", "redis", rows, true, &[]);
-    scenario("deep", plan, two_splits(SplitShape::Log), OBJECT)
+    // The session of 100 ends with the first window, when the watermark has come to the
+    // last millisecond of both: 229 - 30.
+    let splits = [("a", vec![10, 100, 229, 240, 329, 500]), ("b", vec![229, 231, 429, 700])];
+    let lines = |name: &'static str, times: Vec<u64>| {
+        times.into_iter().map(move |ms| line(name, ms, if ms == 100 { "x" } else { "y" }))
+    };
+    let splits =
+        splits.map(|(name, times)| split("events", name, SplitShape::Log, lines(name, times)));
+    scenario("deep", plan, splits.into(), OBJECT)
 }
 
 /// Files, a topic and a table, of windows and of records, beside local folders.

@@ -1,7 +1,7 @@
 //! Every single crash of every canonical job.
 
 use crate::judged::{every, judged, outputs_of, points, tell, with};
-use crate::scenarios::{Scenario, all};
+use crate::scenarios::{Scenario, all, more};
 use anabranch_sim::plan::{Action, Point, RunPlan};
 use anabranch_sim::time::Span;
 
@@ -31,6 +31,18 @@ fn a_canonical_job_is_right_when_it_is_left_alone() {
             assert!(!sink.last.records.is_empty(), "{}: {} is empty", scenario.name, sink.table);
         }
         assert!(!result.snapshots.is_empty(), "{}: no snapshot", scenario.name);
+    }
+}
+
+#[test]
+fn a_job_for_seeds_is_right_when_it_is_left_alone() {
+    // spec: T-5
+    for scenario in more() {
+        let (result, wrong) = judged(&scenario, &scenario.plan);
+        assert_eq!(wrong, Vec::<String>::new(), "{}", scenario.name);
+        for sink in &result.sinks {
+            assert!(!sink.last.records.is_empty(), "{}: {} is empty", scenario.name, sink.table);
+        }
     }
 }
 

@@ -83,6 +83,9 @@ pub fn generate(seed: u64, job: &Plan, material: &Material) -> RunPlan {
     plan.settings.stores = material.stores.clone();
     limits::settings(seed, &mut plan.settings);
     plan.splits = input::splits(seed, job, material);
+    if material.profile != Profile::Calm {
+        limits::ties(seed, &mut plan);
+    }
     let last = plan.splits.iter().flat_map(|split| &split.records).map(|record| record.at).max();
     let last = last.unwrap_or_default();
     let room = Draws::new(seed, "heal", "room").below(20_000) as i64;

@@ -110,6 +110,7 @@ pub fn judge(
         let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears };
         findings.extend(judged.contents(judged.finish_of(result, losses), losses));
         findings.extend(judged.history(losses));
+        findings.extend(judged.served_again());
     }
     findings.extend(replay(case, &expected, chain_of(&journal)));
     let snapshots = sample(&result.snapshots);
@@ -218,6 +219,20 @@ impl JudgedSink<'_> {
             true => Finish::ByMarker,
             false => Finish::All,
         }
+    }
+
+    /// A sink that is given up is given nothing of that epoch and later ones, by nobody.
+    // spec: K-8
+    fn served_again(&self) -> Option<Finding> {
+        let given_up = self.epochs.iter().find(|record| record.given_up.contains(&self.id()))?;
+        let epoch = given_up.epoch;
+        let moved = |seen: &&Seen| seen.marker.is_some_and(|marker| marker.epoch >= epoch);
+        let seen = self.sink.seen.iter().find(moved)?;
+        let (at, table) = (seen.at, &self.sink.table);
+        let marker = seen.marker.expect("it was just looked at");
+        let message =
+            format!("sink {table} was given up with epoch {epoch}, and holds {marker} at {at}");
+        Some(Finding::new("S4", "served again", table, message))
     }
 
     /// What is wrong with what readers saw, first while it ran, then at the end.

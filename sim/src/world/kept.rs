@@ -4,9 +4,9 @@
 use super::World;
 use super::process::Process;
 use super::result::{DurableSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot};
-use crate::oracle::{Liveness, Recovery, Zombie};
+use crate::oracle::{Liveness, Recovery, Stall, Zombie};
 use crate::time::{Span, VirtualTime};
-use anabranch_engine::ids::{Epoch, RequestId};
+use anabranch_engine::ids::{Epoch, RequestId, SinkId};
 use anabranch_engine::journal::{Control, EpochRecord};
 use anabranch_engine::snapshot::Manifest;
 use bytes::Bytes;
@@ -48,6 +48,13 @@ pub(super) struct Kept {
     asked: BTreeMap<u32, VirtualTime>,
     /// When the job came to its end.
     done: Option<VirtualTime>,
+    /// Splits that should have been called idle.
+    pub(super) restless: Vec<Stall>,
+    /// When a process was last told that a sink took a chunk, unless it heard of a failure
+    /// since.
+    served: BTreeMap<(u32, SinkId), VirtualTime>,
+    /// Sinks that were given up although they had just taken a chunk.
+    given_up_early: Vec<Stall>,
 }
 
 impl Kept {
@@ -72,6 +79,31 @@ impl Kept {
 
     pub(super) fn done(&mut self, at: VirtualTime) {
         self.done = Some(at);
+    }
+
+    /// A process takes what came of a chunk.
+    pub(super) fn applied(&mut self, process: u32, sink: SinkId, is_there: bool, at: VirtualTime) {
+        match is_there {
+            true => drop(self.served.insert((process, sink), at)),
+            false => drop(self.served.remove(&(process, sink))),
+        }
+    }
+
+    /// A process gives up a sink, which it may do only if that fails or does not answer for
+    /// this long.
+    // spec: K-8
+    pub(super) fn given_up(
+        &mut self,
+        process: u32,
+        sink: SinkId,
+        what: &str,
+        at: VirtualTime,
+        wait: Span,
+    ) {
+        let served = self.served.get(&(process, sink)).copied();
+        if let Some(since) = served.filter(|since| at - *since < wait) {
+            self.given_up_early.push(Stall { what: what.to_owned(), since, until: at });
+        }
     }
 
     /// A process wants a snapshot stored.
@@ -256,6 +288,9 @@ impl World {
             recovery_budget: Span(patience.0 + 10 * timing.request_limit.0),
             zombies: zombies.collect(),
             zombie_budget: timing.budget,
+            idle: self.kept.restless.clone(),
+            idle_budget: Span(0),
+            given_up_early: self.kept.given_up_early.clone(),
             ..Liveness::default()
         }
     }

@@ -6,6 +6,7 @@
 //! same way. Nothing here decides what a result is.
 
 mod clock;
+mod concern;
 mod digest;
 mod faults;
 mod heap;
@@ -242,7 +243,7 @@ impl World {
         let mut world = World {
             now: VirtualTime(0),
             ended_at: VirtualTime(0),
-            heap: Heap::new(),
+            heap: Heap::new(plan.settings.ties),
             processes: Vec::new(),
             sources_link: Link::new(plan.seed, "sources", links.sources),
             holding: BTreeMap::new(),

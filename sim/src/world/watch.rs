@@ -4,7 +4,7 @@ use super::World;
 use super::process::{Process, RecordReader};
 use super::result::{Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult};
 use crate::model::{View, ViewRecord};
-use crate::time::VirtualTime;
+use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{Generation, SinkId, TableId};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
 use anabranch_engine::pipeline::{Input, Output, Report};
@@ -180,7 +180,16 @@ impl World {
             Report::SnapshotFailed { .. } => "snapshot-not-stored",
             Report::TrimFailed { .. } => "trim-failed",
             Report::HeldBySink { .. } => "held-by-sink",
-            Report::SinkGivenUp { .. } => "sink-given-up",
+            Report::SinkGivenUp { sink, .. } => {
+                // The process's clock may run a little fast.
+                let wait = Span(Span::ms(self.plan.pipeline.sink_wait_ms).0 * 9 / 10);
+                let is_it = |table: &TableId| self.job.table(*table).name == *sink;
+                if let Some(index) = self.sinks.iter().position(is_it) {
+                    let id = SinkId(index as u32);
+                    self.kept.given_up(process.id, id, sink, self.now, wait);
+                }
+                "sink-given-up"
+            }
             Report::SinkLeft { .. } => "sink-left",
         };
         self.watch.counts.mark(mark);
@@ -202,6 +211,10 @@ impl World {
     /// Notes how a process ended.
     pub(super) fn note_end(&mut self, process: &Process, how: ProcessEnding) {
         self.watch.counts.starts = self.processes.len() as u32;
+        let turned = self.heap.turned();
+        if turned > 0 {
+            self.watch.counts.marks.insert("tie-turned", turned);
+        }
         self.watch.ends.push(ProcessEnd {
             process: process.id,
             generation: process.pipeline.generation(),

@@ -27,6 +27,13 @@ pub(super) struct Parcel {
     concerns: Concerns,
 }
 
+impl Parcel {
+    /// Which process asks, and which of its machines.
+    pub(super) fn sender(&self) -> (u32, usize) {
+        (self.process, self.lane)
+    }
+}
+
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fate {

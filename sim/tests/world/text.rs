@@ -4,7 +4,7 @@ use anabranch_engine::pipeline::PipelineConfig;
 use anabranch_sim::model::Disturbance;
 use anabranch_sim::plan::{
     Action, Deviation, Latency, LinkFault, MessageFault, Operation, Point, Record, RecordKind,
-    RecordName, RunPlan, SourceFault, SplitInput, SplitShape, StateFault, StoreKind, Target,
+    RecordName, RunPlan, SourceFault, SplitInput, SplitShape, StateFault, StoreKind, Target, Ties,
     Trigger,
 };
 use anabranch_sim::time::{Span, VirtualTime};
@@ -280,6 +280,8 @@ fn plan() -> BoxedStrategy<RunPlan> {
             plan.settings.restarts.delay = delay;
             plan.settings.timing.heal = heal;
             plan.settings.pieces = pieces;
+            plan.settings.ties = [None, Some(None), Some(Some(heal))][pieces % 3]
+                .map(|until| Ties { seed, from: VirtualTime(base.0), until });
             plan.settings.stores.sink.insert(sink, StoreKind::Connector);
             plan.settings.stores.journal = StoreKind::Topic;
             plan

@@ -125,6 +125,10 @@ pub(crate) struct SweepArgs {
     /// Only behind every so-manieth output
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub every: u32,
+    /// Zombies instead: one at each of these outputs, which goes on behind every so-manieth
+    /// output of its successor. The journal is a topic, and no store has a lock
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..))]
+    pub zombies: Option<u32>,
     /// Stop at the first finding
     #[arg(long)]
     pub fail_fast: bool,

@@ -7,7 +7,7 @@ use crate::model::Disturbance;
 use crate::plan::{
     Action, Deviation, Latency, LinkFault, MessageFault, Operation, Point, Record, RecordKind,
     RecordName, RunPlan, Settings, SourceFault, SplitInput, SplitShape, StateFault, StoreKind,
-    Target, Trigger,
+    Target, Ties, Trigger,
 };
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::pipeline::PipelineConfig;
@@ -178,6 +178,12 @@ fn setting(settings: &mut Settings, verb: &str, words: &mut Words) -> Result<(),
             settings.timing.budget = words.span()?;
         }
         "pieces" => settings.pieces = words.number("a number")?,
+        "ties" => {
+            let seed = words.number("a seed")?;
+            let from = if words.takes("from") { words.at()? } else { VirtualTime(0) };
+            let until = if words.takes("until") { Some(words.at()?) } else { None };
+            settings.ties = Some(Ties { seed, from, until });
+        }
         other => return Err(format!("no line begins with `{other}`")),
     }
     Ok(())

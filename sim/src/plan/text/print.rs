@@ -6,7 +6,7 @@ use super::token::{Escaped, Name, Time};
 use crate::model::Disturbance;
 use crate::plan::{
     Action, Deviation, LinkFault, MessageFault, Operation, Point, RecordKind, RunPlan, Settings,
-    SourceFault, SplitInput, SplitShape, Target, Trigger,
+    SourceFault, SplitInput, SplitShape, Target, Ties, Trigger,
 };
 use anabranch_engine::pipeline::PipelineConfig;
 use std::fmt::{self, Display, Formatter};
@@ -57,7 +57,19 @@ fn settings(settings: &Settings, f: &mut Formatter<'_>) -> fmt::Result {
     let timing = &settings.timing;
     writeln!(f, "wait {} hold {}", Time(timing.request_limit), Time(timing.hold))?;
     writeln!(f, "heal {} budget {}", Time::from(timing.heal), Time(timing.budget))?;
-    writeln!(f, "pieces {}", settings.pieces)
+    writeln!(f, "pieces {}", settings.pieces)?;
+    settings.ties.map_or(Ok(()), |ties| print_ties(ties, f))
+}
+
+fn print_ties(ties: Ties, f: &mut Formatter<'_>) -> fmt::Result {
+    write!(f, "ties {}", ties.seed)?;
+    if ties.from.0 != 0 {
+        write!(f, " from {}", Time::from(ties.from))?;
+    }
+    if let Some(until) = ties.until {
+        write!(f, " until {}", Time::from(until))?;
+    }
+    writeln!(f)
 }
 
 fn split(input: &SplitInput, f: &mut Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,9 @@
 //! All oracles over one run of the world.
 
-use super::content::{Guarantee, Shape, SinkOracle};
-use super::epochs::{Effect, MarkerSeen, Reach, generations, markers};
+use super::content::{Guarantee, Shape, SinkOracle, Watched};
+use super::epochs::{Effect, MarkerSeen, Reach, flush_ends, generations, markers};
 use super::{Finding, discords, fires_once, liveness, replay, restore};
-use crate::model::{Disturbance, View, ViewRecord};
+use crate::model::Disturbance;
 use crate::plan::{Action, RecordKind, RunPlan, SplitInput, SplitShape};
 use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
 use crate::world::{LogEndSeen, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot};
@@ -101,7 +101,9 @@ pub fn judge(
     let mut findings = discords(&expected);
     for (index, sink) in result.sinks.iter().enumerate() {
         let tears = tears(plan, &sink.table);
-        let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears };
+        let (expected, epochs) = (&expected, epochs.as_slice());
+        let ends = flush_ends(epochs, SinkId(index as u32));
+        let judged = JudgedSink { job, expected, epochs, index, sink, ends, tears };
         findings.extend(judged.contents(judged.finish_of(result, losses), losses));
         findings.extend(judged.history(losses));
     }
@@ -183,6 +185,8 @@ struct JudgedSink<'a> {
     epochs: &'a [EpochRecord],
     index: usize,
     sink: &'a SinkResult,
+    /// The last epochs of its flush groups, sorted.
+    ends: Vec<Epoch>,
     /// Whether a chunk may show in parts although its sink usually takes it whole.
     tears: bool,
 }
@@ -228,15 +232,14 @@ impl JudgedSink<'_> {
             shape: shape_of(table),
             guarantee,
         };
-        let view = |records: Vec<ViewRecord>, seen: &Seen| View { records, marker: seen.marker };
         let mut found = Vec::new();
-        if table.keeps_marker() && !losses {
-            let mut views = self.sink.views();
-            found.extend(
-                views.find_map(|(seen, records)| {
-                    oracle.view(&view(records, seen), self.reach(seen))
-                }),
-            );
+        let mut watched = Watched::new(oracle);
+        let is_watched = table.keeps_marker() && !losses;
+        for seen in &self.sink.seen {
+            watched.change(seen.kept, &seen.records);
+            if is_watched && found.is_empty() {
+                found.extend(watched.judge(self.reach(seen)));
+            }
         }
         let last = self.epochs.last().map_or(Epoch(0), |record| record.epoch);
         let reach = match (finish, self.sink.seen.last()) {
@@ -245,7 +248,7 @@ impl JudgedSink<'_> {
             (Finish::ByMarker | Finish::Open, _) => None,
         };
         if let Some(reach) = reach {
-            found.extend(oracle.view(&self.sink.last, reach));
+            found.extend(watched.judge(reach));
             if guarantee == Guarantee::ExactlyOnce {
                 found.extend(fires_once(self.job, self.id(), &self.sink.last));
             }
@@ -256,22 +259,19 @@ impl JudgedSink<'_> {
     /// How far a reader must and may see. A file appears behind the move of its marker,
     /// the blocks of an insert before it, and the parts of a Kafka transaction one by one, in any order with its marker.
     fn reach(&self, seen: &Seen) -> Reach {
-        let mut reach = Reach::of_marker(seen.marker, self.id(), self.epochs);
+        let mut reach = Reach::of_ends(seen.marker, &self.ends);
         let connector = self.table().connector.as_str();
-        let ends = || {
-            let all = self.epochs.iter().flat_map(|record| &record.flush_ends);
-            all.filter(|end| end.sink == self.id()).map(|end| end.epoch)
-        };
+        let up_to = |epoch: Epoch| self.ends.partition_point(|end| *end <= epoch);
         let in_parts = matches!(connector, "clickhouse" | "filesystem" | "kafka" | "upsert-kafka");
         if in_parts || self.tears {
-            let next = ends().filter(|end| *end > reach.begun).min();
+            let next = self.ends.get(up_to(reach.begun)).copied();
             // The last group ends with the input, which no record says.
             let last = self.epochs.last().map_or(reach.begun, |record| record.epoch);
             reach.begun = next.unwrap_or(last).max(reach.begun);
         }
         if matches!(connector, "filesystem" | "kafka" | "upsert-kafka") {
-            let before = ends().filter(|end| *end < reach.complete).max();
-            reach.complete = before.unwrap_or_default();
+            let before = self.ends.partition_point(|end| *end < reach.complete).checked_sub(1);
+            reach.complete = before.map(|before| self.ends[before]).unwrap_or_default();
         }
         reach
     }

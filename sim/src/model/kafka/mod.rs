@@ -17,7 +17,7 @@ mod view;
 
 pub use view::Watched;
 
-use crate::model::{ClientId, Disturbance, Service, View};
+use crate::model::{Change, ClientId, Disturbance, Glance, Service, View};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::service::kafka::{
@@ -436,6 +436,14 @@ impl Service for KafkaModel {
             view.marker = view.marker.or(seen.marker);
         }
         view
+    }
+
+    fn look(&self, now: VirtualTime, before: &View, glance: Option<Glance>) -> Change {
+        let told = match self.config.watched.as_slice() {
+            [watched] => self.look_at(watched, before, glance),
+            _ => None,
+        };
+        told.unwrap_or_else(|| Change::between(before, self.view(now)))
     }
 }
 

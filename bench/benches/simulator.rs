@@ -29,9 +29,10 @@ fn seeds_of_the_standard(job: &Arc<Plan>, rounds: u64, seeds: u64) {
     let results: Vec<RunResult> = plans.iter().map(|plan| ran(plan, job)).collect();
     let events: u64 = results.iter().map(|result| result.events).sum();
     let faults: u64 = results.iter().flat_map(|result| result.counts.faults.values()).sum();
+    let traces = results.iter().fold(0_u64, |all, result| all.rotate_left(1) ^ result.trace);
     let turns: u64 = results.iter().map(|result| result.counts.turns).sum();
     println!(
-        "a standard seed: {} events, {} turns, {} records, {:.1} faults",
+        "a standard seed: {} events, {} turns, {} records, {:.1} faults (traces {traces:016x})",
         events / seeds,
         turns / seeds,
         plans[0].record_count(),

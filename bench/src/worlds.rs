@@ -81,11 +81,7 @@ pub fn standard(seed: u64) -> RunPlan {
             action: Action::Message(MessageFault::DropAnswer),
         },
         Deviation {
-            trigger: when(
-                nth(draws, 200),
-                Point::Answer(Target::Of(Operation::Fetch(None))),
-                None,
-            ),
+            trigger: when(nth(draws, 200), Point::Answer(Target::Of(Operation::Fetch(None))), None),
             action: Action::Message(MessageFault::Delay(Span::ms(300))),
         },
     ];

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 ///
 /// The key is a hash of (seed, concern, entity); the position is the ordinal of the
 /// decision, so that decision 7 is the same whether or not decision 6 was asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draws {
     rng: ChaCha8Rng,
 }

@@ -77,6 +77,9 @@ fn records_of(input: &SplitInput) -> Vec<LogRecord> {
 /// So many snapshots of a run are restored at most: the first, the last, and those between
 /// at equal distances.
 const RESTORED_MAX: usize = 3;
+/// All that is computed again from them is half of the run at most, or so many epochs if
+/// that is more: in a long run the first ones are left out.
+const RESTORED_EPOCHS: usize = 1_000;
 
 /// What all oracles find in a run, the first thing of each kind: S1 to S8, and L1 to L6.
 /// `log_ends` is that of [`Case`], for what the caller knows better than the result does;
@@ -108,7 +111,7 @@ pub fn judge(
         findings.extend(judged.history(losses));
     }
     findings.extend(replay(case, &expected, chain_of(&journal)));
-    let snapshots = sample(&result.snapshots);
+    let snapshots = sample(&result.snapshots, &epochs);
     findings.extend(
         snapshots
             .into_iter()
@@ -140,11 +143,25 @@ fn tears(plan: &RunPlan, table: &str) -> bool {
 }
 
 /// A few of a run's snapshots.
-fn sample(snapshots: &[StoredSnapshot]) -> Vec<&StoredSnapshot> {
+fn sample<'a>(snapshots: &'a [StoredSnapshot], epochs: &[EpochRecord]) -> Vec<&'a StoredSnapshot> {
     let Some(last) = snapshots.len().checked_sub(1) else { return Vec::new() };
     let steps = RESTORED_MAX.min(snapshots.len()) - 1;
-    let places = (0..=steps).map(|step| last * step / steps.max(1));
-    places.map(|place| &snapshots[place]).collect()
+    let places = (0..=steps).map(|step| &snapshots[last * step / steps.max(1)]);
+    let behind = |snapshot: &StoredSnapshot| {
+        let epoch = snapshot.manifest.epoch;
+        epochs.len() - epochs.partition_point(|record| record.epoch <= epoch)
+    };
+    let mut left = RESTORED_EPOCHS.max(epochs.len() / 2);
+    let mut chosen: Vec<&StoredSnapshot> = places
+        .rev()
+        .take_while(|snapshot| {
+            let is_cheap = behind(snapshot) <= left;
+            left = left.saturating_sub(behind(snapshot));
+            is_cheap
+        })
+        .collect();
+    chosen.reverse();
+    chosen
 }
 
 /// Whether the job ended as a job may that nothing keeps from it.

@@ -7,7 +7,7 @@ use crate::model::disk::DiskModel;
 use crate::model::kafka::{KafkaConfig, KafkaModel, Watched};
 use crate::model::object::ObjectModel;
 use crate::model::redis::{RedisModel, RedisModelConfig};
-use crate::model::{ClientId, Disturbance, Service, View};
+use crate::model::{Change, ClientId, Disturbance, Glance, Service, View};
 use crate::plan::{RunPlan, StoreKind, Stores};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
@@ -92,6 +92,10 @@ impl Service for SinkFolder {
 
     fn view(&self, _: VirtualTime) -> View {
         self.disk.view_of(self.machine)
+    }
+
+    fn look(&self, _: VirtualTime, before: &View, _: Option<Glance>) -> Change {
+        self.disk.look_at(self.machine, before)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::World;
 use super::process::{Process, RecordReader};
 use super::result::{Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult};
-use crate::model::{View, ViewRecord};
+use crate::model::{Change, Glance, Service};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{Generation, SinkId, TableId};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
@@ -37,14 +37,15 @@ pub(super) struct Watch {
 #[derive(Debug, Default)]
 struct Shown {
     result: SinkResult,
-    marker: Option<anabranch_engine::sink::Marker>,
+    /// What its service wants to be told when it is looked at next.
+    glance: Option<Glance>,
 }
 
 impl Watch {
     pub(super) fn new(sinks: &[TableId], job: &Plan) -> Watch {
         let shown = |table: &TableId| Shown {
             result: SinkResult { table: job.table(*table).name.clone(), ..SinkResult::default() },
-            marker: None,
+            glance: None,
         };
         Watch { sinks: sinks.iter().map(shown).collect(), ..Watch::default() }
     }
@@ -56,25 +57,19 @@ impl Watch {
         at: VirtualTime,
         process: u32,
         generation: Generation,
-        view: View,
+        service: &dyn Service,
     ) {
         let shown = &mut self.sinks[sink.0 as usize];
-        let before = &shown.result.last;
-        if view.marker == before.marker && same_records(&view.records, &before.records) {
+        let last = &mut shown.result.last;
+        let Change { kept, records, marker, glance } = service.look(at, last, shown.glance);
+        shown.glance = glance;
+        if marker == last.marker && records.is_empty() && kept == last.records.len() {
             return;
         }
-        let pairs = view.records.iter().zip(&before.records);
-        let kept = pairs.take_while(|(now, then)| same(now, then)).count();
-        shown.marker = view.marker;
-        shown.result.seen.push(Seen {
-            at,
-            process,
-            generation,
-            kept,
-            records: view.records[kept..].to_vec(),
-            marker: view.marker,
-        });
-        shown.result.last = view;
+        last.marker = marker;
+        last.records.truncate(kept);
+        last.records.extend_from_slice(&records);
+        shown.result.seen.push(Seen { at, process, generation, kept, records, marker });
     }
 
     /// Another journal stands in the place of the one that was known.
@@ -97,16 +92,6 @@ impl Watch {
             self.segments.insert(segment.name, segment.bytes.clone());
         }
     }
-}
-
-/// Whether both are the same; the same bytes in memory are so without a look.
-fn same(a: &ViewRecord, b: &ViewRecord) -> bool {
-    let is_same = |a: &Bytes, b: &Bytes| (a.as_ptr() == b.as_ptr() && a.len() == b.len()) || a == b;
-    a.part == b.part && is_same(&a.value, &b.value) && is_same(&a.key, &b.key)
-}
-
-fn same_records(a: &[ViewRecord], b: &[ViewRecord]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }
 
 /// Whether a request can change what a reader sees.
@@ -234,8 +219,13 @@ impl World {
         }
         for place in 0..self.places.len() {
             if let Some(sink) = self.places[place].sink {
-                let view = self.places[place].service.view(self.now);
-                self.watch.see(sink, self.now, 0, Generation::default(), view);
+                let service = &*self.places[place].service;
+                self.watch.see(sink, self.now, 0, Generation::default(), service);
+                let shown = &self.watch.sinks[sink.0 as usize].result.last;
+                // A service that panicked may be in any state.
+                let is_whole = !matches!(end, RunEnd::Panicked { .. });
+                let is_told = || *shown == service.view(self.now);
+                assert!(!is_whole || is_told(), "a change of a view was not told");
             }
         }
         self.read_journal_at_end();

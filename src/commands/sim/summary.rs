@@ -59,6 +59,8 @@ pub(super) struct Summary {
 #[derive(Debug)]
 pub(super) struct RunNumbers {
     pub(super) counts: Counts,
+    /// The hash of everything that happened.
+    pub(super) trace: u64,
     pub(super) events: u64,
     pub(super) simulated_ns: i64,
     rows: Vec<(String, u64)>,
@@ -72,6 +74,7 @@ impl RunNumbers {
         let rows = result.sinks.iter();
         RunNumbers {
             counts: result.counts.clone(),
+            trace: result.trace,
             events: result.events,
             simulated_ns: result.duration.0,
             rows: rows.map(|sink| (sink.table.clone(), sink.last.records.len() as u64)).collect(),

@@ -4,20 +4,23 @@
 //! and the input are drawn anew for each seed, so that no kind hides another. Every draw
 //! is named by what it is about, and none depends on how many there were before.
 
+mod assume;
 mod faults;
 mod harder;
 mod input;
 mod limits;
+mod losses;
 mod values;
 
+pub use assume::Assumption;
 pub use harder::harden;
 
-use crate::plan::{RunPlan, SplitShape, Stores};
+use crate::plan::{Action, OUTAGE, RunPlan, SplitShape, Stores};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::plan::Plan;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How hard a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +52,8 @@ pub struct Material {
     pub samples: BTreeMap<String, Vec<Sample>>,
     /// About how many records a plan has at most, over all splits of a table.
     pub records_max: u64,
+    /// What does not go wrong.
+    pub assumed: BTreeSet<Assumption>,
 }
 
 /// The records of a split, as a user gave them.
@@ -63,7 +68,8 @@ pub struct Sample {
 }
 
 impl Material {
-    /// Plans of a job with made-up records and ideal stores.
+    /// Plans of a job with made-up records and ideal stores, in which nothing is taken away
+    /// that was acknowledged.
     #[must_use]
     pub fn new(job: impl Into<String>, profile: Profile) -> Material {
         Material {
@@ -72,6 +78,7 @@ impl Material {
             stores: Stores::default(),
             samples: BTreeMap::new(),
             records_max: 200,
+            assumed: Assumption::TAME.iter().copied().collect(),
         }
     }
 }
@@ -90,5 +97,15 @@ pub fn generate(seed: u64, job: &Plan, material: &Material) -> RunPlan {
     if material.profile != Profile::Calm {
         plan.deviations = faults::deviations(seed, job, material, &plan);
     }
+    harder::harden_some(&mut plan, job, material);
+    let is_ruled_out = |action: &Action| material.assumed.iter().any(|it| it.rules_out(action));
+    plan.deviations.retain(|deviation| !is_ruled_out(&deviation.action));
+    // What is away for long is so to the end, before all is well again.
+    let outages = plan.deviations.iter().filter_map(|deviation| match &deviation.action {
+        Action::Link { span, .. } if *span >= OUTAGE => Some(*span),
+        _ => None,
+    });
+    let longest = outages.max().unwrap_or_default();
+    plan.settings.timing.heal = plan.settings.timing.heal + longest;
     plan
 }

@@ -212,6 +212,10 @@ impl World {
                 self.count_fault(process.id, action, phase);
                 self.hosts[process.host].ahead.0 += by.0;
             }
+            Action::ClockDrift { ppm } => {
+                self.count_fault(process.id, action, phase);
+                self.hosts[process.host].runs_by(self.now, *ppm);
+            }
             Action::Message(fault) => {
                 self.count_fault(process.id, action, phase);
                 fate.suffer(*fault);
@@ -241,6 +245,7 @@ impl World {
                         link.answers_cut_until = until;
                     }
                     LinkFault::CutAnswers => link.answers_cut_until = until,
+                    LinkFault::CutRequests => link.requests_cut_until = until,
                     LinkFault::Slow(by) => (link.slow_until, link.slower_by) = (until, *by),
                 }
             }
@@ -262,6 +267,7 @@ impl World {
             Action::Crash { .. }
             | Action::PowerFailure { .. }
             | Action::Pause { .. }
+            | Action::ClockDrift { .. }
             | Action::ClockJump { .. }
             | Action::Message(_) => {}
         }

@@ -1,5 +1,7 @@
 //! What `sim` takes.
 
+use anabranch_sim::generate::Assumption;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -156,6 +158,9 @@ pub(crate) struct WorldArgs {
     /// How many records a run has at most, over all files of a table
     #[arg(long, value_name = "COUNT", default_value_t = 240)]
     pub records: usize,
+    /// A kind of fault that there is not; may be given several times
+    #[arg(long = "assume", value_name = "NAME", value_parser = assumptions())]
+    pub assumed: Vec<Assumption>,
     /// How many runs go on beside each other [default: one for each core]
     #[arg(long, value_name = "COUNT")]
     pub jobs: Option<usize>,
@@ -226,6 +231,13 @@ impl std::fmt::Display for SeedRange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}..{}", self.first, self.last)
     }
+}
+
+/// The names of what may be assumed.
+fn assumptions() -> impl TypedValueParser<Value = Assumption> {
+    let name = |it: &Assumption| PossibleValue::new(it.name()).help(it.words());
+    PossibleValuesParser::new(Assumption::ALL.iter().map(name))
+        .map(|name| Assumption::named(&name).expect("only names of assumptions are possible"))
 }
 
 /// A time such as `60s`.

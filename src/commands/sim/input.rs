@@ -11,12 +11,12 @@ use anabranch_engine::format::frame;
 use anabranch_engine::ids::Offset;
 use anabranch_engine::pipeline::{FetchedData, LogEnd, Pipeline, PipelineConfig};
 use anabranch_engine::plan::{FormatSpec, JsonOptions, NodeKind, Plan, Table};
-use anabranch_sim::generate::{Material, Profile, Sample, generate};
+use anabranch_sim::generate::{Assumption, Material, Profile, Sample, generate};
 use anabranch_sim::plan::{RunPlan, SplitShape, StoreKind, Stores};
 use anabranch_sim::rng::Draws;
 use anabranch_sim::world::{Host, Hosting};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub(super) struct Subject {
     /// The records of tables whose files are there, by table and split.
     samples: BTreeMap<String, Vec<Sample>>,
     records: usize,
+    /// What does not go wrong.
+    pub(super) assumed: BTreeSet<Assumption>,
 }
 
 impl Subject {
@@ -45,7 +47,8 @@ impl Subject {
     /// # Errors
     /// If it has errors, or its files cannot be read.
     pub(super) fn load(file: &Path, world: &WorldArgs) -> Result<Subject, JobError> {
-        Subject::of_files(file, world.records.max(1))
+        let subject = Subject::of_files(file, world.records.max(1))?;
+        Ok(Subject { assumed: world.assumed.iter().copied().collect(), ..subject })
     }
 
     /// The same, with at most so many records in a run.
@@ -75,7 +78,8 @@ impl Subject {
             }
         }
         let (name, file) = (text.name, text.origin);
-        Ok(Subject { name, file, job, inputs, samples, records })
+        let assumed = BTreeSet::new();
+        Ok(Subject { name, file, job, inputs, samples, records, assumed })
     }
 
     /// The records of a table whose files are there.
@@ -98,6 +102,7 @@ impl Subject {
             stores: stores(seed),
             samples: samples.collect(),
             records_max: self.records as u64,
+            assumed: self.assumed.clone(),
         };
         generate(seed, &self.job, &material)
     }

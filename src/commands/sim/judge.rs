@@ -82,6 +82,7 @@ impl<'a> Judge<'a> {
                 let kind = FindingKind::Oracle(finding.oracle, word);
                 Finding { kind, detail: finding.message }
             }),
+            Ok(Err(_)) if losses => None,
             Ok(Err(damage)) => Some(Finding {
                 kind: FindingKind::Oracle("S5", "unreadable: journal".to_owned()),
                 detail: damage,
@@ -102,7 +103,9 @@ impl<'a> Judge<'a> {
 
     /// What differs from a run in which nothing goes wrong.
     fn by_recut(&mut self, plan: &RunPlan, result: &RunResult) -> Result<Option<Finding>, String> {
-        if !self.subject.can_be_recut() {
+        let losses = plan.deviations.iter().any(|deviation| is_loss(&deviation.action));
+        let late = plan.splits.iter().any(|split| split.added.0 > 0);
+        if losses || late || !self.subject.can_be_recut() {
             return Ok(None);
         }
         let job = &self.subject.job;
@@ -157,6 +160,7 @@ fn is_loss(action: &Action) -> bool {
         | Action::PowerFailure { .. }
         | Action::Pause { .. }
         | Action::DoubleStart
+        | Action::ClockDrift { .. }
         | Action::ClockJump { .. }
         | Action::Message(_)
         | Action::Link { .. } => false,

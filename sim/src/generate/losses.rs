@@ -1,0 +1,140 @@
+//! What is taken away though it was acknowledged, or read once already: a job then has to
+//! say so, if it cannot do without it.
+
+use super::Assumption;
+use super::faults::{Model, models};
+use crate::model::Disturbance;
+use crate::plan::{
+    Action, Deviation, Operation, Point, RecordKind, RecordName, RunPlan, SourceFault, SplitInput,
+    SplitShape, StoreKind, Trigger,
+};
+use crate::rng::Draws;
+use crate::time::Span;
+use anabranch_engine::plan::Plan;
+use std::collections::BTreeSet;
+
+/// Something that is lost, as far as it can be in this plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Loss {
+    /// In the journal, the snapshots, or a sink.
+    Service { service: String, disturbance: Disturbance, failure: &'static str },
+    /// In a source, once an epoch holds the record.
+    Source { split: String, fault: SourceFault, once_it_holds: u64 },
+}
+
+impl Loss {
+    fn action(&self) -> Action {
+        match self.clone() {
+            Loss::Service { service, disturbance, .. } => Action::Disturb { service, disturbance },
+            Loss::Source { split, fault, .. } => Action::Source { split, fault },
+        }
+    }
+}
+
+/// A loss, and mostly a crash behind it, so that somebody looks for what is gone. What the
+/// job may say then stands in the plan.
+pub(super) fn lose(
+    plan: &mut RunPlan,
+    job: &Plan,
+    assumed: &BTreeSet<Assumption>,
+    draws: &mut Draws,
+) {
+    let mut choices = choices(plan, job, draws);
+    choices.retain(|loss| !assumed.iter().any(|it| it.rules_out(&loss.action())));
+    let (choice, nth, crashes) = (draws.number(), 1 + draws.below(60), draws.below(4) > 0);
+    let down = Span::ms(draws.below(500) as i64);
+    let Some(place) = choice.checked_rem(choices.len() as u64) else { return };
+    let loss = &choices[place as usize];
+    let (trigger, failures) = match loss.clone() {
+        Loss::Service { service, failure, .. } => {
+            let is_store = matches!(service.as_str(), "journal" | "snapshots");
+            let (point, nth) = match is_store {
+                true => (Point::After(Operation::Output), nth as u32),
+                false => (Point::After(Operation::Apply(Some(service.clone()))), 1 + nth as u32 % 6),
+            };
+            (Trigger::When { nth, point, holding: None, restarts: None }, vec![failure])
+        }
+        Loss::Source { split, once_it_holds, .. } => {
+            // Once the record belongs to the job: before, it would only never have been.
+            let holding = Some(RecordName { split, number: once_it_holds });
+            let point = Point::After(Operation::Append);
+            let trigger = Trigger::When { nth: 1, point, holding, restarts: None };
+            (trigger, vec!["source-changed", "source-failed"])
+        }
+    };
+    plan.deviations.push(Deviation { trigger: trigger.clone(), action: loss.action() });
+    if crashes {
+        let action = Action::Crash { restart: Some(down) };
+        plan.deviations.push(Deviation { trigger, action });
+    }
+    for failure in failures {
+        if plan.allow.iter().all(|name| name != failure) {
+            plan.allow.push(failure.to_owned());
+        }
+    }
+}
+
+fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {
+    let number = draws.number();
+    let stores = &plan.settings.stores;
+    let mut choices = Vec::new();
+    let rot = || Disturbance::Rot { place: number };
+    for (name, kind) in [("journal", stores.journal), ("snapshots", stores.snapshots)] {
+        if matches!(kind, StoreKind::Local | StoreKind::Object) {
+            let service = name.to_owned();
+            choices.push(Loss::Service { service, disturbance: rot(), failure: "damaged" });
+        }
+    }
+    let sinks = models(job, stores).into_iter().filter(|(name, _)| name != "journal");
+    for (service, model) in sinks.filter(|(name, _)| name != "snapshots") {
+        let writes = 1 + (number % 9) as u32;
+        let lost: &[Disturbance] = match model {
+            Model::ClickHouse => &[
+                Disturbance::LoseAcknowledged { writes },
+                Disturbance::LoseMarker,
+                Disturbance::Rot { place: number },
+            ],
+            Model::Redis => &[Disturbance::LoseAcknowledged { writes }, Disturbance::LoseMarker],
+            Model::Disk | Model::Kafka => &[Disturbance::LoseMarker],
+            Model::Object => &[],
+        };
+        choices.extend(lost.iter().map(|disturbance| Loss::Service {
+            service: service.clone(),
+            disturbance: disturbance.clone(),
+            failure: "sink-lost-data",
+        }));
+    }
+    let splits: Vec<&SplitInput> = plan.splits.iter().filter(|split| has_records(split)).collect();
+    if let Some(place) = draws.number().checked_rem(splits.len() as u64) {
+        choices.extend(of_split(splits[place as usize], number));
+    }
+    choices
+}
+
+fn has_records(split: &SplitInput) -> bool {
+    split.records.iter().any(|record| matches!(record.kind, RecordKind::Whole { .. }))
+}
+
+/// What can be lost of a split.
+fn of_split(split: &SplitInput, number: u64) -> Vec<Loss> {
+    let name = format!("{}/{}", split.table, split.name);
+    let whole: Vec<u64> = split
+        .records
+        .iter()
+        .filter(|record| matches!(record.kind, RecordKind::Whole { .. }))
+        .map(|record| record.number)
+        .collect();
+    let some = whole[(number >> 8) as usize % whole.len()];
+    let last = split.records.last().expect("it has records").number;
+    let loss = |fault, once_it_holds| Loss::Source { split: name.clone(), fault, once_it_holds };
+    // What comes later would take the offsets of what was truncated.
+    let mut losses = vec![
+        loss(SourceFault::Truncate { records: 1 + number % 4 }, last),
+        loss(SourceFault::Recreate, last),
+    ];
+    if split.shape == SplitShape::Log {
+        losses.push(loss(SourceFault::Retain { keep: number % 4 }, some));
+        losses.push(loss(SourceFault::Compact { number: some }, some));
+    }
+    losses
+}

@@ -10,12 +10,13 @@ mod harder;
 mod input;
 mod limits;
 mod losses;
+pub mod traits;
 mod values;
 
 pub use assume::Assumption;
 pub use harder::harden;
 
-use crate::plan::{Action, OUTAGE, RunPlan, SplitShape, Stores};
+use crate::plan::{Action, OUTAGE, RunPlan, SplitInput, SplitShape, Stores};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::plan::Plan;
@@ -50,6 +51,8 @@ pub struct Material {
     pub stores: Stores,
     /// Records to take for a table, rather than made-up ones, split by split.
     pub samples: BTreeMap<String, Vec<Sample>>,
+    /// The input as it is, rather than any of these.
+    pub recorded: Option<Vec<SplitInput>>,
     /// About how many records a plan has at most, over all splits of a table.
     pub records_max: u64,
     /// What does not go wrong.
@@ -77,6 +80,7 @@ impl Material {
             profile,
             stores: Stores::default(),
             samples: BTreeMap::new(),
+            recorded: None,
             records_max: 200,
             assumed: Assumption::TAME.iter().copied().collect(),
         }
@@ -89,7 +93,10 @@ pub fn generate(seed: u64, job: &Plan, material: &Material) -> RunPlan {
     let mut plan = RunPlan::calm(material.job.clone(), seed, limits::limits(seed));
     plan.settings.stores = material.stores.clone();
     limits::settings(seed, &mut plan.settings);
-    plan.splits = input::splits(seed, job, material);
+    plan.splits = match &material.recorded {
+        Some(splits) => splits.clone(),
+        None => input::splits(seed, job, material),
+    };
     let last = plan.splits.iter().flat_map(|split| &split.records).map(|record| record.at).max();
     let last = last.unwrap_or_default();
     let room = Draws::new(seed, "heal", "room").below(20_000) as i64;
@@ -106,6 +113,8 @@ pub fn generate(seed: u64, job: &Plan, material: &Material) -> RunPlan {
         _ => None,
     });
     let longest = outages.max().unwrap_or_default();
+    // Whoever starts a job again does so for as long as that.
+    plan.settings.restarts.starts_max += (longest.0 / Span::ms(2_000).0) as u32;
     plan.settings.timing.heal = plan.settings.timing.heal + longest;
     plan
 }

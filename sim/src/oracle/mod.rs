@@ -7,6 +7,7 @@
 
 mod content;
 mod epochs;
+mod given_up;
 mod keyed;
 mod liveness;
 mod matching;

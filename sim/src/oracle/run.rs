@@ -1,6 +1,7 @@
 //! All oracles over one run of the world.
 
 use super::content::{Guarantee, Shape, SinkOracle};
+use super::given_up::given_up;
 use super::epochs::{Effect, MarkerSeen, Reach, generations, markers};
 use super::{Finding, discords, fires_once, liveness, replay, restore};
 use crate::model::{Disturbance, View, ViewRecord};
@@ -105,6 +106,7 @@ pub fn judge(
         findings.extend(judged.contents(judged.finish_of(result, losses), losses));
         findings.extend(judged.history(losses));
     }
+    findings.extend(given_up(plan, job, result, &epochs));
     findings.extend(replay(case, &expected, chain_of(&journal)));
     let snapshots = sample(&result.snapshots);
     findings.extend(

@@ -158,6 +158,9 @@ pub(crate) struct WorldArgs {
     /// How many records a run has at most, over all files of a table
     #[arg(long, value_name = "COUNT", default_value_t = 240)]
     pub records: usize,
+    /// Take the records from the journal in the state folder of a run, and from its sources
+    #[arg(long, value_name = "DIR")]
+    pub from_journal: Option<PathBuf>,
     /// A kind of fault that there is not; may be given several times
     #[arg(long = "assume", value_name = "NAME", value_parser = assumptions())]
     pub assumed: Vec<Assumption>,

@@ -4,6 +4,7 @@
 //! seed; every other table with made-up records.
 
 use super::args::{ProfileName, WorldArgs};
+use super::recorded::Recorded;
 use crate::errors::{self, JobError};
 use crate::job::{JobText, sources};
 use anabranch_connectors::source::{FetchRequest, FilesystemSource, Source, SourceError};
@@ -34,6 +35,8 @@ pub(super) struct Subject {
     pub(super) job: Arc<Plan>,
     /// For each table that is read, what its records are.
     pub(super) inputs: Vec<String>,
+    /// The records of a run that was, which are taken rather than any others.
+    recorded: Option<Recorded>,
     /// The records of tables whose files are there, by table and split.
     samples: BTreeMap<String, Vec<Sample>>,
     records: usize,
@@ -47,8 +50,16 @@ impl Subject {
     /// # Errors
     /// If it has errors, or its files cannot be read.
     pub(super) fn load(file: &Path, world: &WorldArgs) -> Result<Subject, JobError> {
-        let subject = Subject::of_files(file, world.records.max(1))?;
-        Ok(Subject { assumed: world.assumed.iter().copied().collect(), ..subject })
+        let mut subject = Subject::of_files(file, world.records.max(1))?;
+        subject.assumed = world.assumed.iter().copied().collect();
+        if let Some(folder) = &world.from_journal {
+            let text = JobText::read(file)?;
+            let plan = plan_of(&text)?;
+            let recorded = Recorded::load(folder, &plan, &text.origin, &text.base)?;
+            subject.inputs = vec![recorded.words.clone()];
+            subject.recorded = Some(recorded);
+        }
+        Ok(subject)
     }
 
     /// The same, with at most so many records in a run.
@@ -57,11 +68,7 @@ impl Subject {
     /// If it has errors, or its files cannot be read.
     pub(super) fn of_files(file: &Path, records: usize) -> Result<Subject, JobError> {
         let text = JobText::read(file)?;
-        let plan = text.compile()?.plan.ok_or_else(|| {
-            let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
-            JobError::new(&errors::NOTHING, message)
-        })?;
-        let job = Arc::new(prepared(plan));
+        let job = Arc::new(prepared(plan_of(&text)?));
         let checked = Pipeline::new(job.clone(), PipelineConfig::default());
         checked.map_err(|error| JobError::new(&errors::OPTIONS, error.to_string()))?;
         let (mut samples, mut inputs) = (BTreeMap::new(), Vec::new());
@@ -79,7 +86,13 @@ impl Subject {
         }
         let (name, file) = (text.name, text.origin);
         let assumed = BTreeSet::new();
-        Ok(Subject { name, file, job, inputs, samples, records, assumed })
+        let recorded = None;
+        Ok(Subject { name, file, job, inputs, recorded, samples, records, assumed })
+    }
+
+    /// Whether the records are those of a run that was.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.recorded.is_some()
     }
 
     /// The records of a table whose files are there.
@@ -101,6 +114,7 @@ impl Subject {
             profile,
             stores: stores(seed),
             samples: samples.collect(),
+            recorded: self.recorded.as_ref().map(|it| it.stretch(seed, self.records, &self.job)),
             records_max: self.records as u64,
             assumed: self.assumed.clone(),
         };
@@ -132,6 +146,14 @@ impl Subject {
         let sinks = self.job.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Sink(_)));
         sinks.map(|node| is_windowed(&self.job, node.id)).collect()
     }
+}
+
+/// What a text compiles to.
+fn plan_of(text: &JobText) -> Result<Plan, JobError> {
+    text.compile()?.plan.ok_or_else(|| {
+        let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
+        JobError::new(&errors::NOTHING, message)
+    })
 }
 
 /// The stores of a plan.

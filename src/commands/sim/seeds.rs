@@ -55,7 +55,7 @@ pub(super) fn run_one(subject: &Subject, plan: RunPlan, has_twin: bool) -> Resul
     let stale = stale.map(|it| format!("never happened: when {} do {}", it.trigger, it.action));
     let missed = result.missed.iter().map(|mark| format!("was not hit: {mark}"));
     let stale = stale.chain(missed).collect();
-    let numbers = RunNumbers::of(&plan, &result);
+    let numbers = RunNumbers::of(&plan, &subject.job, &result);
     Ok(Run { numbers, found: finding.map(|finding| (finding, plan)), took: begun.elapsed(), stale })
 }
 

@@ -6,8 +6,8 @@ use crate::plan::RunPlan;
 use crate::run::run_with;
 use crate::world::{Hosting, RunEnd, RunResult};
 use anabranch_engine::ids::NodeId;
-use anabranch_engine::pipeline::{Ending, PipelineConfig};
-use anabranch_engine::plan::{Class, NodeKind, Plan};
+use anabranch_engine::pipeline::{Ending, PipelineConfig, Report};
+use anabranch_engine::plan::{Class, NodeKind, Plan, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -54,6 +54,32 @@ fn is_driven_by_time(job: &Plan, node: NodeId) -> bool {
         }
         NodeKind::Scan(_) | NodeKind::SideScan(_) | NodeKind::Values(_) => false,
     }
+}
+
+/// Whether runs of a job can be held against each other at all: not if they depend on when
+/// records come, because a split may be called idle.
+// spec: T-3
+#[must_use]
+pub fn can_be_recut(job: &Plan) -> bool {
+    scanned(job).all(|table| table.bounded || table.idle_timeout_ms().is_none())
+}
+
+/// Whether a run of this plan can be: a split that is added while others are read begins
+/// where they are by then.
+// spec: T-3
+#[must_use]
+pub fn is_comparable(plan: &RunPlan, job: &Plan) -> bool {
+    let is_added = |table: &&Table| {
+        !table.bounded && plan.splits.iter().any(|it| it.table == table.name && it.added.0 > 0)
+    };
+    can_be_recut(job) && scanned(job).find(is_added).is_none()
+}
+
+fn scanned(job: &Plan) -> impl Iterator<Item = &Table> + '_ {
+    job.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Scan(scan) => Some(job.table(scan.table)),
+        _ => None,
+    })
 }
 
 /// The same plan without its deviations, cut into other epochs.
@@ -115,9 +141,10 @@ pub enum DifferenceKind {
 /// The first difference between two runs, if there is one.
 #[must_use]
 pub fn difference(found: &RunResult, expected: &RunResult, job: &Plan) -> Option<Difference> {
+    let run = found;
     let sinks = found.sinks.iter().zip(&expected.sinks).zip(orders(job));
     for ((found, expected), order) in sinks {
-        if order == Order::Unknown {
+        if order == Order::Unknown || is_given_up(run, &found.table) {
             continue;
         }
         let difference = compare(&found.last.records, &expected.last.records, order);
@@ -126,6 +153,14 @@ pub fn difference(found: &RunResult, expected: &RunResult, job: &Plan) -> Option
         }
     }
     None
+}
+
+/// Whether a sink got not all rows, since it was dead for too long.
+// spec: K-8
+fn is_given_up(run: &RunResult, table: &str) -> bool {
+    run.reports.iter().any(|(_, _, report)| {
+        matches!(report, Report::SinkGivenUp { sink, .. } if sink == table)
+    })
 }
 
 /// The first difference between the rows that a sink holds and those that it should.

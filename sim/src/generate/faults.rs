@@ -18,6 +18,7 @@ enum Family {
     Clocks,
     Crashes,
     Days,
+    Disks,
     Drift,
     Links,
     Messages,
@@ -34,15 +35,16 @@ const FAMILIES: &[(Family, &str, u32, u64)] = &[
     (Family::Crashes, "crashes", 600_000, 4),
     (Family::Messages, "messages", 500_000, 5),
     (Family::Answers, "answers", 400_000, 3),
-    (Family::Pauses, "pauses", 400_000, 2),
+    (Family::Pauses, "pauses", 500_000, 3),
     (Family::Links, "links", 300_000, 2),
-    (Family::Services, "services", 400_000, 2),
+    (Family::Services, "services", 400_000, 3),
     (Family::Clocks, "clocks", 200_000, 2),
     (Family::Twins, "twins", 350_000, 1),
     (Family::Brokers, "brokers", 500_000, 3),
     (Family::Days, "days", 200_000, 1),
     (Family::Drift, "drift", 250_000, 1),
-    (Family::Outages, "outages", 100_000, 1),
+    (Family::Disks, "disks", 300_000, 3),
+    (Family::Outages, "outages", 130_000, 1),
     (Family::Partitions, "partitions", 300_000, 2),
     (Family::Unclear, "unclear", 300_000, 3),
 ];
@@ -66,7 +68,8 @@ pub(super) fn deviations(
         let count = match material.profile {
             Profile::Calm => 0,
             _ if *family == Family::Services && maker.models.is_empty() => 0,
-            _ if *family == Family::Brokers && maker.brokers().next().is_none() => 0,
+            _ if *family == Family::Brokers && maker.of(Model::Kafka).next().is_none() => 0,
+            _ if *family == Family::Disks && maker.of(Model::Disk).next().is_none() => 0,
             Profile::Swarm if is_there => count,
             Profile::Swarm => 0,
             Profile::Storm => 2 * count,
@@ -132,6 +135,14 @@ impl Maker<'_> {
             Family::Twins => Deviation { trigger: self.when(draws), action: Action::DoubleStart },
             Family::Brokers => self.broker(draws),
             Family::Days => unreachable!("days are made of several deviations"),
+            Family::Disks => {
+                let disks: Vec<&String> = self.of(Model::Disk).collect();
+                let service = (*draws.choose(&disks)).clone();
+                let fill = Disturbance::Fill { writes: draws.below(20) as u32 };
+                let disturbance = if draws.below(4) > 0 { Disturbance::FailSync } else { fill };
+                let action = Action::Disturb { service, disturbance };
+                Deviation { trigger: self.when(draws), action }
+            }
             Family::Drift => {
                 let ppm = *draws.choose(&[-20_000, -200, 50, 1_000, 50_000]);
                 Deviation { trigger: self.when(draws), action: Action::ClockDrift { ppm } }
@@ -146,8 +157,11 @@ impl Maker<'_> {
             Family::Partitions => {
                 let service = self.service(draws);
                 let span = Span::ms(1 + draws.below(8_000) as i64);
-                let faults = [LinkFault::CutRequests, LinkFault::CutAnswers, LinkFault::Cut];
-                let fault = *draws.choose(&faults);
+                let fault = match draws.below(4) {
+                    0 => LinkFault::Cut,
+                    1 => LinkFault::CutAnswers,
+                    _ => LinkFault::CutRequests,
+                };
                 let action = Action::Link { service, fault, span };
                 Deviation { trigger: self.when(draws), action }
             }
@@ -157,7 +171,7 @@ impl Maker<'_> {
 
     /// A broker stalls, fails over, or forgets its producers.
     fn broker(&self, draws: &mut Draws) -> Deviation {
-        let brokers: Vec<&String> = self.brokers().collect();
+        let brokers: Vec<&String> = self.of(Model::Kafka).collect();
         let service = (*draws.choose(&brokers)).clone();
         let (by, span) = (1 + draws.below(4_000) as i64, 1 + draws.below(9_000) as i64);
         let disturb = |disturbance| Action::Disturb { service: service.clone(), disturbance };
@@ -197,7 +211,7 @@ impl Maker<'_> {
         let trigger = self.when(draws);
         let restart = Some(Span::ms(draws.below(800) as i64));
         let jump = Action::ClockJump { by: Span::ms(days * 86_400_000) };
-        let forget = self.brokers().map(|service| Action::Disturb {
+        let forget = self.of(Model::Kafka).map(|service| Action::Disturb {
             service: service.clone(),
             disturbance: Disturbance::ExpireProducers,
         });
@@ -205,10 +219,9 @@ impl Maker<'_> {
         actions.map(|action| Deviation { trigger: trigger.clone(), action }).collect()
     }
 
-    /// The services that a Kafka broker is behind.
-    fn brokers(&self) -> impl Iterator<Item = &String> {
-        let kafka = self.models.iter().filter(|(_, model)| *model == Model::Kafka);
-        kafka.map(|(name, _)| name)
+    /// The services that such a model is behind.
+    fn of(&self, model: Model) -> impl Iterator<Item = &String> {
+        self.models.iter().filter(move |(_, of)| *of == model).map(|(name, _)| name)
     }
 
     /// A crash, mostly where something is durable and not applied yet.
@@ -400,7 +413,7 @@ pub(super) fn models(job: &Plan, stores: &Stores) -> Vec<(String, Model)> {
         (StoreKind::Ideal, _) => None,
         (_, "clickhouse") => Some(Model::ClickHouse),
         (_, "filesystem") => Some(Model::Disk),
-        (_, "kafka" | "upsert-kafka") => Some(Model::Kafka),
+        (_, "kafka") => Some(Model::Kafka),
         (_, "redis") => Some(Model::Redis),
         _ => None,
     };

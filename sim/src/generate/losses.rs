@@ -31,26 +31,30 @@ impl Loss {
     }
 }
 
-/// A loss, and mostly a crash behind it, so that somebody looks for what is gone. What the
-/// job may say then stands in the plan.
+/// A loss, and mostly a crash behind it, so that somebody looks for what is gone. Gives the
+/// failures with which the job may end then.
 pub(super) fn lose(
     plan: &mut RunPlan,
     job: &Plan,
     assumed: &BTreeSet<Assumption>,
     draws: &mut Draws,
-) {
+) -> Vec<&'static str> {
     let mut choices = choices(plan, job, draws);
     choices.retain(|loss| !assumed.iter().any(|it| it.rules_out(&loss.action())));
-    let (choice, nth, crashes) = (draws.number(), 1 + draws.below(60), draws.below(4) > 0);
+    let (choice, nth, crashes) = (draws.number(), 8 + draws.below(32), draws.below(4) > 0);
     let down = Span::ms(draws.below(500) as i64);
-    let Some(place) = choice.checked_rem(choices.len() as u64) else { return };
-    let loss = &choices[place as usize];
+    // No kind is rare because others have more places.
+    let kinds: BTreeSet<&str> = choices.iter().map(|loss| loss.action().kind()).collect();
+    let kinds: Vec<&str> = kinds.into_iter().collect();
+    let Some(kind) = choice.checked_rem(kinds.len() as u64) else { return Vec::new() };
+    choices.retain(|loss| loss.action().kind() == kinds[kind as usize]);
+    let loss = &choices[(choice >> 32) as usize % choices.len()];
     let (trigger, failures) = match loss.clone() {
         Loss::Service { service, failure, .. } => {
             let is_store = matches!(service.as_str(), "journal" | "snapshots");
             let (point, nth) = match is_store {
                 true => (Point::After(Operation::Output), nth as u32),
-                false => (Point::After(Operation::Apply(Some(service.clone()))), 1 + nth as u32 % 6),
+                false => (Point::After(Operation::Apply(Some(service))), 1 + nth as u32 % 4),
             };
             (Trigger::When { nth, point, holding: None, restarts: None }, vec![failure])
         }
@@ -67,11 +71,7 @@ pub(super) fn lose(
         let action = Action::Crash { restart: Some(down) };
         plan.deviations.push(Deviation { trigger, action });
     }
-    for failure in failures {
-        if plan.allow.iter().all(|name| name != failure) {
-            plan.allow.push(failure.to_owned());
-        }
-    }
+    failures
 }
 
 fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {

@@ -5,10 +5,11 @@ use crate::output::text::{self, count, plural};
 use crate::job::sources;
 use anabranch_engine::pipeline::Ending;
 use anabranch_engine::plan::{Plan, Table};
-use anabranch_sim::finding::failure_name;
+use anabranch_sim::judge::failure_name;
 use anabranch_sim::generate::Assumption;
 use anabranch_sim::generate::traits::{self, traits};
 use anabranch_sim::plan::RunPlan;
+use anabranch_sim::recut::can_be_recut;
 use anabranch_sim::world::{Counts, RunEnd, RunResult};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -308,7 +309,7 @@ fn assumptions(subject: &Subject) -> Vec<String> {
         named.map(|assumed| format!("{}: {}", assumed.name(), assumed.words())).collect();
     list.push("whatever goes wrong ends some time".to_owned());
     list.push("nobody else writes to sinks and stores, or removes what they hold".to_owned());
-    if !subject.can_be_recut() {
+    if !can_be_recut(&subject.job) {
         list.push(
             "a split may be idle: runs are held against the interpreter only, not against a calm run"
                 .to_owned(),

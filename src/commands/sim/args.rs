@@ -92,6 +92,9 @@ pub(crate) struct SeedArgs {
     /// One seed
     #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "plan"])]
     pub seed: Option<u64>,
+    /// Write the plan of the one seed into a file
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    pub save: Option<PathBuf>,
     /// Run a plan that was written before, rather than made-up ones
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "profile", "time"])]
     pub plan: Option<PathBuf>,

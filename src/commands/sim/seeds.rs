@@ -109,6 +109,9 @@ fn run_seeds(args: &SeedArgs) -> Result<(), JobError> {
         true => format!("seed {}", range.first),
         false => format!("{seeds} of {range}"),
     };
+    if let Some(file) = &args.save {
+        findings::write(file, &plan_of(range.first).to_string())?;
+    }
     if is_single {
         show_single(args, &subject, &plan_of(range.first), &batch)?;
     }
@@ -134,7 +137,7 @@ fn show_single(
     if let Some(report) = &args.world.report {
         let command = match args.plan {
             Some(_) => findings::command(&subject.file, &file, &args.world),
-            None => format!("anabranch sim {} --seed {}", subject.file, plan.seed),
+            None => findings::seed_command(&subject.file, plan.seed, &args.world),
         };
         let title = format!("{}, seed {}", subject.name, plan.seed);
         let (finding, wrong) = (None, None);

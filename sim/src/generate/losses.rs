@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Loss {
     /// In the journal, the snapshots, or a sink.
-    Service { service: String, disturbance: Disturbance, failure: &'static str },
+    Service { service: String, disturbance: Disturbance, failures: &'static [&'static str] },
     /// In a source, once an epoch holds the record.
     Source { split: String, fault: SourceFault, once_it_holds: u64 },
 }
@@ -50,13 +50,13 @@ pub(super) fn lose(
     choices.retain(|loss| loss.action().kind() == kinds[kind as usize]);
     let loss = &choices[(choice >> 32) as usize % choices.len()];
     let (trigger, failures) = match loss.clone() {
-        Loss::Service { service, failure, .. } => {
+        Loss::Service { service, failures, .. } => {
             let is_store = matches!(service.as_str(), "journal" | "snapshots");
             let (point, nth) = match is_store {
                 true => (Point::After(Operation::Output), nth as u32),
                 false => (Point::After(Operation::Apply(Some(service))), 1 + nth as u32 % 4),
             };
-            (Trigger::When { nth, point, holding: None, restarts: None }, vec![failure])
+            (Trigger::When { nth, point, holding: None, restarts: None }, failures.to_vec())
         }
         Loss::Source { split, once_it_holds, .. } => {
             // Once the record belongs to the job: before, it would only never have been.
@@ -82,26 +82,22 @@ fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {
     for (name, kind) in [("journal", stores.journal), ("snapshots", stores.snapshots)] {
         if matches!(kind, StoreKind::Local | StoreKind::Object) {
             let service = name.to_owned();
-            choices.push(Loss::Service { service, disturbance: rot(), failure: "damaged" });
+            choices.push(Loss::Service { service, disturbance: rot(), failures: &["damaged"] });
         }
     }
     let sinks = models(job, stores).into_iter().filter(|(name, _)| name != "journal");
     for (service, model) in sinks.filter(|(name, _)| name != "snapshots") {
         let writes = 1 + (number % 9) as u32;
         let lost: &[Disturbance] = match model {
-            Model::ClickHouse => &[
-                Disturbance::LoseAcknowledged { writes },
-                Disturbance::LoseMarker,
-                Disturbance::Rot { place: number },
-            ],
-            Model::Redis => &[Disturbance::LoseAcknowledged { writes }, Disturbance::LoseMarker],
+            // That a part in the middle is gone shows nowhere: only the last ones are lost.
+            Model::ClickHouse | Model::Redis => &[Disturbance::LoseAcknowledged { writes }, Disturbance::LoseMarker],
             Model::Disk | Model::Kafka => &[Disturbance::LoseMarker],
             Model::Object => &[],
         };
         choices.extend(lost.iter().map(|disturbance| Loss::Service {
             service: service.clone(),
             disturbance: disturbance.clone(),
-            failure: "sink-lost-data",
+            failures: &["sink-lost-data", "damaged"],
         }));
     }
     let splits: Vec<&SplitInput> = plan.splits.iter().filter(|split| has_records(split)).collect();

@@ -99,6 +99,8 @@ pub(super) fn is_excused(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losse
             NodeKind::Scan(scan) => job.table(scan.table).on_error == OnError::Fail,
             _ => false,
         }),
+        // Also of a sink whose marker is gone, though its rows are there.
+        Failure::Damaged(what) if what.starts_with("sink ") => losses.sinks,
         Failure::Damaged(_) => losses.stores,
         Failure::SinkLostData { .. } => losses.sinks,
         Failure::SourceChanged { .. } | Failure::SourceFailed { .. } => losses.sources,

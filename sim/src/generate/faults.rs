@@ -17,6 +17,7 @@ enum Family {
     Brokers,
     Clocks,
     Crashes,
+    Databases,
     Days,
     Disks,
     Drift,
@@ -40,7 +41,8 @@ const FAMILIES: &[(Family, &str, u32, u64)] = &[
     (Family::Services, "services", 400_000, 3),
     (Family::Clocks, "clocks", 200_000, 2),
     (Family::Twins, "twins", 350_000, 1),
-    (Family::Brokers, "brokers", 500_000, 3),
+    (Family::Brokers, "brokers", 700_000, 3),
+    (Family::Databases, "databases", 400_000, 3),
     (Family::Days, "days", 200_000, 1),
     (Family::Drift, "drift", 250_000, 1),
     (Family::Disks, "disks", 300_000, 3),
@@ -69,6 +71,7 @@ pub(super) fn deviations(
             Profile::Calm => 0,
             _ if *family == Family::Services && maker.models.is_empty() => 0,
             _ if *family == Family::Brokers && maker.of(Model::Kafka).next().is_none() => 0,
+            _ if *family == Family::Databases && maker.of(Model::ClickHouse).next().is_none() => 0,
             _ if *family == Family::Disks && maker.of(Model::Disk).next().is_none() => 0,
             Profile::Swarm if is_there => count,
             Profile::Swarm => 0,
@@ -134,6 +137,20 @@ impl Maker<'_> {
             }
             Family::Twins => Deviation { trigger: self.when(draws), action: Action::DoubleStart },
             Family::Brokers => self.broker(draws),
+            Family::Databases => {
+                let tables: Vec<&String> = self.of(Model::ClickHouse).collect();
+                let service = (*draws.choose(&tables)).clone();
+                let disturbance = match draws.below(4) {
+                    0 => Disturbance::StopInsert { parts: draws.below(3) as u32 },
+                    1 => Disturbance::ForgetTokens,
+                    _ => Disturbance::Merge,
+                };
+                // Where there are parts already.
+                let point = Point::After(Operation::Apply(Some(service.clone())));
+                let nth = 2 + draws.below(5) as u32;
+                let trigger = Trigger::When { nth, point, holding: None, restarts: None };
+                Deviation { trigger, action: Action::Disturb { service, disturbance } }
+            }
             Family::Days => unreachable!("days are made of several deviations"),
             Family::Disks => {
                 let disks: Vec<&String> = self.of(Model::Disk).collect();
@@ -175,9 +192,9 @@ impl Maker<'_> {
         let service = (*draws.choose(&brokers)).clone();
         let (by, span) = (1 + draws.below(4_000) as i64, 1 + draws.below(9_000) as i64);
         let disturb = |disturbance| Action::Disturb { service: service.clone(), disturbance };
-        let action = match draws.below(3) {
-            0 => disturb(Disturbance::Failover),
-            1 => disturb(Disturbance::ExpireProducers),
+        let action = match draws.below(4) {
+            0 | 1 => disturb(Disturbance::Failover),
+            2 => disturb(Disturbance::ExpireProducers),
             _ => Action::Link {
                 service,
                 fault: LinkFault::Slow(Span::ms(by)),

@@ -6,7 +6,7 @@ use super::faults::{Model, models};
 use crate::model::Disturbance;
 use crate::plan::{
     Action, Deviation, Operation, Point, RecordKind, RecordName, RunPlan, SourceFault, SplitInput,
-    SplitShape, StoreKind, Trigger,
+    SplitShape, StoreKind, Stores, Trigger,
 };
 use crate::rng::Draws;
 use crate::time::Span;
@@ -23,6 +23,12 @@ enum Loss {
 }
 
 impl Loss {
+    /// Whether it is one of a service that such a model is behind.
+    fn is_of(&self, model: Model, job: &Plan, stores: &Stores) -> bool {
+        let Loss::Service { service, .. } = self else { return false };
+        models(job, stores).iter().any(|(name, of)| name == service && *of == model)
+    }
+
     fn action(&self) -> Action {
         match self.clone() {
             Loss::Service { service, disturbance, .. } => Action::Disturb { service, disturbance },
@@ -51,10 +57,11 @@ pub(super) fn lose(
     let loss = &choices[(choice >> 32) as usize % choices.len()];
     let (trigger, failures) = match loss.clone() {
         Loss::Service { service, failures, .. } => {
-            let is_store = matches!(service.as_str(), "journal" | "snapshots");
-            let (point, nth) = match is_store {
-                true => (Point::After(Operation::Output), nth as u32),
-                false => (Point::After(Operation::Apply(Some(service))), 1 + nth as u32 % 4),
+            // Where there is something to lose.
+            let (point, nth) = match service.as_str() {
+                "journal" => (Point::After(Operation::Output), nth as u32),
+                "snapshots" => (Point::After(Operation::Store), 1 + nth as u32 % 2),
+                _ => (Point::After(Operation::Apply(Some(service))), 1 + nth as u32 % 3),
             };
             (Trigger::When { nth, point, holding: None, restarts: None }, failures.to_vec())
         }
@@ -67,7 +74,8 @@ pub(super) fn lose(
         }
     };
     plan.deviations.push(Deviation { trigger: trigger.clone(), action: loss.action() });
-    if crashes {
+    // A table is looked at when it is opened, and not again.
+    if crashes || loss.is_of(Model::ClickHouse, job, &plan.settings.stores) {
         let action = Action::Crash { restart: Some(down) };
         plan.deviations.push(Deviation { trigger, action });
     }
@@ -121,9 +129,9 @@ fn of_split(split: &SplitInput, number: u64) -> Vec<Loss> {
         .map(|record| record.number)
         .collect();
     let some = whole[(number >> 8) as usize % whole.len()];
-    let last = split.records.last().expect("it has records").number;
+    let last = *whole.last().expect("it has records");
     let loss = |fault, once_it_holds| Loss::Source { split: name.clone(), fault, once_it_holds };
-    // What comes later would take the offsets of what was truncated.
+    // What came later would take the offsets of what was truncated.
     let mut losses = vec![
         loss(SourceFault::Truncate { records: 1 + number % 4 }, last),
         loss(SourceFault::Recreate, last),

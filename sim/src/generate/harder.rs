@@ -23,7 +23,7 @@ pub fn harden(plan: &mut RunPlan, job: &Plan) {
     add_late(plan, job);
     halve_all(plan);
     let mut draws = Draws::new(seed, "harder", "losses");
-    if draws.below(4) == 0 {
+    if draws.below(2) == 0 {
         let failures = lose(plan, job, &BTreeSet::new(), &mut draws);
         plan.allow.extend(failures.into_iter().map(str::to_owned));
     }

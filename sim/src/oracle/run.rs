@@ -92,6 +92,9 @@ pub fn judge(
     log_ends: &BTreeMap<(Epoch, SplitName), u64>,
     losses: bool,
 ) -> Result<Vec<Finding>, String> {
+    if let Some(damage) = &result.journal_damage {
+        return Err(damage.clone());
+    }
     let journal = scan(&result.journal, &[]).map_err(|damage| damage.to_string())?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
     let logs = logs_of(plan, job);

@@ -208,7 +208,7 @@ impl World {
                 self.watch.see(sink, self.now, 0, Generation::default(), view);
             }
         }
-        self.read_journal_at_end();
+        let journal_damage = self.read_journal_at_end().err();
         let stale = self.faults.stale();
         self.watch.counts.starts = self.processes.len() as u32;
         let marks = &self.watch.counts.marks;
@@ -231,6 +231,7 @@ impl World {
                 .into_iter()
                 .map(|(name, bytes)| SegmentBytes { name, bytes })
                 .collect(),
+            journal_damage,
             log_ends,
             snapshots,
             liveness,
@@ -239,18 +240,23 @@ impl World {
     }
 
     /// Reads the journal as a new process would, with nothing going wrong.
-    fn read_journal_at_end(&mut self) {
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn read_journal_at_end(&mut self) -> Result<(), String> {
         // A full disk takes no lock.
         self.places[0].service.disturb(self.now, &crate::model::Disturbance::MakeRoom);
         // A sync that is still to fail would end the first reader.
-        for _ in 0..READERS {
-            if self.read_journal_once() {
-                return;
+        let mut read = self.read_journal_once();
+        for _ in 1..READERS {
+            if read.is_err() {
+                read = self.read_journal_once();
             }
         }
+        read
     }
 
-    fn read_journal_once(&mut self) -> bool {
+    fn read_journal_once(&mut self) -> Result<(), String> {
         use anabranch_engine::journal::JournalStep;
         let mut machine = self.hosting.journal();
         let mut step = machine.read();
@@ -260,9 +266,9 @@ impl World {
                 JournalStep::Request(request) => request,
                 JournalStep::Read(segments) => {
                     self.watch.journal_read(&segments);
-                    return true;
+                    return Ok(());
                 }
-                _ => return false,
+                other => return Err(short(&other)),
             };
             let client = crate::model::ClientId { process: u32::MAX, machine: 0 };
             let answer = match &request {
@@ -271,6 +277,6 @@ impl World {
             };
             step = machine.answer(answer);
         }
-        false
+        Err("it is read for ever".to_owned())
     }
 }

@@ -102,7 +102,7 @@ fn a_journal_that_does_not_fit_is_refused_and_says_what_to_do() {
 /// The summary of some seeds, as a program reads it.
 fn summary(folder: &Folder, more: &[&str]) -> serde_json::Value {
     let all: Vec<&str> =
-        ["sim", "job.sql", "--seeds", "1..60", "--records", "60", "--format", "json"]
+        ["sim", "job.sql", "--seeds", "1..40", "--records", "40", "--format", "json"]
             .iter()
             .chain(more)
             .copied()

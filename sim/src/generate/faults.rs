@@ -46,7 +46,7 @@ const FAMILIES: &[(Family, &str, u32, u64)] = &[
     (Family::Days, "days", 200_000, 1),
     (Family::Drift, "drift", 250_000, 1),
     (Family::Disks, "disks", 300_000, 3),
-    (Family::Outages, "outages", 130_000, 1),
+    (Family::Outages, "outages", 220_000, 1),
     (Family::Partitions, "partitions", 300_000, 2),
     (Family::Unclear, "unclear", 300_000, 3),
 ];

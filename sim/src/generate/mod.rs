@@ -107,6 +107,11 @@ pub fn generate(seed: u64, job: &Plan, material: &Material) -> RunPlan {
     harder::harden_some(&mut plan, job, material);
     let is_ruled_out = |action: &Action| material.assumed.iter().any(|it| it.rules_out(action));
     plan.deviations.retain(|deviation| !is_ruled_out(&deviation.action));
+    // A disk that is full is so to the end, and a job that starts all that time, a run for
+    // ever: either of them is enough.
+    if plan.deviations.iter().any(|deviation| deviation.action.kind() == "fill") {
+        plan.deviations.retain(|deviation| deviation.action.kind() != "outage");
+    }
     // What is away for long is so to the end, before all is well again.
     let outages = plan.deviations.iter().filter_map(|deviation| match &deviation.action {
         Action::Link { span, .. } if *span >= OUTAGE => Some(*span),

@@ -158,9 +158,9 @@ pub fn difference(found: &RunResult, expected: &RunResult, job: &Plan) -> Option
 /// Whether a sink got not all rows, since it was dead for too long.
 // spec: K-8
 fn is_given_up(run: &RunResult, table: &str) -> bool {
-    run.reports.iter().any(|(_, _, report)| {
-        matches!(report, Report::SinkGivenUp { sink, .. } if sink == table)
-    })
+    run.reports
+        .iter()
+        .any(|(_, _, report)| matches!(report, Report::SinkGivenUp { sink, .. } if sink == table))
 }
 
 /// The first difference between the rows that a sink holds and those that it should.

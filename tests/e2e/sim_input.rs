@@ -124,14 +124,8 @@ fn a_job_that_loses_something_says_so_unless_that_is_assumed_away() {
     }
     let said_so = usual["ended_by_saying_so"].as_object().expect("kinds of failures");
     assert!(said_so.contains_key("source-changed"), "{said_so:?}");
-    let assumed = [
-        "--assume",
-        "durable-stores",
-        "--assume",
-        "stable-sources",
-        "--assume",
-        "lossless-sinks",
-    ];
+    let assumed =
+        ["--assume", "durable-stores", "--assume", "stable-sources", "--assume", "lossless-sinks"];
     let tame = summary(&folder, &assumed);
     for kind in losses {
         assert_eq!(tame["faults_planned"][kind], serde_json::Value::Null, "{tame}");

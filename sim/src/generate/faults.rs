@@ -195,11 +195,9 @@ impl Maker<'_> {
         let action = match draws.below(4) {
             0 | 1 => disturb(Disturbance::Failover),
             2 => disturb(Disturbance::ExpireProducers),
-            _ => Action::Link {
-                service,
-                fault: LinkFault::Slow(Span::ms(by)),
-                span: Span::ms(span),
-            },
+            _ => {
+                Action::Link { service, fault: LinkFault::Slow(Span::ms(by)), span: Span::ms(span) }
+            }
         };
         Deviation { trigger: self.when(draws), action }
     }

@@ -98,7 +98,9 @@ fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {
         let writes = 1 + (number % 9) as u32;
         let lost: &[Disturbance] = match model {
             // That a part in the middle is gone shows nowhere: only the last ones are lost.
-            Model::ClickHouse | Model::Redis => &[Disturbance::LoseAcknowledged { writes }, Disturbance::LoseMarker],
+            Model::ClickHouse | Model::Redis => {
+                &[Disturbance::LoseAcknowledged { writes }, Disturbance::LoseMarker]
+            }
             Model::Disk | Model::Kafka => &[Disturbance::LoseMarker],
             Model::Object => &[],
         };

@@ -27,7 +27,9 @@ pub(super) fn given_up(
         let name = &result.sinks[id.0 as usize].table;
         let table = job.tables.iter().find(|table| table.name == *name)?;
         let (kind, message) = match (table.is_given_up_on_lag(), away(plan, result, table)) {
-            (false, _) => ("given up", format!("sink {name} was given up, and its table says hold")),
+            (false, _) => {
+                ("given up", format!("sink {name} was given up, and its table says hold"))
+            }
             (true, away) if is_enough(plan, table, away) => return None,
             (true, None) => {
                 ("given up", format!("sink {name} was given up, and nothing was wrong with it"))

@@ -1,8 +1,8 @@
 //! All oracles over one run of the world.
 
 use super::content::{Guarantee, Shape, SinkOracle};
-use super::given_up::given_up;
 use super::epochs::{Effect, MarkerSeen, Reach, generations, markers};
+use super::given_up::given_up;
 use super::{Finding, discords, fires_once, liveness, replay, restore};
 use crate::model::{Disturbance, View, ViewRecord};
 use crate::plan::{Action, RecordKind, RunPlan, SplitInput, SplitShape};

@@ -15,6 +15,7 @@ use crate::rng::Draws;
 use crate::time::Span;
 use anabranch_engine::ids::{Epoch, SinkId};
 use anabranch_engine::pipeline::{Ending, Failure, Input, Pipeline};
+use anabranch_engine::plan::NodeKind;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How often it is looked whether the job is done.
@@ -352,7 +353,11 @@ impl World {
 
     /// What a job without an end looks like when all its input is processed.
     fn state_of(&self, process: &Process) -> Option<u64> {
-        let grows = self.splits.iter().any(|split| !self.job.table(split.name.table).bounded);
+        // Also if there is no split at all.
+        let grows = self.job.nodes.iter().any(|node| match &node.kind {
+            NodeKind::Scan(scan) => !self.job.table(scan.table).bounded,
+            _ => false,
+        });
         if !grows || !process.is_running || self.now < self.last_change {
             return None;
         }

@@ -112,7 +112,8 @@ impl Recorded {
         epochs.reverse();
         let records = epochs.iter().map(Taken::count).sum();
         let (Some(first), Some(last), true) = (epochs.first(), epochs.last(), records > 0) else {
-            let message = format!("the journal in {} holds no epoch with records", folder.display());
+            let message =
+                format!("the journal in {} holds no epoch with records", folder.display());
             return Err(JobError::new(&errors::NO_FILE, message)
                 .with_help("run the job first, or leave --from-journal out"));
         };
@@ -124,7 +125,8 @@ impl Recorded {
             folder.display()
         );
         let before = before(&journal, &history, first.epoch);
-        let idle = crate::job::sources(job).filter_map(anabranch_engine::plan::Table::idle_timeout_ms);
+        let idle =
+            crate::job::sources(job).filter_map(anabranch_engine::plan::Table::idle_timeout_ms);
         let pause = Span(Span::ms(idle.max().unwrap_or(0)).0 + PAUSE.0);
         Ok(Recorded { epochs, names, before, records, pause, words })
     }

@@ -1,13 +1,13 @@
 //! What happened in all runs together, and what did not.
 
 use super::input::Subject;
-use crate::output::text::{self, count, plural};
 use crate::job::{sinks, sources};
+use crate::output::text::{self, count, plural};
 use anabranch_engine::pipeline::Ending;
 use anabranch_engine::plan::{Plan, Table};
-use anabranch_sim::judge::failure_name;
 use anabranch_sim::generate::Assumption;
 use anabranch_sim::generate::traits::{self, traits};
+use anabranch_sim::judge::failure_name;
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::recut::can_be_recut;
 use anabranch_sim::world::{Counts, RunEnd, RunResult};

@@ -249,6 +249,7 @@ fn spans(action: &mut Action) -> Vec<&mut Span> {
         Action::Message(
             MessageFault::DropRequest | MessageFault::DropAnswer | MessageFault::Refuse,
         )
+        | Action::ClockDrift { .. }
         | Action::DoubleStart
         | Action::State(_)
         | Action::Poison { .. }

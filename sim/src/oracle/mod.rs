@@ -8,6 +8,7 @@
 mod content;
 mod durable;
 mod epochs;
+mod given_up;
 mod keyed;
 mod liveness;
 mod matching;

@@ -2,6 +2,7 @@
 
 use super::content::{Guarantee, Shape, SinkOracle, Watched};
 use super::epochs::{Effect, MarkerSeen, Reach, flush_ends, generations, incarnations, markers};
+use super::given_up::given_up;
 use super::{Finding, discords, fires_once, liveness, replay, restore};
 use super::{durable_epochs, listed_snapshots, whole_starts};
 use crate::model::Disturbance;
@@ -95,6 +96,9 @@ pub fn judge(
     log_ends: &BTreeMap<(Epoch, SplitName), u64>,
     losses: bool,
 ) -> Result<Vec<Finding>, String> {
+    if let Some(damage) = &result.journal_damage {
+        return Err(damage.clone());
+    }
     let journal = scan(&result.journal, &[]).map_err(|damage| damage.to_string())?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
     let logs = logs_of(plan, job);
@@ -117,6 +121,7 @@ pub fn judge(
         findings.extend(judged.history(losses));
         findings.extend(judged.served_again());
     }
+    findings.extend(given_up(plan, job, result, &epochs));
     findings.extend(replay(case, &expected, chain_of(&journal)));
     let snapshots = sample(&result.snapshots, &epochs);
     findings.extend(

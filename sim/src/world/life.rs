@@ -17,6 +17,7 @@ use crate::time::{Span, VirtualTime};
 use anabranch_engine::dataflow::Split;
 use anabranch_engine::ids::{Epoch, SinkId};
 use anabranch_engine::pipeline::{Ending, Failure, Input, Pipeline};
+use anabranch_engine::plan::NodeKind;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How often it is looked whether the job is done.
@@ -222,6 +223,10 @@ impl World {
                 self.count_fault(process.id, action, phase);
                 self.hosts[process.host].ahead.0 += by.0;
             }
+            Action::ClockDrift { ppm } => {
+                self.count_fault(process.id, action, phase);
+                self.hosts[process.host].runs_by(self.now, *ppm);
+            }
             Action::Message(fault) => {
                 self.count_fault(process.id, action, phase);
                 fate.suffer(*fault);
@@ -253,6 +258,7 @@ impl World {
                         link.answers_cut_until = until;
                     }
                     LinkFault::CutAnswers => link.answers_cut_until = until,
+                    LinkFault::CutRequests => link.requests_cut_until = until,
                     LinkFault::Slow(by) => (link.slow_until, link.slower_by) = (until, *by),
                 }
             }
@@ -284,6 +290,7 @@ impl World {
             Action::Crash { .. }
             | Action::PowerFailure { .. }
             | Action::Pause { .. }
+            | Action::ClockDrift { .. }
             | Action::ClockJump { .. }
             | Action::Message(_) => {}
         }
@@ -371,7 +378,11 @@ impl World {
 
     /// What a job without an end looks like when all its input is processed.
     fn state_of(&self, process: &Process) -> Option<u64> {
-        let grows = self.splits.iter().any(|split| !self.job.table(split.name.table).bounded);
+        // Also if there is no split at all.
+        let grows = self.job.nodes.iter().any(|node| match &node.kind {
+            NodeKind::Scan(scan) => !self.job.table(scan.table).bounded,
+            _ => false,
+        });
         if !grows || !process.is_running || self.now < self.last_change {
             return None;
         }

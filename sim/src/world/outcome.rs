@@ -40,8 +40,11 @@ impl World {
     /// Tells the pipeline, unless the process dies first or the world says otherwise.
     fn tell(&mut self, process: &mut Process, lane: usize, tag: &Tag, input: Input) {
         let (kind, concerns) = kind_of(tag);
+        // What failed was not done: nothing may happen behind it that takes for granted
+        // that it was.
+        let is_done = !matches!(input, Input::JournalFailed { .. } | Input::JournalFenced { .. });
         let moment = Moment {
-            side: Side::After,
+            side: if is_done { Side::After } else { Side::Failed },
             kind,
             table: self.places[process.lanes[lane].service]
                 .sink

@@ -39,6 +39,9 @@ pub struct RunResult {
     /// Every segment of the journal that there ever was, oldest first, also those that
     /// were trimmed.
     pub journal: Vec<SegmentBytes>,
+    /// Why nobody could read the journal at the end, if so: what it held last is not known
+    /// then.
+    pub journal_damage: Option<String>,
     /// Where logs ended when a reader that called a split idle or ended was told so last.
     pub log_ends: Vec<LogEndSeen>,
     /// Every epoch whose record was acknowledged by the journal, to whom and when it was.

@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 
 /// Who looks when the run is over.
 const NOBODY: u32 = u32::MAX;
+/// So many readers try to read the journal at the end of a run.
+const READERS: u32 = 8;
 
 /// What is kept.
 #[derive(Debug, Default)]
@@ -228,7 +230,7 @@ impl World {
                 assert!(!is_whole || is_told(), "a change of a view was not told");
             }
         }
-        self.read_journal_at_end();
+        let journal_damage = self.read_journal_at_end().err();
         self.list_snapshots_at_end();
         let stale = self.faults.stale();
         self.watch.counts.starts = self.processes.len() as u32;
@@ -253,6 +255,7 @@ impl World {
                 .into_iter()
                 .map(|(name, bytes)| SegmentBytes { name, bytes })
                 .collect(),
+            journal_damage,
             log_ends,
             durable,
             lost_snapshots,
@@ -264,21 +267,39 @@ impl World {
     }
 
     /// Reads the journal as a new process would, with nothing going wrong.
-    fn read_journal_at_end(&mut self) {
-        use anabranch_engine::journal::JournalStep;
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn read_journal_at_end(&mut self) -> Result<(), String> {
         // A full disk takes no lock.
         self.places[0].service.disturb(self.now, &crate::model::Disturbance::MakeRoom);
+        // A sync that is still to fail would end the first reader.
+        let mut read = self.read_journal_once();
+        for _ in 1..READERS {
+            if read.is_err() {
+                read = self.read_journal_once();
+            }
+        }
+        read
+    }
+
+    fn read_journal_once(&mut self) -> Result<(), String> {
+        use anabranch_engine::journal::JournalStep;
         let mut machine = self.hosting.journal();
         let mut step = machine.read();
         // A machine that waits, or a service that refuses, is not waited for.
         for _ in 0..100_000 {
             let request = match step {
                 JournalStep::Request(request) => request,
-                JournalStep::Read(segments) => return self.watch.journal_read(&segments),
-                _ => return,
+                JournalStep::Read(segments) => {
+                    self.watch.journal_read(&segments);
+                    return Ok(());
+                }
+                other => return Err(short(&other)),
             };
             step = machine.answer(self.execute_at_end(0, &request));
         }
+        Err("it is read for ever".to_owned())
     }
 
     /// Lists the snapshots as a new process would, with nothing going wrong.

@@ -25,14 +25,16 @@ fn seeds() -> std::ops::RangeInclusive<u64> {
 /// Seeds with a fault that is known and not mended: a process that is not the newest any
 /// more, and has nothing left to append, learns so from the proof that its sink asks for,
 /// and asks again for ever.
-const KNOWN: &[(&str, u64)] = &[("session", 4)];
+const KNOWN: &[(&str, u64)] = &[("session", 4), ("session", 40)];
 
 /// Kinds of faults, each of which happens in some of the seeds.
 const FAULTS: &[&str] = &[
+    "clock-drift",
     "clock-jump",
     "crash",
     "cut",
     "cut-answers",
+    "cut-requests",
     "delay",
     "disk-power-failure",
     "double-start",
@@ -45,12 +47,16 @@ const FAULTS: &[&str] = &[
     "fill",
     "late",
     "lose-acknowledged",
+    "lose-marker",
     "pause",
     "power-failure",
     "refuse",
     "rot",
     "slow",
+    "source-compact",
+    "source-recreate",
     "source-retain",
+    "source-truncate",
     "stop-insert",
     "zombie",
 ];

@@ -173,6 +173,7 @@ fn action() -> BoxedStrategy<Action> {
     let link = prop_oneof![
         Just(LinkFault::Cut),
         Just(LinkFault::CutAnswers),
+        Just(LinkFault::CutRequests),
         span().prop_map(LinkFault::Slow),
     ];
     let source = prop_oneof![
@@ -189,6 +190,7 @@ fn action() -> BoxedStrategy<Action> {
         (span(), any::<bool>(), proptest::option::of(any::<u32>()))
             .prop_map(|(span, successor, until)| Action::Pause { span, successor, until }),
         Just(Action::DoubleStart),
+        any::<i32>().prop_map(|ppm| Action::ClockDrift { ppm }),
         (span(), any::<bool>())
             .prop_map(|(by, back)| Action::ClockJump { by: Span(if back { -by.0 } else { by.0 }) }),
         message.prop_map(Action::Message),

@@ -383,17 +383,19 @@ fn action(words: &mut Words) -> Result<Action, String> {
         }
         "double-start" => Action::DoubleStart,
         "clock-jump" => Action::ClockJump { by: words.span()? },
+        "clock-drift" => Action::ClockDrift { ppm: words.number("a number in a million")? },
         "drop-request" => Action::Message(MessageFault::DropRequest),
         "drop-answer" => Action::Message(MessageFault::DropAnswer),
         "refuse" => Action::Message(MessageFault::Refuse),
         "delay" => Action::Message(MessageFault::Delay(words.span()?)),
         "duplicate" => Action::Message(MessageFault::Duplicate(words.span()?)),
         "late" => Action::Message(MessageFault::Late(words.span()?)),
-        "cut" | "cut-answers" | "slow" => {
+        "cut" | "cut-answers" | "cut-requests" | "slow" => {
             let service = words.name("a service")?;
             let fault = match verb.as_str() {
                 "cut" => LinkFault::Cut,
                 "cut-answers" => LinkFault::CutAnswers,
+                "cut-requests" => LinkFault::CutRequests,
                 _ => {
                     words.expect("by")?;
                     LinkFault::Slow(words.span()?)

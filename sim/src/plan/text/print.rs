@@ -203,6 +203,7 @@ impl Display for Action {
             }
             Action::DoubleStart => f.write_str("double-start"),
             Action::ClockJump { by } => write!(f, "clock-jump {}", Time(*by)),
+            Action::ClockDrift { ppm } => write!(f, "clock-drift {ppm}"),
             Action::Message(fault) => match fault {
                 MessageFault::DropRequest => f.write_str("drop-request"),
                 MessageFault::DropAnswer => f.write_str("drop-answer"),
@@ -216,6 +217,7 @@ impl Display for Action {
                 match fault {
                     LinkFault::Cut => write!(f, "cut {service} for {span}"),
                     LinkFault::CutAnswers => write!(f, "cut-answers {service} for {span}"),
+                    LinkFault::CutRequests => write!(f, "cut-requests {service} for {span}"),
                     LinkFault::Slow(by) => write!(f, "slow {service} by {} for {span}", Time(*by)),
                 }
             }

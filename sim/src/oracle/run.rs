@@ -1,5 +1,6 @@
 //! All oracles over one run of the world.
 
+use super::assert::{AssertResult, Asserting};
 use super::content::{Guarantee, Shape, SinkOracle};
 use super::epochs::{Effect, MarkerSeen, Reach, generations, markers};
 use super::{Finding, discords, fires_once, liveness, replay, restore};
@@ -10,7 +11,7 @@ use crate::world::{LogEndSeen, RunEnd, RunResult, Seen, SinkResult, StoredSnapsh
 use anabranch_engine::ids::{Epoch, SinkId, SplitName};
 use anabranch_engine::journal::{EpochRecord, Journal, JournalEntry, scan};
 use anabranch_engine::pipeline::{Ending, Report};
-use anabranch_engine::plan::{Plan, Table};
+use anabranch_engine::plan::{Assert, Plan, Table};
 use std::collections::BTreeMap;
 
 /// How a sink of a connector keeps its rows.
@@ -78,9 +79,16 @@ fn records_of(input: &SplitInput) -> Vec<LogRecord> {
 /// at equal distances.
 const RESTORED_MAX: usize = 3;
 
-/// What all oracles find in a run, the first thing of each kind: S1 to S8, and L1 to L6.
-/// `log_ends` is that of [`Case`], for what the caller knows better than the result does;
-/// `losses` says whether the plan made sinks lose what they had acknowledged.
+/// What all oracles say of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// What is wrong, the first thing of each kind: S1 to S8, L1 to L6, then asserts.
+    pub findings: Vec<Finding>,
+    /// What came of each assert, in the order in which they were given.
+    pub asserts: Vec<AssertResult>,
+}
+
+/// What all oracles find in a run of a job without asserts; see [`judge_all`].
 ///
 /// # Errors
 /// If the journal cannot be read: there is nothing to judge by.
@@ -91,6 +99,23 @@ pub fn judge(
     log_ends: &BTreeMap<(Epoch, SplitName), u64>,
     losses: bool,
 ) -> Result<Vec<Finding>, String> {
+    judge_all(plan, job, &[], result, log_ends, losses).map(|judged| judged.findings)
+}
+
+/// What all oracles find in a run. `log_ends` is that of [`Case`], for what the caller
+/// knows better than the result does; `losses` says whether the plan made sinks lose what
+/// they had acknowledged.
+///
+/// # Errors
+/// If the journal cannot be read: there is nothing to judge by.
+pub fn judge_all(
+    plan: &RunPlan,
+    job: &Plan,
+    asserts: &[Assert],
+    result: &RunResult,
+    log_ends: &BTreeMap<(Epoch, SplitName), u64>,
+    losses: bool,
+) -> Result<Judged, String> {
     let journal = scan(&result.journal, &[]).map_err(|damage| damage.to_string())?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
     let logs = logs_of(plan, job);
@@ -99,9 +124,12 @@ pub fn judge(
     let case = Case { plan: job, logs: &logs, epochs: &epochs, log_ends: &ends };
     let expected = expect(case);
     let mut findings = discords(&expected);
-    for (index, sink) in result.sinks.iter().enumerate() {
+    let sinks = result.sinks.iter().enumerate().map(|(index, sink)| {
         let tears = tears(plan, &sink.table);
-        let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears };
+        JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears }
+    });
+    let sinks: Vec<JudgedSink<'_>> = sinks.collect();
+    for judged in &sinks {
         findings.extend(judged.contents(judged.finish_of(result, losses), losses));
         findings.extend(judged.history(losses));
     }
@@ -115,7 +143,12 @@ pub fn judge(
     if has_ended_well(&result.end) {
         findings.extend(liveness(&result.liveness));
     }
-    Ok(findings)
+    let asserts = match asserts {
+        [] => Vec::new(),
+        asserts => Asserting::of(&sinks, result, losses).all(asserts),
+    };
+    findings.extend(asserts.iter().filter_map(AssertResult::finding));
+    Ok(Judged { findings, asserts })
 }
 
 /// Where the logs ended, for the records that the journal kept.
@@ -160,7 +193,7 @@ fn has_ended_well(end: &RunEnd) -> bool {
 
 /// What a sink must hold at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finish {
+pub(super) enum Finish {
     /// The rows of every epoch.
     All,
     /// Those that its marker says: it was given up, or left behind.
@@ -177,28 +210,28 @@ fn chain_of(journal: &Journal) -> Option<anabranch_engine::journal::ChainHash> {
 }
 
 /// One sink of a run.
-struct JudgedSink<'a> {
-    job: &'a Plan,
-    expected: &'a Expected,
-    epochs: &'a [EpochRecord],
-    index: usize,
-    sink: &'a SinkResult,
+pub(super) struct JudgedSink<'a> {
+    pub(super) job: &'a Plan,
+    pub(super) expected: &'a Expected,
+    pub(super) epochs: &'a [EpochRecord],
+    pub(super) index: usize,
+    pub(super) sink: &'a SinkResult,
     /// Whether a chunk may show in parts although its sink usually takes it whole.
     tears: bool,
 }
 
 impl JudgedSink<'_> {
-    fn id(&self) -> SinkId {
+    pub(super) fn id(&self) -> SinkId {
         SinkId(self.index as u32)
     }
 
-    fn table(&self) -> &Table {
+    pub(super) fn table(&self) -> &Table {
         self.job.table(self.expected.sinks[self.index].table)
     }
 
     /// What the sink must hold at the end of a run.
     // spec: K-8
-    fn finish_of(&self, result: &RunResult, losses: bool) -> Finish {
+    pub(super) fn finish_of(&self, result: &RunResult, losses: bool) -> Finish {
         if !has_ended_well(&result.end) {
             return Finish::Open;
         }
@@ -214,20 +247,20 @@ impl JudgedSink<'_> {
         }
     }
 
-    /// What is wrong with what readers saw, first while it ran, then at the end.
-    fn contents(&self, finish: Finish, losses: bool) -> Vec<Finding> {
+    /// What judges its content.
+    pub(super) fn oracle(&self) -> SinkOracle<'_> {
         let table = self.table();
         let guarantee = match table.keeps_marker() {
             true => Guarantee::ExactlyOnce,
             false => Guarantee::AtLeastOnce,
         };
-        let oracle = SinkOracle {
-            plan: self.job,
-            expected: self.expected,
-            sink: self.id(),
-            shape: shape_of(table),
-            guarantee,
-        };
+        let (plan, expected, sink) = (self.job, self.expected, self.id());
+        SinkOracle { plan, expected, sink, shape: shape_of(table), guarantee }
+    }
+
+    /// What is wrong with what readers saw, first while it ran, then at the end.
+    fn contents(&self, finish: Finish, losses: bool) -> Vec<Finding> {
+        let (table, oracle) = (self.table(), self.oracle());
         let view = |records: Vec<ViewRecord>, seen: &Seen| View { records, marker: seen.marker };
         let mut found = Vec::new();
         if table.keeps_marker() && !losses {
@@ -246,7 +279,7 @@ impl JudgedSink<'_> {
         };
         if let Some(reach) = reach {
             found.extend(oracle.view(&self.sink.last, reach));
-            if guarantee == Guarantee::ExactlyOnce {
+            if oracle.guarantee == Guarantee::ExactlyOnce {
                 found.extend(fires_once(self.job, self.id(), &self.sink.last));
             }
         }
@@ -255,7 +288,7 @@ impl JudgedSink<'_> {
 
     /// How far a reader must and may see. A file appears behind the move of its marker,
     /// the blocks of an insert before it, and the parts of a Kafka transaction one by one, in any order with its marker.
-    fn reach(&self, seen: &Seen) -> Reach {
+    pub(super) fn reach(&self, seen: &Seen) -> Reach {
         let mut reach = Reach::of_marker(seen.marker, self.id(), self.epochs);
         let connector = self.table().connector.as_str();
         let ends = || {

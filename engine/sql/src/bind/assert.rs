@@ -78,9 +78,9 @@ impl Binder<'_> {
                 // The INSERT may be the statement that has an error.
                 return Err(super::Reported);
             }
-            let filled = readable.tables.iter().map(|id| &self.catalog.table(*id).name);
-            let filled: Vec<String> =
-                filled.filter(|name| !name.starts_with('$')).map(|it| format!("`{it}`")).collect();
+            let filled = readable.tables.iter().map(|id| self.catalog.table(*id));
+            let filled = filled.filter(|table| table.keeps_marker());
+            let filled: Vec<String> = filled.map(|table| format!("`{}`", table.name)).collect();
             let message = format!("no INSERT of the job fills `{}`", table.name);
             let help = match filled.is_empty() {
                 true => "an assert reads the tables that INSERT statements fill".to_owned(),

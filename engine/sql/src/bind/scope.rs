@@ -149,7 +149,11 @@ impl Binder<'_> {
             found.retain(|index| side.columns.contains(index));
             let index = match found.as_slice() {
                 [only] => *only,
-                [] => return Err(self.unknown_column(scope, column)),
+                [] => {
+                    let columns = scope.columns[side.columns.clone()].to_vec();
+                    let side = Scope { columns, ..Scope::empty(scope.clause) };
+                    return Err(self.unknown_column(&side, column));
+                }
                 several => return Err(self.ambiguous(scope, column, several.len())),
             };
             let expr = self.column_value(scope, index, self.ident_span(column))?;

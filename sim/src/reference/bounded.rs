@@ -35,9 +35,36 @@ impl HeldRow {
     /// # Errors
     /// If it is not well formed as a whole.
     pub fn read(table: &Table, record: &[u8]) -> Result<Option<HeldRow>, String> {
+        HeldRow::of_record(table, &table.format, record)
+    }
+
+    /// The row that a line of JSON is, whatever the table's format.
+    ///
+    /// # Errors
+    /// If it is not well formed as a whole.
+    pub fn of_json(table: &Table, line: &[u8]) -> Result<HeldRow, String> {
+        let format = match &table.format {
+            FormatSpec::Json(_) => &table.format,
+            FormatSpec::Csv(_) | FormatSpec::None => &FormatSpec::None,
+        };
+        HeldRow::of_record(table, format, line)?.ok_or_else(|| "it is no row".to_owned())
+    }
+
+    /// The values of some columns; of one that cannot be read NULL.
+    #[must_use]
+    pub fn values(&self, columns: &[usize]) -> Vec<Cell> {
+        let value = |column: &usize| self.0[*column].clone().unwrap_or(Cell::Null);
+        columns.iter().map(value).collect()
+    }
+
+    fn of_record(
+        table: &Table,
+        format: &FormatSpec,
+        record: &[u8],
+    ) -> Result<Option<HeldRow>, String> {
         let record = record.strip_suffix(b"\n").unwrap_or(record);
         let fields = physical_fields(table);
-        let Some(values) = read_record(&table.format, &fields, record)? else { return Ok(None) };
+        let Some(values) = read_record(format, &fields, record)? else { return Ok(None) };
         let unreadable = |name: &str| Trouble {
             kind: ErrorKind::Parse,
             detail: format!("column {name} cannot be read"),

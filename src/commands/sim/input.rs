@@ -10,7 +10,7 @@ use anabranch_connectors::source::{FetchRequest, FilesystemSource, Source, Sourc
 use anabranch_engine::format::frame;
 use anabranch_engine::ids::Offset;
 use anabranch_engine::pipeline::{FetchedData, LogEnd, Pipeline, PipelineConfig};
-use anabranch_engine::plan::{FormatSpec, JsonOptions, NodeKind, Plan, Table};
+use anabranch_engine::plan::{Assert, FormatSpec, JsonOptions, NodeKind, Plan, Table};
 use anabranch_sim::generate::{Material, Profile, Sample, generate};
 use anabranch_sim::plan::{RunPlan, SplitShape, StoreKind, Stores};
 use anabranch_sim::rng::Draws;
@@ -32,6 +32,8 @@ pub(super) struct Subject {
     pub(super) file: String,
     /// Its plan.
     pub(super) job: Arc<Plan>,
+    /// What must hold of its sinks.
+    pub(super) asserts: Vec<Assert>,
     /// For each table that is read, what its records are.
     pub(super) inputs: Vec<String>,
     /// The records of tables whose files are there, by table and split.
@@ -54,7 +56,8 @@ impl Subject {
     /// If it has errors, or its files cannot be read.
     pub(super) fn of_files(file: &Path, records: usize) -> Result<Subject, JobError> {
         let text = JobText::read(file)?;
-        let plan = text.compile()?.plan.ok_or_else(|| {
+        let compiled = text.compile()?;
+        let plan = compiled.plan.ok_or_else(|| {
             let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
             JobError::new(&errors::NOTHING, message)
         })?;
@@ -74,8 +77,8 @@ impl Subject {
                 None => inputs.push(format!("{name}: records made up from its columns")),
             }
         }
-        let (name, file) = (text.name, text.origin);
-        Ok(Subject { name, file, job, inputs, samples, records })
+        let (name, file, asserts) = (text.name, text.origin, compiled.asserts);
+        Ok(Subject { name, file, job, asserts, inputs, samples, records })
     }
 
     /// The records of a table whose files are there.

@@ -6,7 +6,7 @@ use anabranch_engine::pipeline::{Ending, Failure};
 use anabranch_engine::plan::{NodeKind, OnError, Plan};
 use anabranch_sim::finding::{Finding, FindingKind, of_end};
 use anabranch_sim::model::Disturbance;
-use anabranch_sim::oracle;
+use anabranch_sim::oracle::{self, AssertResult};
 use anabranch_sim::plan::{Action, RunPlan};
 use anabranch_sim::recut;
 use anabranch_sim::run::run_with;
@@ -34,12 +34,14 @@ pub(super) struct Judge<'a> {
     /// The last run in which nothing went wrong, with its plan: many plans differ in
     /// their deviations only.
     calm: Option<(RunPlan, RunResult)>,
+    /// What came of the job's asserts in the run that was judged last.
+    pub(super) asserts: Vec<AssertResult>,
 }
 
 impl<'a> Judge<'a> {
     /// A judge of runs of this job.
     pub(super) fn new(subject: &'a Subject) -> Judge<'a> {
-        Judge { subject, calm: None }
+        Judge { subject, calm: None, asserts: Vec::new() }
     }
 
     /// Runs a plan, twice if asked; gives what came of it and what is wrong with it.
@@ -51,6 +53,7 @@ impl<'a> Judge<'a> {
         plan: &RunPlan,
         has_twin: bool,
     ) -> Result<(RunResult, Option<Finding>), String> {
+        self.asserts.clear();
         let job = &self.subject.job;
         let result = run_with(plan, job, host(plan, job), false)?;
         if has_twin {
@@ -70,18 +73,23 @@ impl<'a> Judge<'a> {
     }
 
     /// What the interpreter finds.
-    fn by_oracles(&self, plan: &RunPlan, result: &RunResult) -> Option<Finding> {
+    fn by_oracles(&mut self, plan: &RunPlan, result: &RunResult) -> Option<Finding> {
         let losses = plan.deviations.iter().any(|deviation| is_loss(&deviation.action));
         let judged = catch_unwind(AssertUnwindSafe(|| {
-            oracle::judge(plan, &self.subject.job, result, &BTreeMap::new(), losses)
+            let Subject { job, asserts, .. } = self.subject;
+            oracle::judge_all(plan, job, asserts, result, &BTreeMap::new(), losses)
         }));
         match judged {
-            Ok(Ok(findings)) => findings.into_iter().next().map(|finding| {
-                let word = finding.fingerprint.strip_prefix(finding.oracle);
-                let word = word.map_or(finding.fingerprint.clone(), |word| word.trim().to_owned());
-                let kind = FindingKind::Oracle(finding.oracle, word);
-                Finding { kind, detail: finding.message }
-            }),
+            Ok(Ok(judged)) => {
+                self.asserts = judged.asserts;
+                judged.findings.into_iter().next().map(|finding| {
+                    let word = finding.fingerprint.strip_prefix(finding.oracle);
+                    let word =
+                        word.map_or(finding.fingerprint.clone(), |word| word.trim().to_owned());
+                    let kind = FindingKind::Oracle(finding.oracle, word);
+                    Finding { kind, detail: finding.message }
+                })
+            }
             Ok(Err(damage)) => Some(Finding {
                 kind: FindingKind::Oracle("S5", "unreadable: journal".to_owned()),
                 detail: damage,

@@ -110,18 +110,12 @@ fn having_and_where_keep_only_what_is_true() {
     gives("SELECT k FROM a WHERE n IS NULL OR p = 0.1", &[r#"{"k":"x"}"#, r#"{"k":"y"}"#]);
     // A group of NULLs only has no sum, which is not above anything.
     gives("SELECT k FROM a WHERE n IS NULL GROUP BY k HAVING SUM(n) > 0 OR SUM(n) <= 0", &[]);
-    gives(
-        "SELECT k FROM a WHERE n IS NULL GROUP BY k HAVING SUM(n) IS NULL",
-        &[r#"{"k":"x"}"#],
-    );
+    gives("SELECT k FROM a WHERE n IS NULL GROUP BY k HAVING SUM(n) IS NULL", &[r#"{"k":"x"}"#]);
 }
 
 #[test]
 fn without_keys_there_is_one_row_also_over_nothing() {
-    gives(
-        "SELECT COUNT(*) AS c, SUM(m) AS s FROM c HAVING COUNT(*) = 0",
-        &[r#"{"c":0,"s":null}"#],
-    );
+    gives("SELECT COUNT(*) AS c, SUM(m) AS s FROM c HAVING COUNT(*) = 0", &[r#"{"c":0,"s":null}"#]);
     gives("SELECT k, COUNT(*) AS c FROM c GROUP BY k", &[]);
     gives("SELECT COUNT(*) AS c FROM a HAVING COUNT(*) > 5", &[r#"{"c":6}"#]);
     gives("SELECT 1 AS one FROM a HAVING COUNT(*) > 6", &[]);
@@ -153,10 +147,7 @@ fn rows_are_ordered_as_in_flink_null_below_everything() {
     check("SELECT n FROM a WHERE n < 7 ORDER BY -n", &["5", "2", "1"]);
     check("SELECT n FROM a ORDER BY 1 FETCH FIRST 1 ROW ONLY", &["null"]);
     check("SELECT DISTINCT n FROM a ORDER BY n DESC LIMIT 2", &["7", "5"]);
-    check(
-        "SELECT MAX(n) AS n FROM a GROUP BY k ORDER BY COUNT(*) DESC, SUM(n)",
-        &["2", "7", "5"],
-    );
+    check("SELECT MAX(n) AS n FROM a GROUP BY k ORDER BY COUNT(*) DESC, SUM(n)", &["2", "7", "5"]);
     // Without an order the first rows are those with the smallest values.
     check("SELECT n FROM a LIMIT 2", &["null", "1"]);
     check("SELECT n FROM (SELECT n FROM a ORDER BY n DESC LIMIT 2) AS s", &["7", "7"]);
@@ -171,12 +162,7 @@ fn rows_are_ordered_as_in_flink_null_below_everything() {
 fn joins_pair_what_is_equal_and_null_is_not() {
     gives(
         "SELECT a.n, m FROM a JOIN b ON a.k = b.k WHERE n IS NOT NULL",
-        &[
-            r#"{"n":1,"m":10}"#,
-            r#"{"n":1,"m":20}"#,
-            r#"{"n":2,"m":10}"#,
-            r#"{"n":2,"m":20}"#,
-        ],
+        &[r#"{"n":1,"m":10}"#, r#"{"n":1,"m":20}"#, r#"{"n":2,"m":10}"#, r#"{"n":2,"m":20}"#],
     );
     gives(
         "SELECT a.k, a.n, b.m FROM a LEFT JOIN b ON a.k = b.k AND b.m > a.n * 10

@@ -201,7 +201,8 @@ fn chunk_of(
     }
     if let (Err(error), None) = (&result, end) {
         let at = index.byte(placed(error.location));
-        return Err(vec![token_error(index, error, at, at)]);
+        let comment = text.rfind("/*").map(|byte| index.byte(placed(location_of(text, byte))));
+        return Err(vec![token_error(index, error, at, comment.unwrap_or(at))]);
     }
     split.close(current, index);
     let hints = split.hints.iter().map(|hint| {
@@ -213,4 +214,12 @@ fn chunk_of(
         true => Ok(split.chunks.pop()),
         false => Err(split.diagnostics),
     }
+}
+
+/// The line and column of a byte of a text.
+fn location_of(text: &str, byte: usize) -> Location {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = 1 + before.matches('\n').count() as u64;
+    let column = 1 + before.rsplit('\n').next().unwrap_or("").chars().count() as u64;
+    Location { line, column }
 }

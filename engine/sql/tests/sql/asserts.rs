@@ -188,3 +188,23 @@ fn equalities_of_a_join_are_told_from_the_rest_of_its_condition() {
     assert!(!join.keeps_left && join.condition.is_some());
     assert_eq!(found[0].query.tables(), ["counts", "sums"]);
 }
+
+#[test]
+fn no_beginning_of_an_assert_is_a_panic_and_places_lie_in_the_text() {
+    let whole = "-- ä\r\n  -- Assert größe\r\n -- assert long_one: SELECT DISTINCT c.k, 'ü -- ;' AS t -- ö\r\n\
+                 \t-- FROM counts AS c LEFT JOIN (sums AS s CROSS JOIN counts AS d) ON c.k = s.k\r\n\
+                 -- WHERE s.k IS NULL ORDER BY 1 DESC NULLS LAST, c.k /* ß */ LIMIT 3 OFFSET 1; --";
+    let mut refused = 0;
+    for (end, _) in whole.char_indices().chain([(whole.len(), ' ')]) {
+        let text = format!("{JOB}{}", &whole[..end]);
+        let compiled = compile(&text, &BuiltinConnectors);
+        refused += usize::from(!compiled.diagnostics.is_empty());
+        for diagnostic in compiled.diagnostics {
+            let (start, end) = (diagnostic.span.start as usize, diagnostic.span.end as usize);
+            assert!(text.get(start..end).is_some_and(|it| !it.is_empty()), "{diagnostic:?}");
+            assert!(start >= JOB.len(), "{diagnostic:?}");
+        }
+    }
+    assert!(refused > 100, "{refused}");
+    assert_eq!(asserts(whole).map(|found| found.len()), Ok(1));
+}

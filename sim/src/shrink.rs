@@ -214,6 +214,8 @@ fn spans(action: &mut Action) -> Vec<&mut Span> {
             MessageFault::DropRequest | MessageFault::DropAnswer | MessageFault::Refuse,
         )
         | Action::DoubleStart
+        | Action::State(_)
+        | Action::Poison { .. }
         | Action::Disturb { .. }
         | Action::Source { .. } => Vec::new(),
     }

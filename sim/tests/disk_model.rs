@@ -235,3 +235,31 @@ fn rot_and_a_marker_that_goes_spare_what_consumers_hold() {
     let after = model.view_of(FOLDER);
     assert_eq!((after.records, after.marker), (before.records, None));
 }
+
+#[test]
+fn what_a_consumer_takes_was_seen_and_is_seen_once_more_if_it_comes_again() {
+    let mut model = DiskModel::new(0);
+    apply(&mut model, 1, 1, "a\n");
+    let before = model.view_of(FOLDER);
+    model.disturb(NOW, &Disturbance::TakeFiles).unwrap();
+    assert_eq!(model.view_of(FOLDER), before);
+    assert_eq!(model.disturb(NOW, &Disturbance::TakeFiles), None, "nothing is left");
+    write(&mut model, "part-0001-000000000001.jsonl", "a\n");
+    assert_eq!(model.view_of(FOLDER).records.len(), 2);
+}
+
+#[test]
+fn a_copied_disk_holds_the_files_and_no_locks() {
+    let mut model = DiskModel::new(0);
+    write(&mut model, "a", "1");
+    let lock = || FsRequest::Lock { name: "lock".into(), holder: "x".into() };
+    assert_eq!(ask(&mut model, 1, lock()), FsAnswer::Done);
+    assert_eq!(kind_of(&ask(&mut model, 2, lock())), Some(FsFailure::Locked));
+    let mut copy = model.copied();
+    for request in [lock(), FsRequest::Read { name: "a".into() }] {
+        let Answer::Fs(answer) = copy.execute(NOW, client(2), &Request::Fs(request)) else {
+            panic!("a disk answers as a disk");
+        };
+        assert_eq!(kind_of(&answer), None);
+    }
+}

@@ -37,6 +37,14 @@ pub(super) struct Intent {
     pub(super) crc: u32,
 }
 
+impl Intent {
+    /// Whether one of these names is the file's. It proves nothing: a consumer may have
+    /// taken the file away.
+    pub(super) fn shows_in(&self, names: &[String]) -> bool {
+        names.iter().any(|name| *name == self.name || *name == self.temporary)
+    }
+}
+
 /// What a manifest says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FileManifest {

@@ -240,7 +240,10 @@ impl FileSink {
         let claimed = FileManifest { claim: Some(self.generation), last: last.clone() };
         let bytes = Bytes::from(claimed.encode());
         self.manifest_bytes = bytes.len() as u64;
-        self.marker = last.as_ref().map(|intent| intent.marker);
+        self.marker = match &last {
+            Some(intent) if planted!(K1) && !intent.shows_in(&names) => intent.predecessor,
+            _ => last.as_ref().map(|intent| intent.marker),
+        };
         let name = NEW_MANIFEST.into();
         let found = Found { names, last };
         self.ask(State::WritingManifest { found }, FsRequest::Write { name, bytes })
@@ -337,10 +340,6 @@ impl FileSink {
             }
             // The whole file is written again.
             State::WritingFile { .. } | State::SyncingFile { .. } if kind.is_some() => {
-                self.state = State::Open;
-                SinkStep::Applied(ApplyOutcome::Failed(certain))
-            }
-            State::WritingIntent { .. } | State::Renaming if planted!(K1) => {
                 self.state = State::Open;
                 SinkStep::Applied(ApplyOutcome::Failed(certain))
             }

@@ -15,6 +15,7 @@ use anabranch_engine::plan::{NodeKind, Plan, Table};
 enum Family {
     Answers,
     Clocks,
+    Consumers,
     Crashes,
     Links,
     Messages,
@@ -33,6 +34,7 @@ const FAMILIES: &[(Family, &str, u32, u64)] = &[
     (Family::Services, "services", 400_000, 2),
     (Family::Clocks, "clocks", 200_000, 2),
     (Family::Twins, "twins", 200_000, 1),
+    (Family::Consumers, "consumers", 400_000, 3),
 ];
 
 /// All deviations of a plan.
@@ -47,7 +49,8 @@ pub(super) fn deviations(
         _ => None,
     });
     let models = models(job, &material.stores);
-    let maker = Maker { sinks: sinks.collect(), models, plan };
+    let folders = folders(job, &material.stores);
+    let maker = Maker { sinks: sinks.collect(), models, folders, plan };
     let mut deviations = Vec::new();
     for (family, name, share, most) in FAMILIES {
         let mut draws = Draws::new(seed, "family", name);
@@ -55,6 +58,7 @@ pub(super) fn deviations(
         let count = match material.profile {
             Profile::Calm => 0,
             _ if *family == Family::Services && maker.models.is_empty() => 0,
+            _ if *family == Family::Consumers && maker.folders.is_empty() => 0,
             Profile::Swarm if is_there => count,
             Profile::Swarm => 0,
             Profile::Storm => 2 * count,
@@ -70,6 +74,8 @@ pub(super) fn deviations(
 struct Maker<'a> {
     sinks: Vec<String>,
     models: Vec<(String, Model)>,
+    /// The sinks that are folders of files.
+    folders: Vec<String>,
     plan: &'a RunPlan,
 }
 
@@ -102,6 +108,12 @@ impl Maker<'_> {
             Family::Clocks => {
                 let by = *draws.choose(&[-86_400_000, -3_000, -1, 2, 5_000, 90_000_000]);
                 let action = Action::ClockJump { by: Span::ms(by) };
+                Deviation { trigger: self.when(draws), action }
+            }
+            Family::Consumers => {
+                let (service, disturbance) =
+                    (draws.choose(&self.folders).clone(), Disturbance::TakeFiles);
+                let action = Action::Disturb { service, disturbance };
                 Deviation { trigger: self.when(draws), action }
             }
             Family::Twins => Deviation { trigger: self.when(draws), action: Action::DoubleStart },
@@ -195,6 +207,12 @@ impl Maker<'_> {
             (false, _) => (Point::After(operation), MessageFault::Delay(span)),
         };
         let nth = 1 + draws.below(8) as u32;
+        // A request that comes twice, or an answer that does: the second one is old news.
+        let is_answer = is_read && choice == 2 && draws.below(2) == 0;
+        let point = match point {
+            Point::Before(operation) if is_answer => Point::Answer(Target::Of(operation)),
+            point => point,
+        };
         let trigger = Trigger::When { nth, point, holding: None, restarts: None };
         Deviation { trigger, action: Action::Message(fault) }
     }
@@ -281,6 +299,18 @@ impl Model {
         };
         draws.choose(&all).clone()
     }
+}
+
+/// The sinks whose files a consumer can take.
+fn folders(job: &Plan, stores: &Stores) -> Vec<String> {
+    let sinks = job.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Sink(sink) => Some(job.table(sink.table)),
+        _ => None,
+    });
+    let is_folder = |table: &&Table| {
+        table.connector == "filesystem" && stores.sink_kind(&table.name) != StoreKind::Ideal
+    };
+    sinks.filter(is_folder).map(|table| table.name.clone()).collect()
 }
 
 /// Every service in which something can happen.

@@ -83,6 +83,10 @@ impl Service for IdealStore {
 
     fn pass_time(&mut self, _: VirtualTime) {}
 
+    fn copied(&self) -> Box<dyn Service> {
+        Box::new(self.clone())
+    }
+
     /// The chunks that the head of a sink leads to; nothing if it is no sink's store.
     fn view(&self, _: VirtualTime) -> View {
         let Some((bytes, _)) = self.objects.get(super::sink::HEAD) else {

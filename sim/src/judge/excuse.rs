@@ -2,7 +2,7 @@
 
 use super::finding::failure_name;
 use crate::model::Disturbance;
-use crate::plan::{Action, RunPlan};
+use crate::plan::{Action, RunPlan, StateFault};
 use crate::world::RunEnd;
 use anabranch_engine::pipeline::{Ending, Failure};
 use anabranch_engine::plan::{NodeKind, OnError, Plan};
@@ -31,6 +31,8 @@ impl Losses {
                     }
                 }
                 Action::Source { .. } => losses.sources = true,
+                // A clone that comes first writes what the job's own journal does not say.
+                Action::State(StateFault::PutBack | StateFault::StartCopy) => losses.stores = true,
                 Action::Disturb { .. }
                 | Action::Crash { .. }
                 | Action::PowerFailure { .. }
@@ -38,7 +40,9 @@ impl Losses {
                 | Action::DoubleStart
                 | Action::ClockJump { .. }
                 | Action::Message(_)
-                | Action::Link { .. } => {}
+                | Action::Link { .. }
+                | Action::Poison { .. }
+                | Action::State(StateFault::Copy) => {}
             }
         }
         losses
@@ -65,7 +69,8 @@ fn is_loss(disturbance: &Disturbance) -> bool {
         | Disturbance::MakeRoom
         | Disturbance::Merge
         | Disturbance::PowerFailure { .. }
-        | Disturbance::StopInsert { .. } => false,
+        | Disturbance::StopInsert { .. }
+        | Disturbance::TakeFiles => false,
     }
 }
 

@@ -84,10 +84,11 @@ impl DiskModel {
         self.folders.remove(&machine);
     }
 
-    /// A consumer takes away all files that it sees.
-    pub fn consume(&mut self, machine: u32) {
+    /// A consumer takes away all files that it sees; gives how many.
+    pub fn consume(&mut self, machine: u32) -> usize {
         let folder = self.folders.entry(machine).or_default();
         let taken = self.taken.entry(machine).or_default();
+        let before = taken.len();
         for (name, bytes) in folder.visible() {
             if name.starts_with(VISIBLE_START) {
                 folder.take_away(&name);
@@ -95,6 +96,14 @@ impl DiskModel {
             }
         }
         taken.sort_by(|a, b| a.0.cmp(&b.0));
+        taken.len() - before
+    }
+
+    /// Consumers take away all files of all sinks.
+    fn take_files(&mut self) -> Option<String> {
+        let machines: Vec<u32> = self.folders.keys().copied().collect();
+        let count: usize = machines.into_iter().map(|machine| self.consume(machine)).sum();
+        (count > 0).then(|| format!("a consumer takes {count} files away"))
     }
 
     /// What a reader of one sink's folder sees: the lines of all files that are there or
@@ -267,6 +276,7 @@ impl Service for DiskModel {
                 Some(format!("the power fails, and leaves what {choice} chooses"))
             }
             Disturbance::LoseMarker => self.lose_marker(),
+            Disturbance::TakeFiles => self.take_files(),
             Disturbance::LoseAcknowledged { .. }
             | Disturbance::Failover
             | Disturbance::ExpireProducers
@@ -287,6 +297,11 @@ impl Service for DiskModel {
     }
 
     fn pass_time(&mut self, _: VirtualTime) {}
+
+    fn copied(&self) -> Box<dyn Service> {
+        let folders = self.folders.iter().map(|(machine, folder)| (*machine, folder.copied()));
+        Box::new(DiskModel { folders: folders.collect(), dead: BTreeSet::new(), ..self.clone() })
+    }
 
     /// The records of all sinks' folders, each with its machine as the part. The marker is
     /// told only by [`DiskModel::view_of`], since each folder has one.

@@ -48,6 +48,10 @@ pub trait Service: std::fmt::Debug {
     /// Lets everything happen that is due.
     fn pass_time(&mut self, now: VirtualTime);
 
+    /// The service once more, as a copy of all that it holds gives it: what is kept for a
+    /// process or a connection, such as a lock, is not in the copy.
+    fn copied(&self) -> Box<dyn Service>;
+
     /// What a reader sees who keeps to the service's rules (`read_committed`, `FINAL`,
     /// files with a final name).
     fn view(&self, now: VirtualTime) -> View;
@@ -107,8 +111,10 @@ pub enum Disturbance {
         /// How many writes still go well.
         writes: u32,
     },
-    /// A full disk or memory has room again.
+    /// A full disk or memory has room again. Kafka: replicas and coordinators keep up.
     MakeRoom,
+    /// A disk: a consumer takes away the files of a sink that it sees.
+    TakeFiles,
     /// A disk: the next sync fails, and what it should have kept may be lost.
     FailSync,
     /// A disk: one bit of a file changes. The file is chosen by the number.

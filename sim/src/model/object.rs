@@ -170,6 +170,7 @@ impl Service for ObjectModel {
             | Disturbance::Merge
             | Disturbance::ForgetTokens
             | Disturbance::FailSync
+            | Disturbance::TakeFiles
             | Disturbance::PowerFailure { .. }
             | Disturbance::StopInsert { .. } => None,
         }
@@ -182,6 +183,10 @@ impl Service for ObjectModel {
     }
 
     fn pass_time(&mut self, _now: VirtualTime) {}
+
+    fn copied(&self) -> Box<dyn Service> {
+        Box::new(self.clone())
+    }
 
     fn view(&self, _now: VirtualTime) -> View {
         let record = |(name, object): (&String, &Object)| ViewRecord {

@@ -119,19 +119,37 @@ pub fn generations(effects: &[Effect]) -> Option<Finding> {
                 continue;
             }
         };
-        let message = format!(
-            "at {} generation {} did \"{}\" to {}, after generation {} did \"{}\" at {}",
-            effect.at,
-            effect.generation,
-            effect.what,
-            effect.target,
-            before.generation,
-            before.what,
-            before.at
-        );
-        return Some(Finding::new("S6", kind, &effect.target, message));
+        return Some(behind(kind, before, effect));
     }
     None
+}
+
+/// S6, of what no command fences: two incarnations that share a number do not both take
+/// effect.
+// spec: G-1
+#[must_use]
+pub fn incarnations(effects: &[Effect]) -> Option<Finding> {
+    let mut known: BTreeMap<(&str, u64), &Effect> = BTreeMap::new();
+    effects.iter().find_map(|effect| {
+        let place = (effect.target.as_str(), effect.generation.number);
+        let before = *known.entry(place).or_insert(effect);
+        (before.generation != effect.generation)
+            .then(|| behind("two incarnations of one number", before, effect))
+    })
+}
+
+fn behind(kind: &str, before: &Effect, effect: &Effect) -> Finding {
+    let message = format!(
+        "at {} generation {} did \"{}\" to {}, after generation {} did \"{}\" at {}",
+        effect.at,
+        effect.generation,
+        effect.what,
+        effect.target,
+        before.generation,
+        before.what,
+        before.at
+    );
+    Finding::new("S6", kind, &effect.target, message)
 }
 
 /// S9: nothing that is counted exceeds its bound. Each is (what, how many, the bound).

@@ -15,7 +15,7 @@ mod run;
 mod time;
 
 pub use content::{Guarantee, Shape, SinkOracle};
-pub use epochs::{Effect, MarkerSeen, Reach, generations, markers, usage};
+pub use epochs::{Effect, MarkerSeen, Reach, generations, incarnations, markers, usage};
 pub use liveness::{Liveness, Recovery, Stall, Zombie, liveness};
 pub use replay::{replay, restore, same_trace};
 pub use run::{judge, logs_of, shape_of};

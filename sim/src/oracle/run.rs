@@ -1,7 +1,7 @@
 //! All oracles over one run of the world.
 
 use super::content::{Guarantee, Shape, SinkOracle};
-use super::epochs::{Effect, MarkerSeen, Reach, generations, markers};
+use super::epochs::{Effect, MarkerSeen, Reach, generations, incarnations, markers};
 use super::{Finding, discords, fires_once, liveness, replay, restore};
 use crate::model::{Disturbance, View, ViewRecord};
 use crate::plan::{Action, RecordKind, RunPlan, SplitInput, SplitShape};
@@ -293,8 +293,8 @@ impl JudgedSink<'_> {
         let table = self.table();
         let is_fenced = table.connector != "clickhouse"
             || table.options.get("mode").is_some_and(|mode| mode == "strict");
-        let fenced = is_fenced.then(|| generations(&effects)).flatten();
-        let mut found: Vec<Finding> = fenced.into_iter().collect();
+        let late = if is_fenced { generations(&effects) } else { incarnations(&effects) };
+        let mut found: Vec<Finding> = late.into_iter().collect();
         // A marker in a file that was not synced yet goes with the power, and nobody was
         // told of it.
         let is_cut = |seen: &Seen| table.connector == "filesystem" && seen.process == 0;

@@ -148,6 +148,14 @@ pub enum Action {
         /// What.
         disturbance: Disturbance,
     },
+    /// Something happens to the job's state: its journal and its snapshots.
+    State(StateFault),
+    /// From now on every process dies that computes an epoch for the first time in which
+    /// this record is.
+    Poison {
+        /// The record.
+        record: RecordName,
+    },
     /// Something happens to a split.
     Source {
         /// The split, as in [`RecordName`].
@@ -193,9 +201,16 @@ impl Action {
                 Disturbance::Fill { .. } => "fill",
                 Disturbance::MakeRoom => "make-room",
                 Disturbance::FailSync => "fail-sync",
+                Disturbance::TakeFiles => "take-files",
                 Disturbance::Rot { .. } => "rot",
                 Disturbance::PowerFailure { .. } => "disk-power-failure",
             },
+            Action::State(fault) => match fault {
+                StateFault::Copy => "copy-state",
+                StateFault::PutBack => "put-back-state",
+                StateFault::StartCopy => "start-copy",
+            },
+            Action::Poison { .. } => "poison",
             Action::Source { fault, .. } => match fault {
                 SourceFault::Retain { .. } => "source-retain",
                 SourceFault::Truncate { .. } => "source-truncate",
@@ -232,6 +247,17 @@ pub enum LinkFault {
     CutAnswers,
     /// Everything takes so much longer.
     Slow(Span),
+}
+
+/// What happens to the state of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StateFault {
+    /// A copy of it is kept, as a backup or the picture of a machine does.
+    Copy,
+    /// The copy is put in its place: what was journaled since is gone.
+    PutBack,
+    /// Another process of the job is started on the copy, and nobody watches it.
+    StartCopy,
 }
 
 /// What happens to a split.

@@ -11,8 +11,8 @@ pub mod text;
 mod workload;
 
 pub use deviation::{
-    Action, Deviation, LinkFault, MessageFault, Operation, Point, RecordName, SourceFault, Target,
-    Trigger,
+    Action, Deviation, LinkFault, MessageFault, Operation, Point, RecordName, SourceFault,
+    StateFault, Target, Trigger,
 };
 pub use settings::{Cpu, Latency, Links, Restarts, Settings, StoreKind, Stores, Timing};
 pub use workload::{Record, RecordKind, SplitInput, SplitShape};

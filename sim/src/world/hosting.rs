@@ -9,6 +9,7 @@ use crate::model::object::ObjectModel;
 use crate::model::redis::{RedisModel, RedisModelConfig};
 use crate::model::{ClientId, Disturbance, Service, View};
 use crate::plan::{RunPlan, StoreKind, Stores};
+use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::SinkId;
 use anabranch_engine::journal::topic::{TopicJournal, TopicJournalConfig};
@@ -85,6 +86,10 @@ impl Service for SinkFolder {
         self.disk.pass_time(now);
     }
 
+    fn copied(&self) -> Box<dyn Service> {
+        self.disk.copied()
+    }
+
     fn view(&self, _: VirtualTime) -> View {
         self.disk.view_of(self.machine)
     }
@@ -107,12 +112,28 @@ impl Host {
         Host { stores, seed: plan.seed, sinks_lock_free }
     }
 
+    /// Some clusters have used up most epochs of their producers, as after years; in some,
+    /// replicas are behind now and then, and a coordinator fails behind its decision.
     fn kafka(&self, watched: Vec<Watched>) -> Box<dyn Service> {
+        let mut draws = Draws::new(self.seed, "hosting", "kafka");
+        let first_epoch = match draws.below(3) {
+            0 => i16::MAX - 2 - draws.below(5) as i16,
+            _ => 0,
+        };
         Box::new(KafkaModel::new(KafkaConfig {
             seed: self.seed,
+            first_epoch,
+            stall_share: *draws.choose(&[0, 0, 40_000]),
+            unclear_share: *draws.choose(&[0, 0, 60_000]),
             watched,
             ..KafkaConfig::default()
         }))
+    }
+
+    /// How many blocks a ClickHouse table remembers: none, as plain tables do unless told,
+    /// or as many as a replicated one, or a few.
+    fn deduplication_window(&self, table: &Table) -> u64 {
+        *Draws::new(self.seed, "deduplication window", &table.name).choose(&[0, 100, 3])
     }
 }
 
@@ -208,6 +229,7 @@ impl Hosting for Host {
                 let definition = ClickHouseTable {
                     engine,
                     partition_by_key: true,
+                    deduplication_window: self.deduplication_window(table),
                     ..ClickHouseTable::default()
                 };
                 model.create(&clickhouse_table(table), definition);

@@ -75,6 +75,12 @@ impl Kept {
         self.snapshots.extend(self.storing.remove(&(process, epoch)));
     }
 
+    /// Another state stands in the place of the job's: its snapshots are not known.
+    pub(super) fn forget_snapshots(&mut self) {
+        self.snapshots.clear();
+        self.storing.clear();
+    }
+
     /// The log ends and the snapshots.
     pub(super) fn taken(&mut self) -> (Vec<LogEndSeen>, Vec<StoredSnapshot>) {
         (std::mem::take(&mut self.log_ends), std::mem::take(&mut self.snapshots))
@@ -101,7 +107,7 @@ impl World {
     /// was told before.
     // spec: T-3
     pub(super) fn note_log_ends(&mut self, process: &Process, record: &EpochRecord) {
-        for mark in &record.controls {
+        for mark in record.controls.iter().filter(|_| process.has_own_state()) {
             if !matches!(mark.control, Control::IdleMark | Control::Advance(_) | Control::Ended) {
                 continue;
             }

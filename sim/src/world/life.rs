@@ -25,8 +25,8 @@ pub(super) const LOOK_EVERY: Span = Span::ms(250);
 const QUIET: Span = Span::ms(2_000);
 
 impl World {
-    /// Starts a process.
-    pub(super) fn start(&mut self, watched: bool) {
+    /// Starts a process that keeps its journal in this place, and its snapshots in the next.
+    pub(super) fn start(&mut self, watched: bool, state: usize) {
         let supervisor = &self.supervisor;
         if watched && supervisor.end.is_some() {
             return;
@@ -42,8 +42,8 @@ impl World {
             Err(error) => panic!("the job cannot run: {error}"),
         };
         let mut lanes = vec![
-            Lane::new(Machine::Journal(self.hosting.journal()), 0),
-            Lane::new(Machine::Snapshots(self.hosting.snapshots()), 1),
+            Lane::new(Machine::Journal(self.hosting.journal()), state),
+            Lane::new(Machine::Snapshots(self.hosting.snapshots()), state + 1),
         ];
         for (index, table) in self.sinks.iter().enumerate() {
             let machine = self.hosting.sink(SinkId(index as u32), self.job.table(*table));
@@ -127,7 +127,12 @@ impl World {
     }
 
     /// Kills a process.
-    fn kill(&mut self, process: &mut Process, how: ProcessEnding, restart: Option<Span>) {
+    pub(super) fn kill(
+        &mut self,
+        process: &mut Process,
+        how: ProcessEnding,
+        restart: Option<Span>,
+    ) {
         process.life = Life::Dead;
         if process.is_between_append_and_apply(&process.pipeline.status()) {
             self.watch.counts.mark("crash-between-append-and-apply");
@@ -219,7 +224,9 @@ impl World {
             Action::DoubleStart
             | Action::Link { .. }
             | Action::Disturb { .. }
-            | Action::Source { .. } => self.act_on_world(action, phase),
+            | Action::Poison { .. }
+            | Action::Source { .. }
+            | Action::State(_) => self.act_on_world(action, phase),
         }
     }
 
@@ -255,6 +262,16 @@ impl World {
             Action::Source { split, fault } => {
                 let found = self.splits.iter_mut().find(|found| found.is_called(split));
                 if found.is_some_and(|found| found.suffer(*fault)) {
+                    self.count_fault(0, action, phase);
+                }
+            }
+            Action::State(fault) => {
+                if self.disturb_state(*fault) {
+                    self.count_fault(0, action, phase);
+                }
+            }
+            Action::Poison { record } => {
+                if self.poison(record) {
                     self.count_fault(0, action, phase);
                 }
             }

@@ -19,6 +19,7 @@ mod read;
 mod result;
 mod route;
 mod source;
+mod state;
 mod trace;
 mod turn;
 mod watch;
@@ -57,6 +58,8 @@ use wire::Parcel;
 enum Event {
     /// A process is started; a supervisor watches it or not.
     Start { watched: bool },
+    /// A process is started on a copy of the state, whose journal is this place.
+    StartCopy(usize),
     /// A process takes its next input.
     Turn(u32),
     /// A process may have slept long enough.
@@ -168,6 +171,10 @@ pub struct World {
     trace: Trace,
     watch: Watch,
     kept: Kept,
+    /// A copy of the journal and the snapshots; empty if none was made.
+    copy: Vec<Box<dyn Service>>,
+    /// Records, by split and offset, that kill whoever computes them.
+    poisons: Vec<(usize, u64)>,
     /// Processes that stand still until a later one has made so many outputs.
     waiting: Vec<(u32, u64)>,
     supervisor: Supervisor,
@@ -244,6 +251,8 @@ impl World {
             trace: Trace::new(keeps_lines),
             watch: Watch::new(&sinks, &job),
             kept: Kept::default(),
+            copy: Vec::new(),
+            poisons: Vec::new(),
             waiting: Vec::new(),
             supervisor: Supervisor::default(),
             place: (0, 0),
@@ -294,7 +303,8 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Start { watched } => self.start(watched),
+            Event::Start { watched } => self.start(watched, state::OWN),
+            Event::StartCopy(state) => self.start(false, state),
             Event::Turn(id)
             | Event::Wake(id)
             | Event::Input(id, _)

@@ -77,7 +77,9 @@ impl World {
     ) -> Result<Option<Input>, (usize, Answer)> {
         Ok(match (tag, step) {
             (Tag::ReadJournal { request }, JournalStep::Read(segments)) => {
-                self.watch.journal_read(&segments);
+                if process.has_own_state() {
+                    self.watch.journal_read(&segments);
+                }
                 Some(Input::JournalRead { request: *request, segments })
             }
             (Tag::ReadJournal { request }, JournalStep::Failed { message, transient }) => {
@@ -140,7 +142,9 @@ impl World {
                 Some(Input::SnapshotUnreadable { name, reason, transient })
             }
             (Tag::Store { epoch }, SnapshotStep::Stored) => {
-                self.kept.stored(process.id, *epoch);
+                if process.has_own_state() {
+                    self.kept.stored(process.id, *epoch);
+                }
                 Some(Input::SnapshotStored { epoch: *epoch })
             }
             (Tag::Store { epoch }, SnapshotStep::Failed { message, .. }) => {

@@ -90,7 +90,7 @@ impl Process {
 }
 
 /// Reads along what a process appends to its journal.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RecordReader {
     segment: Option<(SegmentName, Decoder)>,
     /// The last frame: what is handed on a second time, behind a pause, is read once.

@@ -70,7 +70,9 @@ impl World {
         process.busy_until = self.now + self.cost(bytes);
         process.unsent.extend(outputs.drain(..));
         self.watch.outputs = outputs;
-        self.hand_on_all(process);
+        if !self.is_poisoned(process) {
+            self.hand_on_all(process);
+        }
     }
 
     /// Hands on the outputs of the last turn, as far as the process lives and runs.

@@ -74,6 +74,11 @@ impl Watch {
         shown.result.last = view;
     }
 
+    /// Another journal stands in the place of the one that was known.
+    pub(super) fn forget_journal(&mut self) {
+        self.segments.clear();
+    }
+
     /// What the journal held; segments that are gone by now stay known.
     pub(super) fn journal_read(&mut self, segments: &[SegmentBytes]) {
         for segment in segments {

@@ -189,3 +189,40 @@ pub(crate) fn a_second_claim_of_a_number_is_refused() {
         assert_eq!(cloned.life, Life::Fenced, "{mode:?}");
     }
 }
+
+/// The order in which two processes take their next six steps, by number; `None` if the
+/// number is no such order.
+fn order_of(number: u32) -> Option<Vec<usize>> {
+    (number.count_ones() == 6).then(|| (0..12).map(|bit| (number >> bit & 1) as usize).collect())
+}
+
+#[test]
+fn of_two_incarnations_of_one_number_at_most_one_is_let_in() {
+    // spec: G-1
+    let orders: Vec<Vec<usize>> = (0..1 << 12).filter_map(order_of).collect();
+    assert_eq!(orders.len(), 924);
+    for mode in MODES {
+        let mut let_in = 0;
+        for order in &orders {
+            let mut server = Server::new(mode, 0);
+            let mut both = [Process::start_as(mode, 1, 7), Process::start_as(mode, 1, 99)];
+            let mut go_on = |process: &mut Process, steps: usize| {
+                for _ in 0..steps {
+                    let is_open = process.request.as_ref().is_none_or(is_insert);
+                    if process.life == Life::Waits && !is_open {
+                        process.step(&mut server);
+                    }
+                }
+            };
+            // What the table is, they ask at any time.
+            both.iter_mut().for_each(|process| go_on(process, 1));
+            order.iter().for_each(|which| go_on(&mut both[*which], 1));
+            both.iter_mut().for_each(|process| go_on(process, 50));
+            let open = both.iter().filter(|process| process.life == Life::Waits).count();
+            assert!(open < 2, "{mode:?}: {order:?}");
+            assert!(both.iter().all(|it| [Life::Waits, Life::Fenced].contains(&it.life)));
+            let_in += open;
+        }
+        assert!(let_in > 100, "{mode:?}: somebody is let in mostly, not {let_in} times");
+    }
+}

@@ -152,6 +152,26 @@ fn every_entry_is_there_once_over_a_cluster_that_answers_unclearly() {
     }
 }
 
+#[test]
+fn an_append_that_is_found_in_the_log_does_not_hinder_the_next_one() {
+    // spec: K-4
+    for fault in [Fault::Unheard, Fault::Late(12)] {
+        let mut world = World::new(KafkaConfig::default());
+        let mut journal = journal();
+        world.newest = 1;
+        assert_eq!(read(&mut world, 1, &mut journal).expect("nothing fails"), [0; 0]);
+        let step = journal.open(segment(1, 0), Bytes::from_static(b"header;"));
+        let opened = drive(&mut world, 1, &mut journal, step).expect("nobody dies");
+        assert_eq!(opened, JournalStep::Opened);
+        for entry in 1..=3 {
+            world.fault = (entry == 2).then_some((world.requests, fault));
+            let step = journal.append(Bytes::from(format!("{entry};")));
+            let appended = drive(&mut world, 1, &mut journal, step).expect("nobody dies");
+            assert_eq!(appended, JournalStep::Appended, "{fault:?}, entry {entry}");
+        }
+    }
+}
+
 /// A process stands still before request `pause`; its successor writes `ahead` entries; then
 /// it goes on, and then the successor.
 fn run_with_zombie(pause: u64, ahead: u32) -> Result<(), String> {

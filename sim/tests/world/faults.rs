@@ -174,3 +174,63 @@ fn a_job_that_makes_no_progress_is_stuck_and_says_why() {
     assert!(why.contains("process 1 is running at epoch"), "{why}");
     assert!(rows(&result)["counts"].is_empty());
 }
+
+/// Runs a plan with these lines; gives what it came to.
+fn run_of(plan: &RunPlan) -> RunResult {
+    let result = run(plan, &three_sinks()).expect("the plan fits the job");
+    assert_eq!(result.stale, Vec::<usize>::new(), "{:?}", result.end);
+    result
+}
+
+#[test]
+fn a_sink_notices_that_the_state_was_put_back() {
+    // spec: K-5
+    let result = run_of(&with(
+        "when after append of a:10 do copy-state\n\
+         when after apply to large of a:50 do put-back-state\n\
+         when after apply to large of a:50 do crash restart 20ms",
+    ));
+    assert_eq!(result.counts.faults["put-back-state"], 1);
+    let RunEnd::Ended(Ending::Failed(Failure::Damaged(what))) = &result.end else {
+        panic!("{:?}", result.end);
+    };
+    assert!(what.contains("but the journal ends with"), "{what}");
+}
+
+#[test]
+fn without_a_copy_nothing_is_put_back_or_started() {
+    let plan = with(
+        "when after append of a:10 do put-back-state\nwhen after append of a:10 do start-copy",
+    );
+    let result = run_of(&plan);
+    assert_eq!(result.end, RunEnd::Ended(Ending::Finished));
+    assert_eq!((result.counts.starts, result.counts.faults.len()), (1, 0));
+}
+
+#[test]
+fn a_clone_of_the_same_generation_number_is_kept_out() {
+    // spec: G-1
+    let result =
+        same("when before open-journal do copy-state\nwhen before open-journal do start-copy");
+    let [clone, own] = &result.processes[..] else { panic!("{:?}", result.processes) };
+    assert_eq!((clone.process, own.process), (2, 1));
+    assert_eq!(clone.generation.number, own.generation.number);
+    assert_ne!(clone.generation, own.generation);
+    let is_fenced =
+        matches!(clone.how, ProcessEnding::Ended(Ending::Failed(Failure::Fenced { .. })));
+    assert!(is_fenced, "{:?}", clone.how);
+}
+
+#[test]
+fn a_record_that_kills_whoever_computes_it_stops_the_job() {
+    // spec: F-6
+    let mut plan = with("when at 0s do poison a:30");
+    plan.pipeline.poison_starts = 3;
+    let result = run_of(&plan);
+    let poisoned = matches!(result.end, RunEnd::Ended(Ending::Failed(Failure::Poisoned { .. })));
+    assert!(poisoned, "{:?}", result.end);
+    // One death at least tells the next start to look out, three more are counted, and the
+    // last start says so.
+    assert!((5..=10).contains(&result.counts.starts), "{} starts", result.counts.starts);
+    assert_eq!(result.counts.marks["died-of-a-record"], u64::from(result.counts.starts) - 1);
+}

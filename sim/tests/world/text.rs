@@ -4,7 +4,8 @@ use anabranch_engine::pipeline::PipelineConfig;
 use anabranch_sim::model::Disturbance;
 use anabranch_sim::plan::{
     Action, Deviation, Latency, LinkFault, MessageFault, Operation, Point, Record, RecordKind,
-    RecordName, RunPlan, SourceFault, SplitInput, SplitShape, StoreKind, Target, Trigger,
+    RecordName, RunPlan, SourceFault, SplitInput, SplitShape, StateFault, StoreKind, Target,
+    Trigger,
 };
 use anabranch_sim::time::{Span, VirtualTime};
 use proptest::prelude::*;
@@ -153,6 +154,7 @@ fn disturbance() -> BoxedStrategy<Disturbance> {
             Disturbance::ForgetTokens,
             Disturbance::MakeRoom,
             Disturbance::FailSync,
+            Disturbance::TakeFiles,
         ]),
     ]
     .boxed()
@@ -189,6 +191,14 @@ fn action() -> BoxedStrategy<Action> {
         (span(), any::<bool>())
             .prop_map(|(by, back)| Action::ClockJump { by: Span(if back { -by.0 } else { by.0 }) }),
         message.prop_map(Action::Message),
+        proptest::sample::select(vec![
+            StateFault::Copy,
+            StateFault::PutBack,
+            StateFault::StartCopy,
+        ])
+        .prop_map(Action::State),
+        (name(), any::<u64>())
+            .prop_map(|(split, number)| Action::Poison { record: RecordName { split, number } }),
         (name(), link, span()).prop_map(|(service, fault, span)| Action::Link {
             service,
             fault,

@@ -267,7 +267,7 @@ impl TopicJournal {
     /// An append must get the offset that comes next; otherwise somebody wrote between.
     // spec: J-3
     fn on_produced(&mut self, write: Write, base_offset: i64) -> JournalStep {
-        self.sequence = self.sequence.checked_add(1).unwrap_or(0);
+        self.take_sequence();
         if base_offset > self.tail.next && !planted!(J2) {
             let goal = Goal::Resolve { write, waits: false };
             return self.fetch(goal, Some(base_offset + 1));
@@ -284,6 +284,12 @@ impl TopicJournal {
             Ok(Effect::None | Effect::Entered | Effect::Owned(_)) => self.written(write),
             Err(what) => self.fail(what, false),
         }
+    }
+
+    /// The broker took a batch, and its sequence number with it: it takes no other batch of
+    /// that number, but says that it did.
+    fn take_sequence(&mut self) {
+        self.sequence = self.sequence.checked_add(1).unwrap_or(0);
     }
 
     /// A record counts.
@@ -339,11 +345,15 @@ impl TopicJournal {
             }
         }
         self.tail.next = self.tail.next.max(next_offset);
-        if let Goal::Resolve { write, .. } = &goal {
+        if let Goal::Resolve { write, waits } = &goal {
             if let Some(by) = self.tail.owner.filter(|owner| outranks(*owner, write.generation())) {
                 return self.fenced(by);
             }
             if is_there {
+                // Of one that was acknowledged this is known already.
+                if *waits {
+                    self.take_sequence();
+                }
                 return self.written(write.clone());
             }
         }

@@ -61,6 +61,11 @@ impl ClickHouseTarget {
         format!("{}/claim", self.table)
     }
 
+    /// The note that says which generation of a number was let in.
+    fn door_note(&self) -> String {
+        format!("{}/door", self.table)
+    }
+
     fn intent_note(&self) -> String {
         format!("{}/intent", self.table)
     }

@@ -1,8 +1,17 @@
 //! Opening a table whose rows are idempotent by content: there is nothing to fence.
 //!
 //! A claim is written all the same, so that an older generation that opens once more
-//! sees that it has been replaced, and a cloned one that it is not alone. It keeps
-//! nobody from writing; the versions of the rows see to that.
+//! sees that it has been replaced. It keeps nobody from writing; the versions of the rows
+//! see to that, for what one journal says.
+//!
+//! Two clones of one state say different things, and so of two generations of one number
+//! only one may be let in. Notes are registers, of which the last write stays; with two of
+//! them, claim and door, that can be had: each writes the claim, goes away if the door is
+//! closed by another, closes the door, and looks whether the claim is still its own. Whoever
+//! wrote the claim behind the first that comes through finds the door closed; whoever wrote
+//! it before finds that the claim is another's. Both may be kept out; a start takes a larger
+//! number then.
+// spec: G-1
 
 use super::note::{MarkerNote, decode_claim, encode_claim};
 use super::{ClickHouseTarget, Failure, bad_answer, is_newer};
@@ -11,6 +20,7 @@ use crate::service::clickhouse::{
     ChunkRows, ClickHouseAnswer, ClickHouseRequest, ClickHouseTable, NoteVersion,
 };
 use crate::sink::{FailKind, OpenOutcome};
+use bytes::Bytes;
 
 /// What a machine asks of the table that it opens.
 pub(super) trait Requirements {
@@ -28,7 +38,10 @@ pub(super) enum Opening {
     /// Before claiming: the last of two claims of one number would hide the first.
     LookingForClaim,
     Claiming,
-    /// After claiming: of two that claim at once, at least one sees the other.
+    /// After claiming: has somebody come through already?
+    LookingAtDoor,
+    ClosingDoor,
+    /// Behind the door: is the claim still ours?
     ReadingClaim,
     ReadingMarker,
     Counting {
@@ -102,30 +115,17 @@ impl Opening {
                 Progress::Ask(Opening::LookingForClaim, ClickHouseRequest::ReadNote { name })
             }
             (Opening::Claiming, ClickHouseAnswer::Done) => {
+                let name = target.door_note();
+                Progress::Ask(Opening::LookingAtDoor, ClickHouseRequest::ReadNote { name })
+            }
+            (Opening::ClosingDoor, ClickHouseAnswer::Done) => {
                 let name = target.claim_note();
                 Progress::Ask(Opening::ReadingClaim, ClickHouseRequest::ReadNote { name })
             }
             (
-                state @ (Opening::LookingForClaim | Opening::ReadingClaim),
+                state @ (Opening::LookingForClaim | Opening::LookingAtDoor | Opening::ReadingClaim),
                 ClickHouseAnswer::Note(note),
-            ) => {
-                match note.map(|(_, text)| decode_claim(&text)) {
-                    Some(Err(error)) => return Progress::damaged(&target.claim_note(), &error),
-                    Some(Ok(by)) if is_newer(by, generation) => return Progress::fenced(by),
-                    Some(Ok(_)) | None => {}
-                }
-                if state == Opening::ReadingClaim {
-                    let name = target.marker_note();
-                    let request = ClickHouseRequest::ReadNote { name };
-                    return Progress::Ask(Opening::ReadingMarker, request);
-                }
-                let request = ClickHouseRequest::WriteNote {
-                    name: target.claim_note(),
-                    version: NoteVersion { major: generation.number, minor: 0 },
-                    text: encode_claim(generation),
-                };
-                Progress::Ask(Opening::Claiming, request)
-            }
+            ) => state.claim_read(target, generation, note.map(|(_, text)| text)),
             (
                 state @ (Opening::ReadingMarker | Opening::Confirming),
                 ClickHouseAnswer::Note(text),
@@ -151,6 +151,42 @@ impl Opening {
                 Progress::Opened { note, lost }
             }
             (state, answer) => bad_answer(&format!("{state:?}"), &answer),
+        }
+    }
+}
+
+impl Opening {
+    /// The claim or the door was read: goes on, unless it is another's.
+    // spec: G-1
+    fn claim_read(
+        self,
+        target: &ClickHouseTarget,
+        generation: Generation,
+        text: Option<Bytes>,
+    ) -> Progress {
+        let at_door = self == Opening::LookingAtDoor;
+        let read = if at_door { target.door_note() } else { target.claim_note() };
+        match text.map(|text| decode_claim(&text)) {
+            Some(Err(error)) => return Progress::damaged(&read, &error),
+            Some(Ok(by)) if is_newer(by, generation) => return Progress::fenced(by),
+            Some(Ok(_)) | None => {}
+        }
+        let write = |name| ClickHouseRequest::WriteNote {
+            name,
+            version: NoteVersion { major: generation.number, minor: 0 },
+            text: encode_claim(generation),
+        };
+        match self {
+            Opening::LookingForClaim => {
+                Progress::Ask(Opening::Claiming, write(target.claim_note()))
+            }
+            Opening::LookingAtDoor => {
+                Progress::Ask(Opening::ClosingDoor, write(target.door_note()))
+            }
+            _ => {
+                let name = target.marker_note();
+                Progress::Ask(Opening::ReadingMarker, ClickHouseRequest::ReadNote { name })
+            }
         }
     }
 }

@@ -69,7 +69,7 @@ impl Transaction {
         to_produce.push((config.progress(), vec![marker.record(&config.transactional_id)]));
         to_produce.reverse();
         let asked = Request::Kafka(KafkaRequest::AddPartitions {
-            transactional_id: config.transactional_id.clone(),
+            transactional_id: config.producer_name(opened.progress.generation),
             producer: opened.producer,
             partitions: partitions.into_iter().collect(),
         });
@@ -124,7 +124,7 @@ impl Transaction {
     }
 
     fn produce_next(&mut self, opened: &Opened) -> ApplyStep {
-        let transactional_id = self.config.transactional_id.clone();
+        let transactional_id = self.config.producer_name(opened.progress.generation);
         let Some((to, records)) = self.to_produce.last() else {
             // spec: K-2
             return self.ask(
@@ -174,7 +174,7 @@ impl Transaction {
         // sequence number would then be taken for its repetition and thrown away; so this
         // producer writes nothing more.
         opened.must_renew |= self.stage == Stage::Producing;
-        let transactional_id = self.config.transactional_id.clone();
+        let transactional_id = self.config.producer_name(opened.progress.generation);
         let producer = opened.producer;
         self.ask(
             Stage::Aborting(kind, said),
@@ -201,7 +201,6 @@ impl Transaction {
     // spec: K-4
     fn on_timed_out(&mut self, opened: &mut Opened) -> ApplyStep {
         match &self.stage {
-            Stage::Ending if planted!(K1) => ApplyStep::Failed(FailKind::Transient, "K1".into()),
             Stage::Ending if planted!(K2) => ApplyStep::Committed,
             Stage::Adding | Stage::Producing | Stage::Ending => {
                 ApplyStep::Unknown(format!("{:?}: no answer in time", self.stage))

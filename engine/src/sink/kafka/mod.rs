@@ -79,6 +79,16 @@ impl KafkaSinkConfig {
         }
     }
 
+    /// By what name the coordinator knows the producer of a generation: by the same for all
+    /// of them, so that each fences those before it.
+    // spec: K-3
+    fn producer_name(&self, generation: Generation) -> String {
+        match planted!(R6) {
+            true => format!("{}-{generation}", self.transactional_id),
+            false => self.transactional_id.clone(),
+        }
+    }
+
     /// Where claims and markers stand.
     fn progress(&self) -> TopicPartition {
         TopicPartition { topic: self.progress_topic.clone(), partition: self.progress_partition }
@@ -132,6 +142,8 @@ pub struct KafkaSink {
     state: State,
     /// A producer whose last outcome is not known; only a planted mistake uses it.
     doubtful: Option<Opened>,
+    /// The epoch of the last producer that was opened; only a planted mistake looks at it.
+    last_epoch: i16,
     /// What was said at the last failure.
     failure: String,
 }
@@ -145,6 +157,7 @@ impl KafkaSink {
             generation: Generation::default(),
             state: State::Closed,
             doubtful: None,
+            last_epoch: -1,
             failure: String::new(),
         }
     }
@@ -176,8 +189,15 @@ impl KafkaSink {
                 self.state = State::Opening(opening);
                 SinkStep::Request(request)
             }
+            OpeningStep::Opened(opened)
+                if planted!(K15) && opened.producer.epoch <= self.last_epoch =>
+            {
+                self.failure = "the producer's epoch did not grow".into();
+                SinkStep::Opened(OpenOutcome::Failed(FailKind::Transient))
+            }
             OpeningStep::Opened(opened) => {
                 let marker = opened.marker;
+                self.last_epoch = opened.producer.epoch;
                 self.state = State::Open(Box::new(opened));
                 SinkStep::Opened(OpenOutcome::Opened { marker })
             }
@@ -280,6 +300,7 @@ impl KafkaSink {
                 self.failure = said;
                 return self.renew(attempt);
             }
+            ApplyStep::Unknown(_) if planted!(K1) => return self.attempt(opened, attempt),
             ApplyStep::Unknown(said) => {
                 self.failure = said;
                 self.doubtful = Some(*opened);

@@ -122,6 +122,12 @@ pub(super) fn three_sinks() -> Plan {
 
 /// A job with one sink, in chunks of two rows: records as they are, or counts by key.
 fn one_sink(connector: &str, is_keyed: bool, options: &[(&str, &str)]) -> Plan {
+    let chunks = [&[("sink.chunk-rows", "2")], options].concat();
+    whole_sink(connector, is_keyed, &chunks)
+}
+
+/// A job with one sink: records as they are, or counts by key.
+fn whole_sink(connector: &str, is_keyed: bool, options: &[(&str, &str)]) -> Plan {
     let mut plan = PlanBuilder::default();
     let events = events(&mut plan, 50, true);
     let scan = plan.scan(events);
@@ -135,8 +141,7 @@ fn one_sink(connector: &str, is_keyed: bool, options: &[(&str, &str)]) -> Plan {
     if is_keyed {
         table.primary_key = Some(vec![0, 1]);
     }
-    let chunks = [("sink.chunk-rows", "2")];
-    let options = options.iter().chain(&chunks);
+    let options = options.iter();
     table.options.extend(options.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     plan.build()
 }
@@ -159,4 +164,18 @@ pub(super) fn clickhouse_keyed() -> Plan {
 
 pub(super) fn clickhouse_strict() -> Plan {
     one_sink("clickhouse", false, &[("mode", "strict")])
+}
+
+/// A Kafka sink in chunks as large as they come.
+pub(super) fn kafka_whole() -> Plan {
+    whole_sink("kafka", false, &[])
+}
+
+/// A Redis sink of records as they are, in chunks as large as they come.
+pub(super) fn redis_whole() -> Plan {
+    let mut plan = whole_sink("redis", false, &[]);
+    let results = plan.tables.iter_mut().find(|table| table.name == "results");
+    let results = results.expect("the job has a sink");
+    results.primary_key = Some(vec![K, V]);
+    plan
 }

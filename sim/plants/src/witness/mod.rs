@@ -1,7 +1,9 @@
 //! Jobs, stores and faults in which a planted bug shows.
 
+mod doubt;
 mod jobs;
 mod spice;
+mod state;
 
 use anabranch_engine::plan::Plan;
 use anabranch_sim::generate::{Material, Profile, generate};
@@ -109,6 +111,63 @@ pub const REPLACED: Witness = Witness {
     spice: Some(spice::replaced_records),
     ..witness("replaced records", jobs::three_sinks, Profile::Swarm)
 };
+
+/// Files whose writing is in doubt.
+pub const FILES_IN_DOUBT: Witness =
+    Witness { spice: Some(doubt::in_doubt), ..stored("files in doubt", jobs::three_sinks, SINKS) };
+/// Files that consumers take away.
+pub const FILES_TAKEN: Witness =
+    Witness { spice: Some(doubt::taken_files), ..stored("files taken", jobs::three_sinks, SINKS) };
+/// A Kafka sink whose transactions are in doubt.
+pub const KAFKA_IN_DOUBT: Witness =
+    Witness { spice: Some(doubt::in_doubt), ..stored("kafka in doubt", jobs::kafka, SINKS) };
+/// A Kafka sink whose marker is removed.
+pub const KAFKA_LOSES_MARKER: Witness = Witness {
+    spice: Some(doubt::lost_marker),
+    ..stored("kafka, lossy marker", jobs::kafka, SINKS)
+};
+/// A Kafka sink to which replaced processes still write.
+pub const KAFKA_ZOMBIES: Witness =
+    Witness { spice: Some(doubt::zombies), ..stored("kafka, zombies", jobs::kafka, SINKS) };
+/// A Kafka sink of a job whose state was cloned.
+pub const KAFKA_CLONED: Witness =
+    Witness { spice: Some(state::cloned), ..stored("kafka, cloned", jobs::kafka, SINKS) };
+/// A Kafka sink of a job whose state was put back.
+pub const KAFKA_PUT_BACK: Witness = Witness {
+    spice: Some(state::other_history),
+    ..stored("kafka, put back", jobs::kafka_whole, SINKS)
+};
+/// A Redis sink of a job whose state was cloned.
+pub const REDIS_CLONED: Witness =
+    Witness { spice: Some(state::cloned), ..stored("redis, cloned", jobs::redis, SINKS) };
+/// A Redis sink of a job whose state was put back.
+pub const REDIS_PUT_BACK: Witness = Witness {
+    spice: Some(state::other_history),
+    ..stored("redis, put back", jobs::redis_whole, SINKS)
+};
+/// A ClickHouse table with a key, of a job whose state was cloned.
+pub const CLICKHOUSE_CLONED: Witness = Witness {
+    spice: Some(state::cloned),
+    ..stored("clickhouse, cloned", jobs::clickhouse_keyed, SINKS)
+};
+/// A ClickHouse table that is written through a staging table, in doubt.
+pub const STRICT_IN_DOUBT: Witness = Witness {
+    spice: Some(doubt::in_doubt),
+    ..stored("strict in doubt", jobs::clickhouse_strict, SINKS)
+};
+/// The same, to which a process writes that was replaced.
+pub const STRICT_OVERTAKEN: Witness = Witness {
+    spice: Some(doubt::overtaken),
+    ..stored("strict, overtaken", jobs::clickhouse_strict, SINKS)
+};
+/// Sources that answer twice.
+pub const ANSWERED_TWICE: Witness = Witness {
+    spice: Some(doubt::answered_twice),
+    ..witness("answered twice", jobs::three_sinks, Profile::Calm)
+};
+/// A record that kills whoever computes it.
+pub const POISON: Witness =
+    Witness { spice: Some(state::poison), ..witness("poison", jobs::three_sinks, Profile::Calm) };
 
 impl Witness {
     /// Its job.

@@ -129,6 +129,6 @@ pub(super) fn rot_in_stores(plan: &mut RunPlan) {
     ];
 }
 
-fn when(nth: u32, point: Point, action: Action) -> Deviation {
+pub(super) fn when(nth: u32, point: Point, action: Action) -> Deviation {
     Deviation { trigger: Trigger::When { nth, point, holding: None, restarts: None }, action }
 }

@@ -292,6 +292,7 @@ impl Service for ClickHouseModel {
             | Disturbance::ExpireProducers
             | Disturbance::Retention { .. }
             | Disturbance::FailSync
+            | Disturbance::TakeFiles
             | Disturbance::PowerFailure { .. } => None,
         }
     }
@@ -303,6 +304,10 @@ impl Service for ClickHouseModel {
     }
 
     fn pass_time(&mut self, _now: VirtualTime) {}
+
+    fn copied(&self) -> Box<dyn Service> {
+        Box::new(self.clone())
+    }
 
     /// The rows of all tables but staging ones, which nobody reads; by table, and then by
     /// key where a table has versions, else in the order of epochs. The marker is that of

@@ -17,14 +17,15 @@ impl KafkaModel {
             Disturbance::ExpireProducers => self.expire_producers(),
             Disturbance::Retention { keep } => self.retain(*keep),
             Disturbance::LoseMarker => self.recreate_compacted(),
+            Disturbance::MakeRoom => self.keep_up(),
             // A cluster with acks=all loses no acknowledged write; disks are its own affair.
             Disturbance::LoseAcknowledged { .. }
             | Disturbance::Merge
             | Disturbance::ForgetTokens
             | Disturbance::StopInsert { .. }
             | Disturbance::Fill { .. }
-            | Disturbance::MakeRoom
             | Disturbance::FailSync
+            | Disturbance::TakeFiles
             | Disturbance::Rot { .. }
             | Disturbance::PowerFailure { .. } => None,
         }
@@ -56,6 +57,13 @@ impl KafkaModel {
         partition.log.leader_epoch += 1;
         let lost = lose_unacknowledged(partition, draws.happens(500_000));
         format!("the leader of {name}/{number} moves{lost}")
+    }
+
+    /// Replicas are not behind any more, and coordinators do not fail.
+    fn keep_up(&mut self) -> Option<String> {
+        let (stalls, unclear) = (&mut self.config.stall_share, &mut self.config.unclear_share);
+        let failed = std::mem::take(stalls) + std::mem::take(unclear) > 0;
+        failed.then(|| "replicas and coordinators keep up".to_owned())
     }
 
     fn expire_producers(&mut self) -> Option<String> {

@@ -428,6 +428,10 @@ impl Service for KafkaModel {
         }
     }
 
+    fn copied(&self) -> Box<dyn Service> {
+        Box::new(self.clone())
+    }
+
     fn view(&self, _now: VirtualTime) -> View {
         let mut view = View::default();
         for watched in &self.config.watched {

@@ -227,7 +227,8 @@ impl Service for RedisModel {
             | Disturbance::Merge
             | Disturbance::Retention { .. }
             | Disturbance::Rot { .. }
-            | Disturbance::StopInsert { .. } => None,
+            | Disturbance::StopInsert { .. }
+            | Disturbance::TakeFiles => None,
         }
     }
 
@@ -241,6 +242,10 @@ impl Service for RedisModel {
     }
 
     fn pass_time(&mut self, _: VirtualTime) {}
+
+    fn copied(&self) -> Box<dyn Service> {
+        Box::new(RedisModel { connections: BTreeMap::new(), ..self.clone() })
+    }
 
     fn view(&self, now: VirtualTime) -> View {
         let data = self.primary.live(now).filter(|(key, _)| !self.marker_keys.contains(*key));

@@ -6,7 +6,8 @@ use super::token::{Word, span, unescape, words};
 use crate::model::Disturbance;
 use crate::plan::{
     Action, Deviation, Latency, LinkFault, MessageFault, Operation, Point, Record, RecordKind,
-    RecordName, RunPlan, Settings, SourceFault, SplitInput, SplitShape, StoreKind, Target, Trigger,
+    RecordName, RunPlan, Settings, SourceFault, SplitInput, SplitShape, StateFault, StoreKind,
+    Target, Trigger,
 };
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::pipeline::PipelineConfig;
@@ -69,6 +70,12 @@ impl Words {
     fn number<T: FromStr>(&mut self, what: &str) -> Result<T, String> {
         let text = self.name(what)?;
         text.parse().map_err(|_| format!("{text} is not {what}"))
+    }
+
+    fn record(&mut self) -> Result<RecordName, String> {
+        let word = self.next("a record")?;
+        let number = word.number.ok_or_else(|| format!("{} is no record: split:7", word.text))?;
+        Ok(RecordName { split: word.text, number })
     }
 
     fn span(&mut self) -> Result<Span, String> {
@@ -258,9 +265,7 @@ fn trigger(words: &mut Words) -> Result<Trigger, String> {
     let point = point(words)?;
     let mut holding = None;
     if words.takes("of") {
-        let word = words.next("a record")?;
-        let number = word.number.ok_or_else(|| format!("{} is no record: split:7", word.text))?;
-        holding = Some(RecordName { split: word.text, number });
+        holding = Some(words.record()?);
     }
     let mut restarts = None;
     if words.takes("after") {
@@ -395,6 +400,10 @@ fn action(words: &mut Words) -> Result<Action, String> {
             let service = words.name("a service")?;
             Action::Disturb { service, disturbance: disturbance(words)? }
         }
+        "copy-state" => Action::State(StateFault::Copy),
+        "put-back-state" => Action::State(StateFault::PutBack),
+        "start-copy" => Action::State(StateFault::StartCopy),
+        "poison" => Action::Poison { record: words.record()? },
         "source" => {
             let split = words.name("a split")?;
             let fault = match words.name("what happens to it")?.as_str() {
@@ -427,6 +436,7 @@ fn disturbance(words: &mut Words) -> Result<Disturbance, String> {
         "fill" => Disturbance::Fill { writes: words.number("a number")? },
         "make-room" => Disturbance::MakeRoom,
         "fail-sync" => Disturbance::FailSync,
+        "take-files" => Disturbance::TakeFiles,
         "rot" => Disturbance::Rot { place: words.number("a number")? },
         "power-failure" => Disturbance::PowerFailure { choice: words.number("a number")? },
         other => return Err(format!("no service can `{other}`")),

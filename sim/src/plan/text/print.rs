@@ -211,6 +211,10 @@ impl Display for Action {
                 write!(f, "disturb {} ", Name(service))?;
                 print_disturbance(disturbance, f)
             }
+            Action::State(_) => f.write_str(self.kind()),
+            Action::Poison { record } => {
+                write!(f, "poison {}:{}", Name(&record.split), record.number)
+            }
             Action::Source { split, fault } => {
                 write!(f, "source {} ", Name(split))?;
                 match fault {
@@ -237,6 +241,7 @@ fn print_disturbance(disturbance: &Disturbance, f: &mut Formatter<'_>) -> fmt::R
         Disturbance::Fill { writes } => write!(f, "fill {writes}"),
         Disturbance::MakeRoom => f.write_str("make-room"),
         Disturbance::FailSync => f.write_str("fail-sync"),
+        Disturbance::TakeFiles => f.write_str("take-files"),
         Disturbance::Rot { place } => write!(f, "rot {place}"),
         Disturbance::PowerFailure { choice } => write!(f, "power-failure {choice}"),
     }

@@ -165,7 +165,7 @@ impl Opening {
             (Stage::AddingClaim, KafkaAnswer::Done) => self.produce_claim(),
             (Stage::ProducingClaim, KafkaAnswer::Produced { base_offset }) => {
                 self.claim_offset = Some(base_offset);
-                let transactional_id = self.config.transactional_id.clone();
+                let transactional_id = self.config.producer_name(self.own_generation());
                 let producer = self.own_producer();
                 let commit = true;
                 self.ask(
@@ -314,7 +314,7 @@ impl Opening {
         if !is_newest && !planted!(K20) {
             return self.fetch(Stage::AskingWho);
         }
-        let transactional_id = Some(self.config.transactional_id.clone());
+        let transactional_id = Some(self.config.producer_name(self.own_generation()));
         let timeout_ms = self.config.transaction_timeout_ms;
         let backoff = self.backoff;
         let step = self
@@ -351,7 +351,7 @@ impl Opening {
     }
 
     fn add_claim(&mut self) -> OpeningStep {
-        let transactional_id = self.config.transactional_id.clone();
+        let transactional_id = self.config.producer_name(self.own_generation());
         let (producer, partitions) = (self.own_producer(), vec![self.config.progress()]);
         self.ask(
             Stage::AddingClaim,
@@ -360,7 +360,7 @@ impl Opening {
     }
 
     fn produce_claim(&mut self) -> OpeningStep {
-        let transactional_id = Some(self.config.transactional_id.clone());
+        let transactional_id = Some(self.config.producer_name(self.own_generation()));
         let records = vec![self.own_progress().record(&self.config.transactional_id)];
         let (producer, to) = (Some(self.own_producer()), self.config.progress());
         self.ask(

@@ -119,7 +119,7 @@ codes! {
         "A deviation of the plan never happened, a mark that it asks for was not hit, or it names a table that the job does not have: it does not test any more what it was made for. Make a new one from a seed, or correct the line that the message names.";
     /// The runs say nothing.
     SIM_TAME = "SIM006", 15, "tame runs",
-        "Nothing wrong was found, but the runs say little: over all seeds no row reached a sink, no window gave a row, or no process died between the journal's append and a sink's apply. Give more seeds or records, files that hold what the job waits for, or a harder profile.";
+        "Nothing wrong was found, but the runs say little: over all seeds no row reached a sink, no window gave a row, or no process died between the journal's append and a sink's apply. Give more seeds or records, files that hold what the job waits for, a harder profile, or assume less.";
     /// A plan file makes no sense.
     SIM_PLAN = "SIM007", 2, "plan cannot be read",
         "The file is no plan, or a line of it is not understood. The message names the line. Nothing was run.";

@@ -1,5 +1,7 @@
 //! What the measurements share: jobs and inputs.
 
+pub mod worlds;
+
 use anabranch_engine::dataflow::{Control, Dataflow, EpochInput, EpochItem};
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::expr::Expr;

@@ -6,7 +6,7 @@ use crate::plan::RunPlan;
 use crate::run::run_with;
 use crate::world::{Hosting, RunEnd, RunResult};
 use anabranch_engine::ids::NodeId;
-use anabranch_engine::pipeline::{Ending, PipelineConfig};
+use anabranch_engine::pipeline::{Ending, PipelineConfig, Report};
 use anabranch_engine::plan::{Class, NodeKind, Plan, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,9 +141,10 @@ pub enum DifferenceKind {
 /// The first difference between two runs, if there is one.
 #[must_use]
 pub fn difference(found: &RunResult, expected: &RunResult, job: &Plan) -> Option<Difference> {
+    let run = found;
     let sinks = found.sinks.iter().zip(&expected.sinks).zip(orders(job));
     for ((found, expected), order) in sinks {
-        if order == Order::Unknown {
+        if order == Order::Unknown || is_given_up(run, &found.table) {
             continue;
         }
         let difference = compare(&found.last.records, &expected.last.records, order);
@@ -152,6 +153,14 @@ pub fn difference(found: &RunResult, expected: &RunResult, job: &Plan) -> Option
         }
     }
     None
+}
+
+/// Whether a sink got not all rows, since it was dead for too long.
+// spec: K-8
+fn is_given_up(run: &RunResult, table: &str) -> bool {
+    run.reports
+        .iter()
+        .any(|(_, _, report)| matches!(report, Report::SinkGivenUp { sink, .. } if sink == table))
 }
 
 /// The first difference between the rows that a sink holds and those that it should.

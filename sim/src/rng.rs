@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 ///
 /// The key is a hash of (seed, concern, entity); the position is the ordinal of the
 /// decision, so that decision 7 is the same whether or not decision 6 was asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draws {
     rng: ChaCha8Rng,
 }
@@ -34,7 +34,11 @@ impl Draws {
 
     /// The draw for the decision of this ordinal.
     pub fn at(&mut self, ordinal: u64) -> u64 {
-        self.rng.set_word_pos(u128::from(ordinal) * 2);
+        // To go on where the last draw ended costs no new block.
+        let place = u128::from(ordinal) * 2;
+        if self.rng.get_word_pos() != place {
+            self.rng.set_word_pos(place);
+        }
         self.rng.next_u64()
     }
 

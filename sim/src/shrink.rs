@@ -1,12 +1,12 @@
 //! From a plan that fails to a small one that fails in the same way.
 //!
 //! What is left out, in this order: deviations, splits, records, configuration,
-//! magnitudes. A smaller plan is taken only if it has the same finding. Draws depend on
+//! magnitudes, ties. A smaller plan is taken only if it has the same finding. Draws depend on
 //! what they are about, so leaving one thing out leaves the others as they were.
 
 use crate::judge::FindingKind;
 use crate::plan::text::{limits, set_limit};
-use crate::plan::{Action, LinkFault, MessageFault, RunPlan, Settings, Trigger};
+use crate::plan::{Action, LinkFault, MessageFault, RunPlan, Settings, Ties, Trigger};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::pipeline::PipelineConfig;
 
@@ -38,6 +38,7 @@ pub fn shrink(plan: &RunPlan, tries_max: u32, judge: &mut JudgeFn<'_>) -> Shrunk
         shrinker.records();
         shrinker.configuration();
         shrinker.magnitudes();
+        shrinker.ties();
         is_minimal = shrinker.best == before;
     }
     Shrunk { plan: shrinker.best, tried: shrinker.tried, is_minimal }
@@ -130,6 +131,7 @@ impl Shrinker<'_, '_> {
         let settings = Settings {
             stores: self.best.settings.stores.clone(),
             pieces: 1,
+            ties: self.best.settings.ties,
             timing: crate::plan::Timing {
                 heal: self.best.settings.timing.heal,
                 ..Settings::default().timing
@@ -180,6 +182,37 @@ impl Shrinker<'_, '_> {
             }
         }
     }
+
+    /// Puts what happens at one moment back into the order of planning: at all times, or
+    /// from earlier on, or up to later.
+    fn ties(&mut self) {
+        let mut none = self.best.clone();
+        none.settings.ties = None;
+        if self.best.settings.ties.is_none() || self.takes(none) {
+            return;
+        }
+        let heal = self.best.settings.timing.heal;
+        self.narrow(|ties, shorter| {
+            let until = ties.until.unwrap_or(heal);
+            ties.until = Some(VirtualTime(until.0 - shorter.min(until.0 - ties.from.0)));
+        });
+        self.narrow(|ties, shorter| {
+            let until = ties.until.unwrap_or(heal);
+            ties.from = VirtualTime((ties.from.0 + shorter).min(until.0));
+        });
+    }
+
+    /// Makes the time of ties shorter by smaller and smaller spans, as often as each goes.
+    fn narrow(&mut self, narrow: impl Fn(&mut Ties, i64)) {
+        let mut span = self.best.settings.timing.heal.0 / 2;
+        while span >= 1_000_000 && self.has_tries() {
+            let mut changed = self.best.clone();
+            changed.settings.ties.iter_mut().for_each(|ties| narrow(ties, span));
+            if !self.takes(changed) {
+                span /= 2;
+            }
+        }
+    }
 }
 
 fn keep<T>(list: &mut Vec<T>, kept: &[bool]) {
@@ -213,6 +246,7 @@ fn spans(action: &mut Action) -> Vec<&mut Span> {
         Action::Message(
             MessageFault::DropRequest | MessageFault::DropAnswer | MessageFault::Refuse,
         )
+        | Action::ClockDrift { .. }
         | Action::DoubleStart
         | Action::State(_)
         | Action::Poison { .. }
@@ -291,6 +325,25 @@ mod tests {
             })
         );
         assert!(shrunk.tried < 300, "{}", shrunk.tried);
+    }
+
+    #[test]
+    fn ties_are_put_back_into_order_but_for_the_time_that_matters() {
+        let mut plan = plan();
+        plan.settings.ties = Some(Ties { seed: 5, from: VirtualTime(0), until: None });
+        let moment = VirtualTime(7_654_321_000);
+        let turned = |plan: &RunPlan| {
+            plan.settings.ties.is_some_and(|ties| {
+                ties.from <= moment && ties.until.is_none_or(|until| moment < until)
+            })
+        };
+        let mut judge = |plan: &RunPlan| turned(plan).then_some(FindingKind::Stuck);
+        let ties = shrink(&plan, 2_000, &mut judge).plan.settings.ties.expect("they matter");
+        let until = ties.until.expect("they end");
+        assert!(until.0 - ties.from.0 < 10_000_000, "{ties:?}");
+        assert!(ties.from <= moment && moment < until, "{ties:?}");
+        let shrunk = shrink(&plan, 2_000, &mut |_| Some(FindingKind::Stuck));
+        assert_eq!(shrunk.plan.settings.ties, None);
     }
 
     #[test]

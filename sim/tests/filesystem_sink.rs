@@ -338,12 +338,14 @@ fn planted_bugs_are_found() {
         }
         Ok(())
     };
-    for plant in [Plant::K1, Plant::K2] {
-        switch(Some(plant));
-        let found = fill_everywhere();
-        switch(None);
-        assert!(found.is_err(), "{} goes unnoticed", plant.name());
-    }
+    let consuming = World { consumes: true, ..World::default() };
+    switch(Some(Plant::K1));
+    let found = crash_twice_everywhere(&consuming, nothing);
+    switch(Some(Plant::K2));
+    let lost = fill_everywhere();
+    switch(None);
+    assert!(found.is_err(), "K1 goes unnoticed");
+    assert!(lost.is_err(), "K2 goes unnoticed");
     switch(Some(Plant::K18));
     let mut world = World::default();
     world.run(None, nothing).unwrap();

@@ -7,5 +7,6 @@ mod messages;
 mod output;
 mod readme;
 mod sim;
+mod sim_input;
 mod state;
 mod support;

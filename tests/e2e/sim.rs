@@ -60,7 +60,7 @@ fn seeds_of_a_users_job_find_nothing_and_say_what_they_did() {
         "flights: stretches of the 26398 records in examples/flights/data",
         "crash-between-append-and-apply",
         "between append and apply in",
-        "a store keeps what it has acknowledged",
+        "nobody else writes to sinks and stores",
         "not reached",
     ] {
         assert!(ran.stdout.contains(words), "no {words:?} in {}", ran.stdout);

@@ -29,7 +29,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "anabranch-sql",
         ],
     ),
-    ("anabranch-bench", &["anabranch-connectors", "anabranch-engine", "anabranch-sql"]),
+    (
+        "anabranch-bench",
+        &["anabranch-connectors", "anabranch-engine", "anabranch-sim", "anabranch-sql"],
+    ),
     ("anabranch-connectors", &["anabranch-engine"]),
     ("anabranch-engine", &[]),
     ("anabranch-fuzz-props", &["anabranch-engine", "anabranch-sql"]),

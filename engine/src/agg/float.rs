@@ -49,7 +49,14 @@ impl Accumulators for FloatSum {
         let column = input.columns[self.arg].as_ref();
         let mut add = |slot: usize, value: f64| {
             let group = &mut groups[slot];
-            if planted!(D11) { group.add_as_it_comes(value) } else { group.add(value) }
+            if planted!(D11) {
+                group.add_as_it_comes(value)
+            } else {
+                group.add(value)
+            }
+            if planted!(D14) && group.to_f64().is_infinite() {
+                group.add(f64::INFINITY);
+            }
         };
         if self.single {
             let values = column.as_primitive::<Float32Type>().values();

@@ -3,6 +3,7 @@
 use crate::ids::{Epoch, Generation};
 use crate::journal::record::EpochRecord;
 use crate::journal::segment::{Carried, JournalEntry, Predecessor, SegmentHeader, SegmentName};
+use crate::planted;
 use crate::time::Tick;
 use bytes::Bytes;
 
@@ -219,7 +220,8 @@ impl Journal {
     #[must_use]
     pub fn predecessor(&self) -> Option<Predecessor> {
         let last = self.segments.last()?;
-        Some(Predecessor { name: last.header.name, end: last.end })
+        let torn = self.cut.as_ref().filter(|_| planted!(J3)).map_or(0, |cut| cut.bytes);
+        Some(Predecessor { name: last.header.name, end: last.end + torn })
     }
 
     /// What a new segment has to carry on: what the newest header carried and the

@@ -35,6 +35,10 @@ pub struct PipelineConfig {
     /// A snapshot is taken when so many bytes of records were read since the last
     /// one; 0 switches snapshots off.
     pub snapshot_bytes: u64,
+    /// A segment of the journal is followed by a new one at the first snapshot after so
+    /// many bytes, so that old ones can go.
+    // spec: J-4
+    pub segment_bytes: u64,
     /// What is needed to compute again what was given to sinks in the last so many ms is
     /// kept.
     // spec: J-4
@@ -68,6 +72,7 @@ impl Default for PipelineConfig {
             flush_bytes: 8 << 20,
             flush_age_ms: 1_000,
             snapshot_bytes: 256 << 20,
+            segment_bytes: 16 << 20,
             heal_horizon_ms: 600_000,
             retry_ms: 50,
             attempts_max: 20,

@@ -22,10 +22,6 @@ const WATERMARK_TABLE: &str = "$watermark";
 /// The state tables of all operators.
 const STATE_TABLES: &[&str] = &["panes", "progress", "sessions"];
 
-/// A segment is followed by a new one at the first snapshot after so many bytes, so
-/// that old ones can go.
-const SEGMENT_BYTES: u64 = 16 << 20;
-
 /// What is known of the job's snapshots.
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
@@ -182,7 +178,7 @@ impl Pipeline {
     /// Begins a new segment behind a long one.
     fn roll_segment_if_long(&mut self, out: &mut Vec<Output>) {
         let encoder = self.encoder.as_ref().expect("the journal is open while the job runs");
-        if encoder.position() < SEGMENT_BYTES {
+        if encoder.position() < self.config.segment_bytes {
             return;
         }
         let before = encoder.segment();

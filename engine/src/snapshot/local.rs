@@ -441,7 +441,9 @@ impl SnapshotMachine for LocalSnapshots {
 }
 
 fn manifests_in(files: &[String]) -> Vec<String> {
-    files.iter().filter(|file| ManifestName::parse(file).is_some()).cloned().collect()
+    let is_whole = |file: &str| ManifestName::parse(file).is_some();
+    let is_begun = |file: &str| planted!(P2) && whole_name(file).is_some_and(is_whole);
+    files.iter().filter(|file| is_whole(file) || is_begun(file)).cloned().collect()
 }
 
 /// What the pipeline calls the snapshot of a manifest's file.

@@ -132,9 +132,11 @@ impl Folder {
 
     /// Frees what no name leads to any more.
     fn drop_nameless(&mut self) {
+        let mut is_kept = vec![false; self.files.len()];
+        let named = self.names.values().chain(self.durable_names.values());
+        named.chain(&self.free).for_each(|number| is_kept[*number] = true);
         for (number, file) in self.files.iter_mut().enumerate() {
-            let mut names = self.names.values().chain(self.durable_names.values());
-            if !names.any(|named| *named == number) && !self.free.contains(&number) {
+            if !is_kept[number] {
                 *file = File::default();
                 self.free.push(number);
             }

@@ -3,8 +3,8 @@
 use super::{Material, Profile};
 use crate::model::Disturbance;
 use crate::plan::{
-    Action, Deviation, LinkFault, MessageFault, Operation, Point, RecordName, RunPlan, StoreKind,
-    Stores, Target, Trigger,
+    Action, Deviation, LinkFault, MessageFault, OUTAGE, Operation, Point, RecordName, RunPlan,
+    StoreKind, Stores, Target, Trigger,
 };
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
@@ -14,14 +14,22 @@ use anabranch_engine::plan::{NodeKind, Plan, Table};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     Answers,
+    Brokers,
     Clocks,
     Consumers,
     Crashes,
+    Databases,
+    Days,
+    Disks,
+    Drift,
     Links,
     Messages,
+    Outages,
+    Partitions,
     Pauses,
     Services,
     Twins,
+    Unclear,
 }
 
 const FAMILIES: &[(Family, &str, u32, u64)] = &[
@@ -29,12 +37,20 @@ const FAMILIES: &[(Family, &str, u32, u64)] = &[
     (Family::Crashes, "crashes", 600_000, 4),
     (Family::Messages, "messages", 500_000, 5),
     (Family::Answers, "answers", 400_000, 3),
-    (Family::Pauses, "pauses", 400_000, 2),
+    (Family::Pauses, "pauses", 500_000, 3),
     (Family::Links, "links", 300_000, 2),
-    (Family::Services, "services", 400_000, 2),
+    (Family::Services, "services", 400_000, 3),
     (Family::Clocks, "clocks", 200_000, 2),
-    (Family::Twins, "twins", 200_000, 1),
     (Family::Consumers, "consumers", 400_000, 3),
+    (Family::Twins, "twins", 350_000, 1),
+    (Family::Brokers, "brokers", 700_000, 3),
+    (Family::Databases, "databases", 400_000, 3),
+    (Family::Days, "days", 200_000, 1),
+    (Family::Drift, "drift", 250_000, 1),
+    (Family::Disks, "disks", 300_000, 3),
+    (Family::Outages, "outages", 220_000, 1),
+    (Family::Partitions, "partitions", 300_000, 2),
+    (Family::Unclear, "unclear", 300_000, 3),
 ];
 
 /// All deviations of a plan.
@@ -44,13 +60,12 @@ pub(super) fn deviations(
     material: &Material,
     plan: &RunPlan,
 ) -> Vec<Deviation> {
-    let sinks = job.nodes.iter().filter_map(|node| match &node.kind {
-        NodeKind::Sink(sink) => Some(job.table(sink.table).name.clone()),
-        _ => None,
-    });
+    let sinks = sink_tables(job).map(|table| table.name.clone());
     let models = models(job, &material.stores);
     let folders = folders(job, &material.stores);
-    let maker = Maker { sinks: sinks.collect(), models, folders, plan };
+    let budgets = sink_tables(job).map(Table::lag_budget_ms);
+    let lag_budget = Span::ms(budgets.max().unwrap_or(0));
+    let maker = Maker { sinks: sinks.collect(), models, folders, plan, lag_budget };
     let mut deviations = Vec::new();
     for (family, name, share, most) in FAMILIES {
         let mut draws = Draws::new(seed, "family", name);
@@ -59,20 +74,36 @@ pub(super) fn deviations(
             Profile::Calm => 0,
             _ if *family == Family::Services && maker.models.is_empty() => 0,
             _ if *family == Family::Consumers && maker.folders.is_empty() => 0,
+            _ if *family == Family::Brokers && maker.of(Model::Kafka).next().is_none() => 0,
+            _ if *family == Family::Databases && maker.of(Model::ClickHouse).next().is_none() => 0,
+            _ if *family == Family::Disks && maker.of(Model::Disk).next().is_none() => 0,
             Profile::Swarm if is_there => count,
             Profile::Swarm => 0,
             Profile::Storm => 2 * count,
         };
         for ordinal in 0..count {
             let draws = &mut Draws::new(seed, name, &ordinal.to_string());
-            deviations.push(maker.deviation(*family, draws));
+            match family {
+                Family::Days => deviations.extend(maker.days(draws)),
+                family => deviations.push(maker.deviation(*family, draws)),
+            }
         }
     }
     deviations
 }
 
+/// The tables that a job writes.
+pub(super) fn sink_tables(job: &Plan) -> impl Iterator<Item = &Table> + '_ {
+    job.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Sink(sink) => Some(job.table(sink.table)),
+        _ => None,
+    })
+}
+
 struct Maker<'a> {
     sinks: Vec<String>,
+    /// For how long a sink may fail.
+    lag_budget: Span,
     models: Vec<(String, Model)>,
     /// The sinks that are folders of files.
     folders: Vec<String>,
@@ -117,7 +148,107 @@ impl Maker<'_> {
                 Deviation { trigger: self.when(draws), action }
             }
             Family::Twins => Deviation { trigger: self.when(draws), action: Action::DoubleStart },
+            Family::Brokers => self.broker(draws),
+            Family::Databases => {
+                let tables: Vec<&String> = self.of(Model::ClickHouse).collect();
+                let service = (*draws.choose(&tables)).clone();
+                let disturbance = match draws.below(4) {
+                    0 => Disturbance::StopInsert { parts: draws.below(3) as u32 },
+                    1 => Disturbance::ForgetTokens,
+                    _ => Disturbance::Merge,
+                };
+                // Where there are parts already.
+                let point = Point::After(Operation::Apply(Some(service.clone())));
+                let nth = 2 + draws.below(5) as u32;
+                let trigger = Trigger::When { nth, point, holding: None, restarts: None };
+                Deviation { trigger, action: Action::Disturb { service, disturbance } }
+            }
+            Family::Days => unreachable!("days are made of several deviations"),
+            Family::Disks => {
+                let disks: Vec<&String> = self.of(Model::Disk).collect();
+                let service = (*draws.choose(&disks)).clone();
+                let fill = Disturbance::Fill { writes: draws.below(20) as u32 };
+                let disturbance = if draws.below(4) > 0 { Disturbance::FailSync } else { fill };
+                let action = Action::Disturb { service, disturbance };
+                Deviation { trigger: self.when(draws), action }
+            }
+            Family::Drift => {
+                let ppm = *draws.choose(&[-20_000, -200, 50, 1_000, 50_000]);
+                Deviation { trigger: self.when(draws), action: Action::ClockDrift { ppm } }
+            }
+            Family::Outages => {
+                let (budget, more) = (self.lag_budget.0, 1 + draws.below(60_000) as i64);
+                let span = OUTAGE.max(Span(budget + Span::ms(more).0));
+                let service = self.sink(draws);
+                let action = Action::Link { service, fault: LinkFault::Cut, span };
+                Deviation { trigger: self.when(draws), action }
+            }
+            Family::Partitions => {
+                let service = self.service(draws);
+                let span = Span::ms(1 + draws.below(8_000) as i64);
+                let fault = match draws.below(4) {
+                    0 => LinkFault::Cut,
+                    1 => LinkFault::CutAnswers,
+                    _ => LinkFault::CutRequests,
+                };
+                let action = Action::Link { service, fault, span };
+                Deviation { trigger: self.when(draws), action }
+            }
+            Family::Unclear => self.unclear(draws),
         }
+    }
+
+    /// A broker stalls, fails over, or forgets its producers.
+    fn broker(&self, draws: &mut Draws) -> Deviation {
+        let brokers: Vec<&String> = self.of(Model::Kafka).collect();
+        let service = (*draws.choose(&brokers)).clone();
+        let (by, span) = (1 + draws.below(4_000) as i64, 1 + draws.below(9_000) as i64);
+        let disturb = |disturbance| Action::Disturb { service: service.clone(), disturbance };
+        let action = match draws.below(4) {
+            0 | 1 => disturb(Disturbance::Failover),
+            2 => disturb(Disturbance::ExpireProducers),
+            _ => {
+                Action::Link { service, fault: LinkFault::Slow(Span::ms(by)), span: Span::ms(span) }
+            }
+        };
+        Deviation { trigger: self.when(draws), action }
+    }
+
+    /// One of the requests that an operation is made of takes effect, and nobody is told;
+    /// or it does so long after.
+    fn unclear(&self, draws: &mut Draws) -> Deviation {
+        let service = self.sink(draws);
+        let late = Span::ms(1 + draws.below(20_000) as i64);
+        let faults = [
+            MessageFault::DropAnswer,
+            MessageFault::Late(late),
+            MessageFault::Duplicate(late),
+            MessageFault::DropRequest,
+        ];
+        let action = Action::Message(*draws.choose(&faults));
+        let point = Point::Request(Target::To(service));
+        let nth = 1 + draws.below(40) as u32;
+        Deviation { trigger: Trigger::When { nth, point, holding: None, restarts: None }, action }
+    }
+
+    /// The job is down for days: clocks say so, and brokers have forgotten what they do not
+    /// keep for ever.
+    fn days(&self, draws: &mut Draws) -> Vec<Deviation> {
+        let days = *draws.choose(&[1, 8, 40]);
+        let trigger = self.when(draws);
+        let restart = Some(Span::ms(draws.below(800) as i64));
+        let jump = Action::ClockJump { by: Span::ms(days * 86_400_000) };
+        let forget = self.of(Model::Kafka).map(|service| Action::Disturb {
+            service: service.clone(),
+            disturbance: Disturbance::ExpireProducers,
+        });
+        let actions = std::iter::once(jump).chain(forget).chain([Action::Crash { restart }]);
+        actions.map(|action| Deviation { trigger: trigger.clone(), action }).collect()
+    }
+
+    /// The services that such a model is behind.
+    fn of(&self, model: Model) -> impl Iterator<Item = &String> {
+        self.models.iter().filter(move |(_, of)| *of == model).map(|(name, _)| name)
     }
 
     /// A crash, mostly where something is durable and not applied yet.
@@ -274,10 +405,11 @@ impl Maker<'_> {
 
 /// A model, by what can happen in it without anybody being to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Model {
+pub(super) enum Model {
     ClickHouse,
     Disk,
     Kafka,
+    Object,
     Redis,
 }
 
@@ -295,6 +427,7 @@ impl Model {
             ],
             Model::Disk => vec![Disturbance::FailSync, fill],
             Model::Kafka => vec![Disturbance::ExpireProducers, Disturbance::Failover],
+            Model::Object => vec![fill],
             Model::Redis => vec![Disturbance::PowerFailure { choice: number }, fill],
         };
         draws.choose(&all).clone()
@@ -314,11 +447,12 @@ fn folders(job: &Plan, stores: &Stores) -> Vec<String> {
 }
 
 /// Every service in which something can happen.
-fn models(job: &Plan, stores: &Stores) -> Vec<(String, Model)> {
+pub(super) fn models(job: &Plan, stores: &Stores) -> Vec<(String, Model)> {
     let of_store = |kind| match kind {
         StoreKind::Connector | StoreKind::Local => Some(Model::Disk),
         StoreKind::Topic => Some(Model::Kafka),
-        StoreKind::Ideal | StoreKind::Object => None,
+        StoreKind::Object => Some(Model::Object),
+        StoreKind::Ideal => None,
     };
     let of_sink = |table: &Table| match (stores.sink_kind(&table.name), table.connector.as_str()) {
         (StoreKind::Ideal, _) => None,
@@ -330,11 +464,7 @@ fn models(job: &Plan, stores: &Stores) -> Vec<(String, Model)> {
     };
     let journal = [("journal".to_owned(), of_store(stores.journal))];
     let snapshots = [("snapshots".to_owned(), of_store(stores.snapshots))];
-    let sinks = job.nodes.iter().filter_map(|node| match &node.kind {
-        NodeKind::Sink(sink) => Some(job.table(sink.table)),
-        _ => None,
-    });
-    let sinks = sinks.map(|table| (table.name.clone(), of_sink(table)));
+    let sinks = sink_tables(job).map(|table| (table.name.clone(), of_sink(table)));
     let all = journal.into_iter().chain(snapshots).chain(sinks);
     all.filter_map(|(name, model)| Some((name, model?))).collect()
 }

@@ -1,18 +1,60 @@
 //! What makes a plan harder than two runs of it can be compared: splits that come late, half
 //! lines, and losses after which a job may have to fail.
 
-use crate::model::Disturbance;
-use crate::plan::{
-    Action, Deviation, Operation, Point, RecordKind, RecordName, RunPlan, SourceFault, SplitInput,
-    SplitShape, StoreKind, Trigger,
-};
+use super::losses::lose;
+use super::{Assumption, Material, Profile};
+use crate::plan::{RecordKind, RunPlan, SplitInput, SplitShape};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
-use anabranch_engine::plan::{NodeKind, Plan};
+use anabranch_engine::plan::Plan;
+use std::collections::BTreeSet;
 
-/// Makes a plan harder. With the interpreter as judge it needs no calm run of the same
-/// input; what it allows stands in the plan.
+/// Of a million plans, so many have splits that come late.
+const LATE_SPLITS: u32 = 170_000;
+/// So many have half lines.
+const HALF_LINES: u32 = 200_000;
+/// So many lose something that was acknowledged.
+const LOSSES: u32 = 620_000;
+
+/// Makes a plan harder, as hard as can be: each such thing is there, if chance wants it for
+/// the split. What it allows stands in the plan.
 pub fn harden(plan: &mut RunPlan, job: &Plan) {
+    let seed = plan.seed;
+    add_late(plan, job);
+    halve_all(plan);
+    let mut draws = Draws::new(seed, "harder", "losses");
+    if draws.below(2) == 0 {
+        let failures = lose(plan, job, &BTreeSet::new(), &mut draws);
+        plan.allow.extend(failures.into_iter().map(str::to_owned));
+    }
+}
+
+/// Makes a plan harder by its share, and as far as nothing else is assumed.
+pub(super) fn harden_some(plan: &mut RunPlan, job: &Plan, material: &Material) {
+    if material.profile == Profile::Calm {
+        return;
+    }
+    let mut draws = Draws::new(plan.seed, "harder", "shares");
+    let (late, half) = (draws.happens(LATE_SPLITS), draws.happens(HALF_LINES));
+    let (loses, twice) = (draws.happens(LOSSES), draws.below(4) == 0);
+    let fixed = material.assumed.contains(&Assumption::FixedSplits);
+    if late && !fixed {
+        add_late(plan, job);
+    }
+    if half && !fixed {
+        halve_all(plan);
+    }
+    if !loses {
+        return;
+    }
+    for ordinal in 0..1 + u64::from(twice) {
+        let draws = &mut Draws::new(plan.seed, "loss", &ordinal.to_string());
+        lose(plan, job, &material.assumed, draws);
+    }
+}
+
+/// Lets some splits come late, if the job looks for more.
+fn add_late(plan: &mut RunPlan, job: &Plan) {
     let seed = plan.seed;
     for split in &mut plan.splits {
         let label = format!("{}/{}", split.table, split.name);
@@ -22,13 +64,17 @@ pub fn harden(plan: &mut RunPlan, job: &Plan) {
         if is_late && table.is_some_and(|table| !table.bounded) {
             split.added = VirtualTime(0) + wait;
         }
-        if split.shape == SplitShape::File && draws.below(3) == 0 {
+    }
+}
+
+/// Lets lines of some files come in two pieces.
+fn halve_all(plan: &mut RunPlan) {
+    let seed = plan.seed;
+    for split in plan.splits.iter_mut().filter(|split| split.shape == SplitShape::File) {
+        let label = format!("{}/{}", split.table, split.name);
+        if Draws::new(seed, "halves", &label).below(3) == 0 {
             halve(split, seed, &label);
         }
-    }
-    let mut draws = Draws::new(seed, "harder", "losses");
-    if draws.below(4) == 0 {
-        lose(plan, job, &mut draws);
     }
 }
 
@@ -62,52 +108,4 @@ fn halve(split: &mut SplitInput, seed: u64, label: &str) {
         last = record.at;
     }
     split.records = records;
-}
-
-/// Lets something be lost that was acknowledged, or read once already.
-fn lose(plan: &mut RunPlan, job: &Plan, draws: &mut Draws) {
-    let (number, nth) = (draws.number(), 1 + draws.below(60) as u32);
-    let stores = &plan.settings.stores;
-    let sinks = job.nodes.iter().filter_map(|node| match &node.kind {
-        NodeKind::Sink(sink) => Some(job.table(sink.table)),
-        _ => None,
-    });
-    let redis = sinks.clone().find(|table| {
-        table.connector == "redis" && stores.sink_kind(&table.name) == StoreKind::Connector
-    });
-    let usual = Trigger::When {
-        nth,
-        point: Point::After(Operation::Output),
-        holding: None,
-        restarts: None,
-    };
-    let mut choices = Vec::new();
-    if let Some(table) = redis {
-        let disturbance = Disturbance::LoseAcknowledged { writes: 1 + (number % 9) as u32 };
-        let action = Action::Disturb { service: table.name.clone(), disturbance };
-        choices.push((usual.clone(), action, "sink-lost-data"));
-    }
-    if matches!(stores.journal, StoreKind::Local) {
-        let disturbance = Disturbance::Rot { place: number };
-        let action = Action::Disturb { service: "journal".into(), disturbance };
-        choices.push((usual, action, "damaged"));
-    }
-    let is_log = |split: &&SplitInput| split.shape == SplitShape::Log && !split.records.is_empty();
-    if let Some(split) = plan.splits.iter().find(is_log) {
-        // Once the split belongs to the job: before, it would only begin later.
-        let record = &split.records[number as usize % split.records.len()];
-        let name = format!("{}/{}", split.table, split.name);
-        let fault = SourceFault::Retain { keep: number % 4 };
-        let holding = Some(RecordName { split: name.clone(), number: record.number });
-        let point = Point::After(Operation::Append);
-        let trigger = Trigger::When { nth: 1, point, holding, restarts: None };
-        choices.push((trigger, Action::Source { split: name, fault }, "source-changed"));
-    }
-    if choices.is_empty() {
-        return;
-    }
-    let (trigger, action, failure) =
-        choices.swap_remove(draws.below(choices.len() as u64) as usize);
-    plan.deviations.push(Deviation { trigger, action });
-    plan.allow.push(failure.to_owned());
 }

@@ -1,7 +1,7 @@
 //! The input of a plan: given records, or made-up ones.
 
 use super::values::{Taste, Written, json, timestamp, value};
-use super::{Material, Sample};
+use super::{Assumption, Material, Profile, Sample};
 use crate::plan::{Record, RecordKind, SplitInput, SplitShape};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
@@ -25,7 +25,11 @@ pub(super) fn splits(seed: u64, job: &Plan, material: &Material) -> Vec<SplitInp
         let table = job.table(scan.table);
         match material.samples.get(&table.name) {
             Some(samples) => {
-                splits.extend(samples.iter().map(|sample| given(seed, table, sample)));
+                let clean = material.assumed.contains(&Assumption::CleanRecords);
+                let clean = clean || material.profile == Profile::Calm;
+                let soils = !clean && Draws::new(seed, "soiled", &table.name).below(5) == 0;
+                let given = samples.iter().map(|sample| given(seed, table, sample));
+                splits.extend(given.map(|split| if soils { soiled(seed, split) } else { split }));
             }
             None => splits.extend(made(seed, table, material)),
         }
@@ -81,6 +85,27 @@ fn given(seed: u64, table: &Table, sample: &Sample) -> SplitInput {
         ended: None,
         records: records.collect(),
     }
+}
+
+/// The split with some records that come again and some that are none.
+fn soiled(seed: u64, mut split: SplitInput) -> SplitInput {
+    let mut number = split.records.iter().map(|record| record.number + 1).max().unwrap_or(0);
+    let mut records = Vec::new();
+    for record in std::mem::take(&mut split.records) {
+        let label = format!("{}/{}:{}", split.table, split.name, record.number);
+        let mut draws = Draws::new(seed, "soil", &label);
+        let (twice, broken) = (draws.happens(30_000), draws.happens(15_000));
+        let poison = RecordKind::Whole { value: poisoned(&mut draws), timestamp_ms: None };
+        let at = record.at;
+        let more = [twice.then(|| record.kind.clone()), broken.then_some(poison)];
+        records.push(record);
+        for kind in more.into_iter().flatten() {
+            records.push(Record { number, at, kind });
+            number += 1;
+        }
+    }
+    split.records = records;
+    split
 }
 
 /// Made-up splits of a table.

@@ -1,8 +1,8 @@
 //! Limits, latencies and clocks of a plan.
 
-use crate::plan::{Cpu, Latency, Settings};
+use crate::plan::{Cpu, Latency, Links, RunPlan, Settings, Ties};
 use crate::rng::Draws;
-use crate::time::Span;
+use crate::time::{Span, VirtualTime};
 use anabranch_engine::pipeline::PipelineConfig;
 
 /// Limits of a pipeline: mostly so small that a few hundred records make many epochs,
@@ -14,6 +14,7 @@ pub(super) fn limits(seed: u64) -> PipelineConfig {
         return PipelineConfig { poison_starts: u32::MAX, ..usual };
     }
     let fetch_bytes = *draws.choose(&[64, 200, 500, 2_000, 20_000]);
+    let segment = *Draws::new(seed, "limits", "segment").choose(&[200, 1_000, 4_000, 16 << 20]);
     PipelineConfig {
         epoch_bytes_max: *draws.choose(&[60, 150, 300, 700, 3_000, 50_000]),
         fetch_bytes,
@@ -23,6 +24,7 @@ pub(super) fn limits(seed: u64) -> PipelineConfig {
         sink_lag_bytes_max: *draws.choose(&[1_000, 20_000, 1_000_000]),
         flush_bytes: *draws.choose(&[50, 300, 1_000, 8_000]),
         flush_age_ms: *draws.choose(&[1, 10, 50, 200, 1_000]),
+        segment_bytes: segment,
         snapshot_bytes: *draws.choose(&[0, 400, 1_000, 3_000, 3_000]),
         retry_ms: *draws.choose(&[5, 20, 50, 100]),
         // Faults come in numbers that a sink in production is not given up for.
@@ -57,4 +59,25 @@ pub(super) fn settings(seed: u64, settings: &mut Settings) {
     settings.restarts.delay = Span::ms(*draws.choose(&[1, 100, 500, 3_000]));
     settings.timing.request_limit = Span::ms(*draws.choose(&[100, 500, 2_000]));
     settings.timing.hold = Span::ms(*draws.choose(&[20, 100, 1_000]));
+}
+
+/// In a third of the runs, things of one moment come in another order than that in which
+/// they were planned. In half of these the world is even, so that many do come at one
+/// moment: all messages take as long, turns take no time, and records arrive on the
+/// millisecond.
+pub(super) fn ties(seed: u64, plan: &mut RunPlan) {
+    let mut draws = Draws::new(seed, "ties", "world");
+    if draws.below(3) != 0 {
+        return;
+    }
+    plan.settings.ties =
+        Some(Ties { seed: draws.below(1 << 32), from: VirtualTime(0), until: None });
+    if draws.below(2) == 0 {
+        let even = Latency { base: Span::ms(1), jitter: Span(0) };
+        plan.settings.links = Links { journal: even, snapshots: even, sinks: even, sources: even };
+        plan.settings.cpu = Cpu { turn: Span(0), kibibyte: Span(0) };
+        for record in plan.splits.iter_mut().flat_map(|split| &mut split.records) {
+            record.at = VirtualTime(record.at.0 / 1_000_000 * 1_000_000);
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! The ideal journal: a head that lists the segments and is replaced conditionally, and
 //! each segment an object that is replaced by a longer one.
 //!
-//! Whoever opens first replaces the newest segment by itself, so that its writer's next
-//! append fails, and then the head, by the tag that it had when it was read: two that
-//! read the same head cannot both get through, and nothing that was appended after the
-//! reading is missed.
+//! Whoever opens first seals the newest segment, so that its writer's next append fails,
+//! and then replaces the head, by the tag that it had when it was read: two that read the
+//! same head cannot both get through, and nothing that was appended after the reading is
+//! missed. How often a segment was sealed stands in the last byte of its object: a writer
+//! that was not told of its last append, and looks, must not take a sealed segment for its
+//! own.
 
 use super::{Said, get, out_of_turn, said};
 use anabranch_engine::ids::Generation;
@@ -30,6 +32,8 @@ pub struct IdealJournal {
     /// What was read of them.
     read: Vec<SegmentBytes>,
     newest_tag: Option<u64>,
+    /// How often the newest of them was sealed.
+    seals: u8,
     /// The segment that this machine writes.
     open: Option<Open>,
     state: State,
@@ -50,7 +54,7 @@ enum State {
     ReadingHead,
     /// These are left to read.
     ReadingSegments(VecDeque<SegmentName>),
-    /// The predecessor is sealed, before this one is made.
+    /// The predecessor is being sealed, before this one is made.
     Sealing(SegmentName, Bytes),
     Making(SegmentName, Bytes),
     Listing(SegmentName, Bytes),
@@ -79,8 +83,8 @@ impl IdealJournal {
         JournalStep::Request(Request::Object(request))
     }
 
-    fn replace(segment: SegmentName, tag: Option<u64>, bytes: Bytes) -> ObjectRequest {
-        ObjectRequest::Replace { name: Self::object(segment), tag, bytes }
+    fn replace(segment: SegmentName, tag: Option<u64>, bytes: &[u8], seals: u8) -> ObjectRequest {
+        ObjectRequest::Replace { name: Self::object(segment), tag, bytes: stored(bytes, seals) }
     }
 
     fn head_with(&self, segments: &[SegmentName]) -> ObjectRequest {
@@ -116,7 +120,8 @@ impl IdealJournal {
     }
 
     fn make(&mut self, segment: SegmentName, bytes: Bytes) -> JournalStep {
-        let request = ObjectRequest::PutNew { name: Self::object(segment), bytes: bytes.clone() };
+        let request =
+            ObjectRequest::PutNew { name: Self::object(segment), bytes: stored(&bytes, 0) };
         self.ask(State::Making(segment, bytes), request)
     }
 
@@ -139,7 +144,7 @@ impl IdealJournal {
 
     fn put_append(&mut self, all: Vec<u8>) -> JournalStep {
         let open = self.open.as_ref().expect("a segment is open");
-        let request = Self::replace(open.segment, open.tag, all.clone().into());
+        let request = Self::replace(open.segment, open.tag, &all, 0);
         self.ask(State::Appending(all), request)
     }
 
@@ -186,7 +191,8 @@ impl JournalMachine for IdealJournal {
         match self.listed.last().copied().filter(|_| !is_ours) {
             Some(newest) => {
                 let found = self.read.last().expect("what is listed was read");
-                let request = Self::replace(newest, self.newest_tag, found.bytes.clone());
+                let seals = self.seals.wrapping_add(1).max(1);
+                let request = Self::replace(newest, self.newest_tag, &found.bytes, seals);
                 self.ask(State::Sealing(segment, bytes), request)
             }
             None => self.make(segment, bytes),
@@ -228,8 +234,9 @@ impl JournalMachine for IdealJournal {
             }
             (State::ReadingSegments(mut left), ObjectAnswer::Data { bytes, tag }) => {
                 let name = left.pop_front().expect("one was asked for");
+                let (bytes, seals) = loaded(bytes);
                 self.read.push(SegmentBytes { name, bytes });
-                self.newest_tag = Some(tag);
+                (self.newest_tag, self.seals) = (Some(tag), seals);
                 self.read_next(left)
             }
             // It was trimmed away while we read.
@@ -284,7 +291,7 @@ impl IdealJournal {
     fn checked(&mut self, all: Vec<u8>, found: &[u8], tag: u64) -> JournalStep {
         let open = self.open.as_mut().expect("a segment is open");
         let was_opening = open.tag.is_none();
-        if found != all {
+        if found != &stored(&all, 0)[..] {
             return Self::fenced();
         }
         (open.bytes, open.tag) = (all, Some(tag));
@@ -292,8 +299,88 @@ impl IdealJournal {
     }
 }
 
+/// The object of a segment.
+fn stored(bytes: &[u8], seals: u8) -> Bytes {
+    [bytes, &[seals]].concat().into()
+}
+
+/// The segment of an object, and how often it was sealed.
+fn loaded(mut object: Bytes) -> (Bytes, u8) {
+    let seals = object.split_off(object.len().saturating_sub(1));
+    (object, seals.first().copied().unwrap_or(0))
+}
+
 /// The newest segment that a head lists.
 fn newest_of(answer: &ObjectAnswer) -> Option<SegmentName> {
     let ObjectAnswer::Data { bytes, .. } = answer else { return None };
     String::from_utf8_lossy(bytes).lines().last().and_then(SegmentName::parse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ideal::IdealStore;
+    use crate::model::{ClientId, Service};
+    use crate::time::VirtualTime;
+
+    fn segment(number: u64) -> SegmentName {
+        SegmentName { generation: Generation { number, nonce: number }, part: 0 }
+    }
+
+    fn execute(store: &mut IdealStore, request: &Request) -> Answer {
+        store.execute(VirtualTime(0), ClientId { process: 1, machine: 0 }, request)
+    }
+
+    /// Lets the store answer until the machine has done what it was told.
+    fn done(store: &mut IdealStore, journal: &mut IdealJournal, step: JournalStep) -> JournalStep {
+        let mut step = step;
+        while let JournalStep::Request(request) = step {
+            step = journal.answer(execute(store, &request));
+        }
+        step
+    }
+
+    fn opened(store: &mut IdealStore, number: u64) -> (IdealJournal, Vec<SegmentBytes>) {
+        let mut journal = IdealJournal::new();
+        let read = journal.read();
+        let JournalStep::Read(found) = done(store, &mut journal, read) else {
+            panic!("it can be read");
+        };
+        let opening = journal.open(segment(number), Bytes::from_static(b"head"));
+        assert_eq!(done(store, &mut journal, opening), JournalStep::Opened);
+        (journal, found)
+    }
+
+    #[test]
+    fn a_writer_that_looks_after_an_append_finds_its_segment_sealed() {
+        // spec: J-3
+        let mut store = IdealStore::new();
+        let (mut older, _) = opened(&mut store, 1);
+        let JournalStep::Request(append) = older.append(Bytes::from_static(b" one")) else {
+            panic!("it asks for something");
+        };
+        execute(&mut store, &append);
+        // Nobody tells it; and its successor reads what it wrote.
+        let (mut newer, found) = opened(&mut store, 2);
+        assert_eq!(found[0].bytes, Bytes::from_static(b"head one"));
+        let again = older.answer(Answer::TimedOut);
+        let end = done(&mut store, &mut older, again);
+        assert!(matches!(end, JournalStep::Fenced { .. }), "{end:?}");
+        let appending = newer.append(Bytes::from_static(b" two"));
+        assert_eq!(done(&mut store, &mut newer, appending), JournalStep::Appended);
+    }
+
+    #[test]
+    fn a_writer_whose_append_was_not_answered_goes_on() {
+        let mut store = IdealStore::new();
+        let (mut journal, _) = opened(&mut store, 1);
+        let JournalStep::Request(append) = journal.append(Bytes::from_static(b" one")) else {
+            panic!("it asks for something");
+        };
+        execute(&mut store, &append);
+        let again = journal.answer(Answer::TimedOut);
+        assert_eq!(done(&mut store, &mut journal, again), JournalStep::Appended);
+        let (_, found) = opened(&mut store, 2);
+        assert_eq!(found[0].bytes, Bytes::from_static(b"head one"));
+    }
 }

@@ -1,7 +1,7 @@
 //! The service behind the ideal machines: objects and conditional writes.
 
 use super::sink::{Head, read_chunk};
-use crate::model::{ClientId, Disturbance, Service, View, ViewRecord};
+use crate::model::{Change, ClientId, Disturbance, Glance, Service, View, ViewRecord};
 use crate::time::VirtualTime;
 use anabranch_engine::service::object::{ObjectAnswer, ObjectRequest};
 use anabranch_engine::service::{Answer, Request};
@@ -106,6 +106,36 @@ impl Service for IdealStore {
             add_records(payload, &mut records);
         }
         View { records, marker: head.marker }
+    }
+
+    /// Chunks never change: what is new are those between the head and the last one that
+    /// was seen, which the glance names by its tag.
+    fn look(&self, now: VirtualTime, before: &View, glance: Option<Glance>) -> Change {
+        let object = |name: &str| self.objects.get(name);
+        let Some((bytes, _)) = object(super::sink::HEAD) else {
+            return Change::between(before, self.view(now));
+        };
+        let head = Head::decode(bytes);
+        let tag = |name: &String| object(name).map_or(0, |(_, tag)| *tag);
+        let seen = head.last.as_ref().map_or(0, tag);
+        let told = Glance { history: 0, seen };
+        let (mut chunks, mut next) = (Vec::new(), head.last);
+        while let Some(name) = next.take_if(|name| Some(tag(name)) != glance.map(|it| it.seen)) {
+            let (bytes, _) = object(&name).expect("a head leads to objects only");
+            let (earlier, payload) = read_chunk(bytes);
+            chunks.push(payload);
+            next = earlier;
+        }
+        let mut records = Vec::new();
+        chunks.iter().rev().for_each(|payload| add_records(payload, &mut records));
+        let change = match next {
+            Some(_) => {
+                let kept = before.records.len();
+                Change { kept, records, marker: head.marker, glance: None }
+            }
+            None => Change::between(before, View { records, marker: head.marker }),
+        };
+        Change { glance: Some(told), ..change }
     }
 }
 

@@ -19,10 +19,11 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// Those of a plan.
-    pub(super) fn of(plan: &RunPlan) -> Losses {
+    /// Those of a plan that happened; `stale` are the deviations that did not.
+    pub(super) fn of(plan: &RunPlan, stale: &[usize]) -> Losses {
         let mut losses = Losses::default();
-        for deviation in &plan.deviations {
+        let happened = plan.deviations.iter().zip(0..).filter(|(_, at)| !stale.contains(at));
+        for (deviation, _) in happened {
             match &deviation.action {
                 Action::Disturb { service, disturbance } if is_loss(disturbance) => {
                     match service.as_str() {
@@ -38,6 +39,7 @@ impl Losses {
                 | Action::PowerFailure { .. }
                 | Action::Pause { .. }
                 | Action::DoubleStart
+                | Action::ClockDrift { .. }
                 | Action::ClockJump { .. }
                 | Action::Message(_)
                 | Action::Link { .. }
@@ -79,7 +81,11 @@ pub(super) fn excuses(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losses) 
     match end {
         RunEnd::Ended(Ending::Failed(failure)) => is_excused(plan, job, failure, losses),
         // Whoever starts it again hopes that what cannot be read can be read later.
-        RunEnd::RestartLoop { last } => losses.stores && last.contains("is damaged"),
+        RunEnd::RestartLoop { last } => {
+            let is_damaged = losses.stores && last.contains("is damaged");
+            // A folder that lost its manifest holds files that nobody wrote.
+            is_damaged || (losses.sinks && last.contains("and not by this sink"))
+        }
         RunEnd::Ended(
             Ending::AlreadyFinished
             | Ending::Finished
@@ -102,6 +108,8 @@ pub(super) fn is_excused(plan: &RunPlan, job: &Plan, failure: &Failure, losses: 
             NodeKind::Scan(scan) => job.table(scan.table).on_error == OnError::Fail,
             _ => false,
         }),
+        // Also of a sink whose marker is gone, though its rows are there.
+        Failure::Damaged(what) if what.starts_with("sink ") => losses.sinks,
         Failure::Damaged(_) => losses.stores,
         Failure::SinkLostData { .. } => losses.sinks,
         Failure::SourceChanged { .. } | Failure::SourceFailed { .. } => losses.sources,

@@ -104,7 +104,7 @@ impl<'a> Judge<'a> {
                 return Ok(Some(finding));
             }
         }
-        let losses = Losses::of(plan);
+        let losses = Losses::of(plan, &result.stale);
         if let Some(finding) = of_end(&result.end)
             && !excuses(plan, self.job, &result.end, losses)
         {
@@ -122,7 +122,7 @@ impl<'a> Judge<'a> {
     /// What the interpreter finds.
     fn by_oracles(&self, plan: &RunPlan, result: &RunResult, losses: Losses) -> Option<Finding> {
         let judged = catch_unwind(AssertUnwindSafe(|| {
-            oracle::judge(plan, self.job, result, &BTreeMap::new(), losses.any())
+            oracle::judge(plan, self.job, result, &BTreeMap::new(), losses.sinks)
         }));
         match judged {
             Ok(Ok(findings)) => findings.into_iter().next().map(|finding| {

@@ -6,7 +6,7 @@
 //! operation of a local file system takes no effect after its process went on or died, so
 //! a request to a disk must not be given twice, or late.
 
-use super::{ClientId, Disturbance, Service, View, ViewRecord};
+use super::{Change, ClientId, Disturbance, Service, View, ViewRecord};
 use crate::disk::{Folder, ProcessId};
 use crate::rng::Draws;
 use crate::time::VirtualTime;
@@ -116,12 +116,32 @@ impl DiskModel {
         files.sort_by(|a, b| a.0.cmp(&b.0));
         let lines =
             files.iter().flat_map(|(_, bytes)| bytes.split_inclusive(|byte| *byte == b'\n'));
-        let record = |line: &[u8]| ViewRecord {
-            part: machine,
-            key: Bytes::new(),
-            value: Bytes::copy_from_slice(line),
+        let records = lines.map(|line| record(machine, line)).collect();
+        View { records, marker: self.marker_of(machine) }
+    }
+
+    /// The same, told by how it differs from what was seen before.
+    #[must_use]
+    pub fn look_at(&self, machine: u32, before: &View) -> Change {
+        let folder = self.folders.get(&machine);
+        let (Some(folder), None) = (folder, self.taken.get(&machine)) else {
+            return Change::between(before, self.view_of(machine));
         };
-        View { records: lines.map(record).collect(), marker: self.marker_of(machine) }
+        let names = folder.names().filter(|name| name.starts_with(VISIBLE_START));
+        let files = names.map(|name| folder.bytes(name).expect("what has a name has bytes"));
+        let mut lines = files.flat_map(|bytes| bytes.split_inclusive(|byte| *byte == b'\n'));
+        let (mut kept, mut records) = (0, Vec::new());
+        for line in lines.by_ref() {
+            match before.records.get(kept).filter(|it| it.part == machine && it.value == line) {
+                Some(_) => kept += 1,
+                None => {
+                    records.push(record(machine, line));
+                    break;
+                }
+            }
+        }
+        records.extend(lines.map(|line| record(machine, line)));
+        Change { kept, records, marker: self.marker_of(machine), glance: None }
     }
 
     fn marker_of(&self, machine: u32) -> Option<Marker> {
@@ -311,6 +331,10 @@ impl Service for DiskModel {
         let records = machines.into_iter().flat_map(|machine| self.view_of(machine).records);
         View { records: records.collect(), marker: None }
     }
+}
+
+fn record(machine: u32, line: &[u8]) -> ViewRecord {
+    ViewRecord { part: machine, key: Bytes::new(), value: Bytes::copy_from_slice(line) }
 }
 
 fn request_of(request: &Request) -> &FsRequest {

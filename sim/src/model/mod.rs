@@ -55,6 +55,57 @@ pub trait Service: std::fmt::Debug {
     /// What a reader sees who keeps to the service's rules (`read_committed`, `FINAL`,
     /// files with a final name).
     fn view(&self, now: VirtualTime) -> View;
+
+    /// The same, told by how it differs from what a reader saw `before`; `glance` is what
+    /// the service said then. Whatever a service leaves out of it because it knows that it
+    /// did not change must be as [`Service::view`] says.
+    fn look(&self, now: VirtualTime, before: &View, _glance: Option<Glance>) -> Change {
+        Change::between(before, self.view(now))
+    }
+}
+
+/// Up to where a reader has looked at a service, in words of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// Another one whenever what was seen may have changed, and not only grown.
+    pub history: u64,
+    /// Up to where everything was seen.
+    pub seen: u64,
+}
+
+/// What a reader sees, told by how it differs from what was seen before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// So many records at the beginning are as before.
+    pub kept: usize,
+    /// The records behind them.
+    pub records: Vec<ViewRecord>,
+    /// The marker.
+    pub marker: Option<Marker>,
+    /// What the service wants to be told when it is looked at next.
+    pub glance: Option<Glance>,
+}
+
+impl Change {
+    /// How a view differs from the one before it.
+    #[must_use]
+    pub fn between(before: &View, mut view: View) -> Change {
+        let pairs = view.records.iter().zip(&before.records);
+        let kept = pairs.take_while(|(now, then)| now.is_same(then)).count();
+        let records = view.records.split_off(kept);
+        Change { kept, records, marker: view.marker, glance: None }
+    }
+}
+
+impl ViewRecord {
+    /// Whether both are equal; the same bytes in memory are so without a look.
+    fn is_same(&self, other: &ViewRecord) -> bool {
+        let is_same =
+            |a: &Bytes, b: &Bytes| (a.as_ptr() == b.as_ptr() && a.len() == b.len()) || a == b;
+        self.part == other.part
+            && is_same(&self.value, &other.value)
+            && is_same(&self.key, &other.key)
+    }
 }
 
 /// What a reader sees.

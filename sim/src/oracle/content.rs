@@ -2,9 +2,9 @@
 
 use super::Finding;
 use super::epochs::Reach;
-use super::keyed;
-use super::matching::{Mismatch, Seen, Wanted, compare};
-use crate::model::View;
+use super::keyed::Keys;
+use super::matching::{Matching, Mismatch, Seen, Wanted};
+use crate::model::{View, ViewRecord};
 use crate::reference::{Expected, ExpectedRow, ExpectedSink};
 use anabranch_engine::ids::SinkId;
 use anabranch_engine::plan::Plan;
@@ -44,7 +44,11 @@ pub struct SinkOracle<'a> {
     pub guarantee: Guarantee,
 }
 
-impl SinkOracle<'_> {
+impl<'a> SinkOracle<'a> {
+    fn sink(&self) -> &'a ExpectedSink {
+        &self.expected.sinks[self.sink.0 as usize]
+    }
+
     /// What is wrong with a view, if anything is: the first thing only.
     ///
     /// The rows must be those of the epochs that are complete by `reach`, and may be
@@ -52,42 +56,81 @@ impl SinkOracle<'_> {
     // spec: E-3, K-1, K-2
     #[must_use]
     pub fn view(&self, view: &View, reach: Reach) -> Option<Finding> {
-        let sink = &self.expected.sinks[self.sink.0 as usize];
-        if sink.unspecified {
-            return None;
-        }
-        let seen: Vec<Seen<'_>> = view
-            .records
-            .iter()
-            .map(|record| {
-                let text = record.value.strip_suffix(b"\n").unwrap_or(&record.value);
-                Seen { part: record.part, text }
-            })
-            .collect();
-        let table = &self.plan.table(sink.table).name;
-        if self.shape == Shape::Keyed {
-            return keyed::compare(self.expected, sink, table, &seen, reach);
-        }
+        let mut watched = Watched::new(*self);
+        watched.change(0, &view.records);
+        watched.judge(reach)
+    }
+}
+
+/// What readers see of one sink over time, view by view.
+pub(super) struct Watched<'a> {
+    oracle: SinkOracle<'a>,
+    seen: Vec<Seen<'a>>,
+    rows: Rows<'a>,
+}
+
+/// The expected rows, as they are compared.
+enum Rows<'a> {
+    Keyed(Keys<'a>),
+    Matched(Matching<'a>),
+    /// The rules do not say which rows there are.
+    Unspecified,
+}
+
+impl<'a> Watched<'a> {
+    /// A reader that has seen nothing.
+    pub(super) fn new(oracle: SinkOracle<'a>) -> Watched<'a> {
+        let sink = oracle.sink();
         let wanted = Wanted {
-            reach,
-            ordered: self.shape == Shape::Log && self.guarantee == Guarantee::ExactlyOnce,
-            repeats: self.guarantee == Guarantee::AtLeastOnce,
+            ordered: oracle.shape == Shape::Log && oracle.guarantee == Guarantee::ExactlyOnce,
+            repeats: oracle.guarantee == Guarantee::AtLeastOnce,
         };
-        let mismatch = compare(&sink.rows, &seen, wanted)?;
-        Some(finding(self.expected, sink, table, &seen, mismatch))
+        let rows = match oracle.shape {
+            _ if sink.unspecified => Rows::Unspecified,
+            Shape::Keyed => Rows::Keyed(Keys::of(&sink.rows)),
+            Shape::Bag | Shape::Log => Rows::Matched(Matching::new(&sink.rows, wanted)),
+        };
+        Watched { oracle, seen: Vec::new(), rows }
+    }
+
+    /// So many records are as before, and these stand behind them.
+    pub(super) fn change(&mut self, kept: usize, records: &'a [ViewRecord]) {
+        self.seen.truncate(kept);
+        self.seen.extend(records.iter().map(|record| {
+            let text = record.value.strip_suffix(b"\n").unwrap_or(&record.value);
+            Seen { part: record.part, text }
+        }));
+        if let Rows::Matched(matching) = &mut self.rows {
+            matching.truncate(kept);
+            matching.extend(&self.seen[kept..]);
+        }
+    }
+
+    /// What is wrong with the view at present.
+    pub(super) fn judge(&mut self, reach: Reach) -> Option<Finding> {
+        let (oracle, sink) = (self.oracle, self.oracle.sink());
+        let table = &oracle.plan.table(sink.table).name;
+        match &mut self.rows {
+            Rows::Unspecified => None,
+            Rows::Keyed(keys) => keys.compare(oracle.expected, table, &self.seen, reach),
+            Rows::Matched(matching) => {
+                let mismatch = matching.mismatch(reach)?;
+                Some(finding(oracle.expected, &sink.rows, table, &self.seen, mismatch))
+            }
+        }
     }
 }
 
 /// A mismatch in words.
 pub(super) fn finding(
     expected: &Expected,
-    sink: &ExpectedSink,
+    rows: &[ExpectedRow],
     table: &str,
     seen: &[Seen<'_>],
     mismatch: Mismatch,
 ) -> Finding {
     let text = |seen: &Seen<'_>| String::from_utf8_lossy(seen.text).into_owned();
-    let row = |row: usize| told(expected, &sink.rows[row]);
+    let row = |row: usize| told(expected, &rows[row]);
     match mismatch {
         Mismatch::Wrong { seen: index, missing } => {
             let instead = match missing {

@@ -28,15 +28,27 @@ impl Reach {
     // spec: K-7
     #[must_use]
     pub fn of_marker(marker: Option<Marker>, sink: SinkId, epochs: &[EpochRecord]) -> Reach {
+        Reach::of_ends(marker, &flush_ends(epochs, sink))
+    }
+
+    /// The same, by the last epochs of the sink's flush groups.
+    pub(super) fn of_ends(marker: Option<Marker>, ends: &[Epoch]) -> Reach {
         let Some(marker) = marker else { return Reach::default() };
         if marker.last {
             return Reach::whole(marker.epoch);
         }
-        let ends = epochs.iter().flat_map(|record| &record.flush_ends);
-        let before = ends.filter(|end| end.sink == sink && end.epoch < marker.epoch);
-        let complete = before.map(|end| end.epoch).max().unwrap_or_default();
+        let before = ends.partition_point(|end| *end < marker.epoch).checked_sub(1);
+        let complete = before.map(|before| ends[before]).unwrap_or_default();
         Reach { complete, begun: marker.epoch }
     }
+}
+
+/// The last epochs of a sink's flush groups, sorted.
+pub(super) fn flush_ends(epochs: &[EpochRecord], sink: SinkId) -> Vec<Epoch> {
+    let all = epochs.iter().flat_map(|record| &record.flush_ends);
+    let mut ends: Vec<Epoch> = all.filter(|end| end.sink == sink).map(|end| end.epoch).collect();
+    ends.sort_unstable();
+    ends
 }
 
 /// A marker as it was seen at a moment.

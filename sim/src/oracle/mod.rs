@@ -6,7 +6,9 @@
 //! which may leave a group open.
 
 mod content;
+mod durable;
 mod epochs;
+mod given_up;
 mod keyed;
 mod liveness;
 mod matching;
@@ -15,6 +17,7 @@ mod run;
 mod time;
 
 pub use content::{Guarantee, Shape, SinkOracle};
+pub use durable::{durable_epochs, listed_snapshots, whole_starts};
 pub use epochs::{Effect, MarkerSeen, Reach, generations, incarnations, markers, usage};
 pub use liveness::{Liveness, Recovery, Stall, Zombie, liveness};
 pub use replay::{replay, restore, same_trace};

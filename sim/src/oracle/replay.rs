@@ -127,11 +127,10 @@ fn wrong_rows(
         .iter()
         .map(|text| Seen { part: 0, text: text.exact().expect("real rows are known") })
         .collect();
-    let rows: Vec<_> = sink.rows.iter().filter(|row| row.epoch == record.epoch).cloned().collect();
-    let wanted = Wanted { reach: Reach::whole(record.epoch), ordered: true, repeats: false };
-    let mismatch = compare(&rows, &seen, wanted)?;
-    let of_epoch = ExpectedSink { rows, ..sink.clone() };
-    Some(finding(expected, &of_epoch, &table.name, &seen, mismatch))
+    let rows = sink.of_epoch(record.epoch);
+    let wanted = Wanted { ordered: true, repeats: false };
+    let mismatch = compare(rows, &seen, wanted, Reach::whole(record.epoch))?;
+    Some(finding(expected, rows, &table.name, &seen, mismatch))
 }
 
 /// What an epoch counts wrongly.
@@ -141,7 +140,8 @@ fn wrong_counts(
     record: &EpochRecord,
     output: &EpochOutput,
 ) -> Option<Finding> {
-    let place = expected.times.iter().position(|times| times.epoch == record.epoch)?;
+    let epochs = expected.times.binary_search_by_key(&record.epoch, |times| times.epoch);
+    let place = epochs.ok()?;
     let found = EpochCounts {
         records: output.counts.records,
         late: output.counts.late.iter().copied().collect(),
@@ -165,7 +165,7 @@ fn data_of(log: &SplitLog, slice: &SliceRecord) -> Option<FetchedData> {
     }
     let mut data = Vec::new();
     let mut records = Vec::new();
-    for record in log.records.iter().filter(|record| (start..end).contains(&record.offset)) {
+    for record in &log.records[log.range(start, end)] {
         let from = data.len() as u32;
         data.extend_from_slice(&record.bytes);
         records.push(RecordRef {

@@ -1,9 +1,11 @@
 //! All oracles over one run of the world.
 
-use super::content::{Guarantee, Shape, SinkOracle};
-use super::epochs::{Effect, MarkerSeen, Reach, generations, incarnations, markers};
+use super::content::{Guarantee, Shape, SinkOracle, Watched};
+use super::epochs::{Effect, MarkerSeen, Reach, flush_ends, generations, incarnations, markers};
+use super::given_up::given_up;
 use super::{Finding, discords, fires_once, liveness, replay, restore};
-use crate::model::{Disturbance, View, ViewRecord};
+use super::{durable_epochs, listed_snapshots, whole_starts};
+use crate::model::Disturbance;
 use crate::plan::{Action, RecordKind, RunPlan, SplitInput, SplitShape};
 use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
 use crate::world::{LogEndSeen, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot};
@@ -77,6 +79,9 @@ fn records_of(input: &SplitInput) -> Vec<LogRecord> {
 /// So many snapshots of a run are restored at most: the first, the last, and those between
 /// at equal distances.
 const RESTORED_MAX: usize = 3;
+/// All that is computed again from them is half of the run at most, or so many epochs if
+/// that is more: in a long run the first ones are left out.
+const RESTORED_EPOCHS: usize = 1_000;
 
 /// What all oracles find in a run, the first thing of each kind: S1 to S8, and L1 to L6.
 /// `log_ends` is that of [`Case`], for what the caller knows better than the result does;
@@ -91,6 +96,9 @@ pub fn judge(
     log_ends: &BTreeMap<(Epoch, SplitName), u64>,
     losses: bool,
 ) -> Result<Vec<Finding>, String> {
+    if let Some(damage) = &result.journal_damage {
+        return Err(damage.clone());
+    }
     let journal = scan(&result.journal, &[]).map_err(|damage| damage.to_string())?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
     let logs = logs_of(plan, job);
@@ -99,14 +107,23 @@ pub fn judge(
     let case = Case { plan: job, logs: &logs, epochs: &epochs, log_ends: &ends };
     let expected = expect(case);
     let mut findings = discords(&expected);
+    findings.extend(durable_epochs(plan, &result.durable, &epochs));
+    if !losses {
+        findings.extend(listed_snapshots(&result.lost_snapshots));
+    }
+    findings.extend(whole_starts(&result.rotten_starts));
     for (index, sink) in result.sinks.iter().enumerate() {
         let tears = tears(plan, &sink.table);
-        let judged = JudgedSink { job, expected: &expected, epochs: &epochs, index, sink, tears };
+        let (expected, epochs) = (&expected, epochs.as_slice());
+        let ends = flush_ends(epochs, SinkId(index as u32));
+        let judged = JudgedSink { job, expected, epochs, index, sink, ends, tears };
         findings.extend(judged.contents(judged.finish_of(result, losses), losses));
         findings.extend(judged.history(losses));
+        findings.extend(judged.served_again());
     }
+    findings.extend(given_up(plan, job, result, &epochs));
     findings.extend(replay(case, &expected, chain_of(&journal)));
-    let snapshots = sample(&result.snapshots);
+    let snapshots = sample(&result.snapshots, &epochs);
     findings.extend(
         snapshots
             .into_iter()
@@ -138,11 +155,25 @@ fn tears(plan: &RunPlan, table: &str) -> bool {
 }
 
 /// A few of a run's snapshots.
-fn sample(snapshots: &[StoredSnapshot]) -> Vec<&StoredSnapshot> {
+fn sample<'a>(snapshots: &'a [StoredSnapshot], epochs: &[EpochRecord]) -> Vec<&'a StoredSnapshot> {
     let Some(last) = snapshots.len().checked_sub(1) else { return Vec::new() };
     let steps = RESTORED_MAX.min(snapshots.len()) - 1;
-    let places = (0..=steps).map(|step| last * step / steps.max(1));
-    places.map(|place| &snapshots[place]).collect()
+    let places = (0..=steps).map(|step| &snapshots[last * step / steps.max(1)]);
+    let behind = |snapshot: &StoredSnapshot| {
+        let epoch = snapshot.manifest.epoch;
+        epochs.len() - epochs.partition_point(|record| record.epoch <= epoch)
+    };
+    let mut left = RESTORED_EPOCHS.max(epochs.len() / 2);
+    let mut chosen: Vec<&StoredSnapshot> = places
+        .rev()
+        .take_while(|snapshot| {
+            let is_cheap = behind(snapshot) <= left;
+            left = left.saturating_sub(behind(snapshot));
+            is_cheap
+        })
+        .collect();
+    chosen.reverse();
+    chosen
 }
 
 /// Whether the job ended as a job may that nothing keeps from it.
@@ -183,6 +214,8 @@ struct JudgedSink<'a> {
     epochs: &'a [EpochRecord],
     index: usize,
     sink: &'a SinkResult,
+    /// The last epochs of its flush groups, sorted.
+    ends: Vec<Epoch>,
     /// Whether a chunk may show in parts although its sink usually takes it whole.
     tears: bool,
 }
@@ -214,6 +247,20 @@ impl JudgedSink<'_> {
         }
     }
 
+    /// A sink that is given up is given nothing of that epoch and later ones, by nobody.
+    // spec: K-8
+    fn served_again(&self) -> Option<Finding> {
+        let given_up = self.epochs.iter().find(|record| record.given_up.contains(&self.id()))?;
+        let epoch = given_up.epoch;
+        let moved = |seen: &&Seen| seen.marker.is_some_and(|marker| marker.epoch >= epoch);
+        let seen = self.sink.seen.iter().find(moved)?;
+        let (at, table) = (seen.at, &self.sink.table);
+        let marker = seen.marker.expect("it was just looked at");
+        let message =
+            format!("sink {table} was given up with epoch {epoch}, and holds {marker} at {at}");
+        Some(Finding::new("S4", "served again", table, message))
+    }
+
     /// What is wrong with what readers saw, first while it ran, then at the end.
     fn contents(&self, finish: Finish, losses: bool) -> Vec<Finding> {
         let table = self.table();
@@ -228,15 +275,14 @@ impl JudgedSink<'_> {
             shape: shape_of(table),
             guarantee,
         };
-        let view = |records: Vec<ViewRecord>, seen: &Seen| View { records, marker: seen.marker };
         let mut found = Vec::new();
-        if table.keeps_marker() && !losses {
-            let mut views = self.sink.views();
-            found.extend(
-                views.find_map(|(seen, records)| {
-                    oracle.view(&view(records, seen), self.reach(seen))
-                }),
-            );
+        let mut watched = Watched::new(oracle);
+        let is_watched = table.keeps_marker() && !losses;
+        for seen in &self.sink.seen {
+            watched.change(seen.kept, &seen.records);
+            if is_watched && found.is_empty() {
+                found.extend(watched.judge(self.reach(seen)));
+            }
         }
         let last = self.epochs.last().map_or(Epoch(0), |record| record.epoch);
         let reach = match (finish, self.sink.seen.last()) {
@@ -245,7 +291,7 @@ impl JudgedSink<'_> {
             (Finish::ByMarker | Finish::Open, _) => None,
         };
         if let Some(reach) = reach {
-            found.extend(oracle.view(&self.sink.last, reach));
+            found.extend(watched.judge(reach));
             if guarantee == Guarantee::ExactlyOnce {
                 found.extend(fires_once(self.job, self.id(), &self.sink.last));
             }
@@ -256,22 +302,19 @@ impl JudgedSink<'_> {
     /// How far a reader must and may see. A file appears behind the move of its marker,
     /// the blocks of an insert before it, and the parts of a Kafka transaction one by one, in any order with its marker.
     fn reach(&self, seen: &Seen) -> Reach {
-        let mut reach = Reach::of_marker(seen.marker, self.id(), self.epochs);
+        let mut reach = Reach::of_ends(seen.marker, &self.ends);
         let connector = self.table().connector.as_str();
-        let ends = || {
-            let all = self.epochs.iter().flat_map(|record| &record.flush_ends);
-            all.filter(|end| end.sink == self.id()).map(|end| end.epoch)
-        };
+        let up_to = |epoch: Epoch| self.ends.partition_point(|end| *end <= epoch);
         let in_parts = matches!(connector, "clickhouse" | "filesystem" | "kafka" | "upsert-kafka");
         if in_parts || self.tears {
-            let next = ends().filter(|end| *end > reach.begun).min();
+            let next = self.ends.get(up_to(reach.begun)).copied();
             // The last group ends with the input, which no record says.
             let last = self.epochs.last().map_or(reach.begun, |record| record.epoch);
             reach.begun = next.unwrap_or(last).max(reach.begun);
         }
         if matches!(connector, "filesystem" | "kafka" | "upsert-kafka") {
-            let before = ends().filter(|end| *end < reach.complete).max();
-            reach.complete = before.unwrap_or_default();
+            let before = self.ends.partition_point(|end| *end < reach.complete).checked_sub(1);
+            reach.complete = before.map(|before| self.ends[before]).unwrap_or_default();
         }
         reach
     }

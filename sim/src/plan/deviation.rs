@@ -3,6 +3,9 @@
 use crate::model::Disturbance;
 use crate::time::{Span, VirtualTime};
 
+/// A service that cannot be reached for as long as this is away, rather than hard to reach.
+pub const OUTAGE: Span = Span::ms(60_000);
+
 /// One deviation from a world in which nothing goes wrong. It happens once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deviation {
@@ -129,6 +132,12 @@ pub enum Action {
         /// By so much; it may be negative.
         by: Span,
     },
+    /// From now on the wall clock of the process's machine is that much too fast, and so
+    /// are all clocks of processes that start later.
+    ClockDrift {
+        /// In a million; it may be negative.
+        ppm: i32,
+    },
     /// The message at hand is lost, or delayed, or comes twice. At a point without a
     /// message it is the answer that the pipeline gets.
     Message(MessageFault),
@@ -176,6 +185,7 @@ impl Action {
             Action::Pause { successor: true, .. } => "zombie",
             Action::DoubleStart => "double-start",
             Action::ClockJump { .. } => "clock-jump",
+            Action::ClockDrift { .. } => "clock-drift",
             Action::Message(fault) => match fault {
                 MessageFault::DropRequest => "drop-request",
                 MessageFault::DropAnswer => "drop-answer",
@@ -184,9 +194,11 @@ impl Action {
                 MessageFault::Duplicate(_) => "duplicate",
                 MessageFault::Late(_) => "late",
             },
-            Action::Link { fault, .. } => match fault {
+            Action::Link { fault, span, .. } => match fault {
+                LinkFault::Cut if *span >= OUTAGE => "outage",
                 LinkFault::Cut => "cut",
                 LinkFault::CutAnswers => "cut-answers",
+                LinkFault::CutRequests => "cut-requests",
                 LinkFault::Slow(_) => "slow",
             },
             Action::Disturb { disturbance, .. } => match disturbance {
@@ -215,6 +227,7 @@ impl Action {
                 SourceFault::Retain { .. } => "source-retain",
                 SourceFault::Truncate { .. } => "source-truncate",
                 SourceFault::Recreate => "source-recreate",
+                SourceFault::Rewind => "source-rewind",
                 SourceFault::Compact { .. } => "source-compact",
             },
         }
@@ -245,6 +258,8 @@ pub enum LinkFault {
     Cut,
     /// Requests get through, and answers do not.
     CutAnswers,
+    /// Requests do not get through, and what is on its way back does.
+    CutRequests,
     /// Everything takes so much longer.
     Slow(Span),
 }
@@ -275,6 +290,9 @@ pub enum SourceFault {
     },
     /// It is another one of the same name, and empty.
     Recreate,
+    /// Its reader's position is reset: the next read of a log is answered from where the
+    /// log begins, whatever was asked for.
+    Rewind,
     /// The record is not there any more, but its offset is.
     Compact {
         /// The record's number.

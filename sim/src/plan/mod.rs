@@ -11,10 +11,10 @@ pub mod text;
 mod workload;
 
 pub use deviation::{
-    Action, Deviation, LinkFault, MessageFault, Operation, Point, RecordName, SourceFault,
+    Action, Deviation, LinkFault, MessageFault, OUTAGE, Operation, Point, RecordName, SourceFault,
     StateFault, Target, Trigger,
 };
-pub use settings::{Cpu, Latency, Links, Restarts, Settings, StoreKind, Stores, Timing};
+pub use settings::{Cpu, Latency, Links, Restarts, Settings, StoreKind, Stores, Ties, Timing};
 pub use workload::{Record, RecordKind, SplitInput, SplitShape};
 
 use anabranch_engine::pipeline::PipelineConfig;

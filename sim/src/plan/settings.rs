@@ -18,6 +18,20 @@ pub struct Settings {
     pub timing: Timing,
     /// How many pieces the executor of a process claims to work on at once.
     pub pieces: usize,
+    /// In which order those things happen that happen at one moment; without it, in the
+    /// order in which they were planned.
+    pub ties: Option<Ties>,
+}
+
+/// Another order among the things of one moment, for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ties {
+    /// What the order depends on.
+    pub seed: u64,
+    /// From here on.
+    pub from: VirtualTime,
+    /// Up to here, exclusively; always, without it.
+    pub until: Option<VirtualTime>,
 }
 
 /// Which protocol a journal, a store of snapshots or a sink speaks, and so which model

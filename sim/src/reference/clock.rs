@@ -485,7 +485,7 @@ impl<'a> Clock<'a> {
 
 /// The value of the watermark expression for a record, if it has one. The ends of the
 /// range mean "none" and "end" and come from no record.
-fn watermark_of(plan: &Plan, scan: &Scan, decoded: &Decoded, tick: Tick) -> Option<i64> {
+pub(super) fn watermark_of(plan: &Plan, scan: &Scan, decoded: &Decoded, tick: Tick) -> Option<i64> {
     let (Some(expression), Decoded::Row(cells)) = (&scan.watermark, decoded) else { return None };
     let zone = &plan.options.local_time_zone;
     let env = Env { cells, tick, watermark_before: None, zone };

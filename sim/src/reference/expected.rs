@@ -176,6 +176,13 @@ fn add_all<K: Ord + Copy>(to: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
 }
 
 impl ExpectedSink {
+    /// The rows of one epoch.
+    #[must_use]
+    pub fn of_epoch(&self, epoch: Epoch) -> &[ExpectedRow] {
+        let behind = self.up_to(epoch);
+        &behind[behind.partition_point(|row| row.epoch < epoch)..]
+    }
+
     /// The rows of the epochs up to and with this one.
     #[must_use]
     pub fn up_to(&self, epoch: Epoch) -> &[ExpectedRow] {

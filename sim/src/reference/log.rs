@@ -70,7 +70,7 @@ impl SplitLog {
     }
 
     /// The records of a range of offsets.
-    pub(super) fn range(&self, start: u64, end: u64) -> std::ops::Range<usize> {
+    pub(crate) fn range(&self, start: u64, end: u64) -> std::ops::Range<usize> {
         let place = |offset| self.records.partition_point(|record| record.offset < offset);
         place(start)..place(end).max(place(start))
     }

@@ -29,6 +29,7 @@ mod flow;
 mod log;
 mod row;
 mod side;
+mod times;
 mod window;
 
 pub use cell::Cell;
@@ -37,6 +38,7 @@ pub use expected::{
     Discord, EpochCounts, EpochTimes, Expected, ExpectedRow, ExpectedSink, Source, Stream,
 };
 pub use log::{LogRecord, SplitLog};
+pub use times::{Reading, readings};
 
 use anabranch_engine::ids::{Epoch, SplitName};
 use anabranch_engine::journal::EpochRecord;

@@ -16,6 +16,15 @@ pub(super) struct WallSkew {
     pub(super) drift_ppm: i32,
 }
 
+impl WallSkew {
+    /// From a moment on the clock runs so much faster than true time. It does not jump.
+    pub(super) fn runs_by(&mut self, at: VirtualTime, ppm: i32) {
+        let gained = ProcessClock::stretched(at.0, self.drift_ppm);
+        self.ahead.0 += gained - ProcessClock::stretched(at.0, ppm);
+        self.drift_ppm = ppm;
+    }
+}
+
 /// The clocks as one process sees them. The monotonic one starts with the process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ProcessClock {
@@ -63,6 +72,19 @@ mod tests {
                 assert!(read(VirtualTime(at.0 - 2)) < reading, "{drift_ppm} {reading}");
             }
         }
+    }
+
+    #[test]
+    fn a_clock_that_begins_to_drift_does_not_jump() {
+        let clock = ProcessClock { born: VirtualTime(0), drift_ppm: 0 };
+        let at = VirtualTime(9_000_000_000);
+        let mut wall = WallSkew { ahead: Span::ms(70), drift_ppm: -200 };
+        let before = clock.now(at, wall);
+        wall.runs_by(at, 1_000);
+        assert_eq!(clock.now(at, wall), before);
+        let later = clock.now(VirtualTime(10_000_000_000), wall);
+        assert_eq!(later.wall.0 - before.wall.0, 1_001_000_000);
+        assert_eq!(later.monotonic.0 - before.monotonic.0, 1_000_000_000);
     }
 
     #[test]

@@ -5,11 +5,13 @@ use anabranch_engine::ids::Generation;
 use anabranch_engine::pipeline::{FetchedData, Input, Output};
 use anabranch_engine::service::clickhouse::{ClickHouseAnswer, ClickHouseRequest, ClickHouseRow};
 use anabranch_engine::service::fs::{FsAnswer, FsRequest};
-use anabranch_engine::service::kafka::{KafkaAnswer, KafkaRecord, KafkaRequest};
+use anabranch_engine::service::kafka::{
+    KafkaAnswer, KafkaRecord, KafkaRequest, ProducerId, TopicPartition,
+};
 use anabranch_engine::service::object::{ObjectAnswer, ObjectRequest};
 use anabranch_engine::service::redis::{RedisAnswer, RedisRequest, RedisWrite};
 use anabranch_engine::service::{Answer, Request};
-use anabranch_engine::sink::Marker;
+use anabranch_engine::sink::{ApplyOutcome, Marker};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A hash that numbers and bytes are added to.
@@ -69,6 +71,9 @@ impl Digest {
             Input::SinkOpened { sink, marker, .. } => {
                 self.number(u64::from(sink.0)).marker(marker.as_ref())
             }
+            Input::SinkApplied { request, sink, outcome: ApplyOutcome::Applied, message } => {
+                self.number(request.0).number(u64::from(sink.0)).text(message)
+            }
             other => self.debug(other),
         }
     }
@@ -123,6 +128,9 @@ impl Digest {
             FsRequest::Append { name, at, bytes } => {
                 self.number(2).text(name).number(*at).bytes(bytes)
             }
+            FsRequest::Rename { from, to } => self.number(3).text(from).text(to),
+            FsRequest::SyncFile { name } => self.number(4).text(name),
+            FsRequest::SyncDir => self.number(5),
             other => self.debug(other),
         }
     }
@@ -144,13 +152,36 @@ impl Digest {
                 let digest = digest.text(&to.topic).number(to.partition.into());
                 records.iter().fold(digest.number(*sequence as u64), Digest::kafka_record)
             }
+            KafkaRequest::AddPartitions { transactional_id, producer, partitions } => partitions
+                .iter()
+                .fold(self.number(2).text(transactional_id).producer(*producer), Digest::partition),
+            KafkaRequest::EndTransaction { transactional_id, producer, commit } => {
+                self.number(3).text(transactional_id).producer(*producer).number(u64::from(*commit))
+            }
+            KafkaRequest::Fetch { from, offset, bytes_max, committed } => self
+                .number(4)
+                .partition(from)
+                .number(*offset as u64)
+                .number(u64::from(*bytes_max))
+                .number(u64::from(*committed)),
             other => self.debug(other),
         }
     }
 
+    fn producer(self, producer: ProducerId) -> Digest {
+        self.number(producer.id as u64).number(producer.epoch as u64)
+    }
+
+    fn partition(self, partition: &TopicPartition) -> Digest {
+        self.text(&partition.topic).number(partition.partition.into())
+    }
+
     fn kafka_record(self, record: &KafkaRecord) -> Digest {
-        let bytes = |bytes: &Option<bytes::Bytes>| bytes.clone().unwrap_or_default();
-        self.bytes(&bytes(&record.key)).bytes(&bytes(&record.value))
+        let bytes = |digest: Digest, bytes: &Option<bytes::Bytes>| match bytes {
+            Some(bytes) => digest.bytes(bytes),
+            None => digest.bytes(&[]),
+        };
+        bytes(bytes(self, &record.key), &record.value)
     }
 
     fn redis_request(self, request: &RedisRequest) -> Digest {
@@ -200,6 +231,10 @@ impl Digest {
                 records.iter().fold(self.number(*next_offset as u64), |digest, (_, record)| {
                     digest.kafka_record(record)
                 })
+            }
+            Answer::Kafka(KafkaAnswer::Done) => self.number(5),
+            Answer::Kafka(KafkaAnswer::Produced { base_offset }) => {
+                self.number(6).number(*base_offset as u64)
             }
             Answer::Redis(RedisAnswer::Applied) | Answer::ClickHouse(ClickHouseAnswer::Done) => {
                 self.number(4)

@@ -33,6 +33,8 @@ pub(super) enum Side {
     /// An output was handed on, which says nothing of what became of it.
     Routed,
     After,
+    /// It was not done after all.
+    Failed,
     Request,
     Answer,
 }

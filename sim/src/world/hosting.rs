@@ -7,7 +7,7 @@ use crate::model::disk::DiskModel;
 use crate::model::kafka::{KafkaConfig, KafkaModel, Watched};
 use crate::model::object::ObjectModel;
 use crate::model::redis::{RedisModel, RedisModelConfig};
-use crate::model::{ClientId, Disturbance, Service, View};
+use crate::model::{Change, ClientId, Disturbance, Glance, Service, View};
 use crate::plan::{RunPlan, StoreKind, Stores};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
@@ -93,6 +93,10 @@ impl Service for SinkFolder {
     fn view(&self, _: VirtualTime) -> View {
         self.disk.view_of(self.machine)
     }
+
+    fn look(&self, _: VirtualTime, before: &View, _: Option<Glance>) -> Change {
+        self.disk.look_at(self.machine, before)
+    }
 }
 
 /// The job's name, as it stands in topics and keys.
@@ -110,6 +114,13 @@ impl Host {
         };
         let sinks_lock_free = !sink_tables(job).any(locks);
         Host { stores, seed: plan.seed, sinks_lock_free }
+    }
+
+    /// A bucket whose listings may be behind.
+    fn object_store(&self) -> Box<dyn Service> {
+        let mut draws = Draws::new(self.seed, "object store", "listings");
+        let behind = Span::ms(*draws.choose(&[0, 0, 300, 5_000]));
+        Box::new(ObjectModel::new(behind, self.seed))
     }
 
     /// Some clusters have used up most epochs of their producers, as after years; in some,
@@ -181,7 +192,7 @@ impl Hosting for Host {
         match self.stores.journal {
             StoreKind::Connector | StoreKind::Local => Box::new(DiskModel::new(self.seed)),
             StoreKind::Ideal => Box::new(IdealStore::new()),
-            StoreKind::Object => Box::new(ObjectModel::new(Span(0), self.seed)),
+            StoreKind::Object => self.object_store(),
             StoreKind::Topic => self.kafka(Vec::new()),
         }
     }
@@ -202,7 +213,7 @@ impl Hosting for Host {
         match self.stores.snapshots {
             StoreKind::Connector | StoreKind::Local => Box::new(DiskModel::new(self.seed)),
             StoreKind::Ideal | StoreKind::Topic => Box::new(IdealStore::new()),
-            StoreKind::Object => Box::new(ObjectModel::new(Span(0), self.seed)),
+            StoreKind::Object => self.object_store(),
         }
     }
 

@@ -3,14 +3,14 @@
 
 use super::World;
 use super::process::Process;
-use super::result::{LogEndSeen, StoredSnapshot};
-use crate::oracle::{Liveness, Recovery, Zombie};
+use super::result::{DurableSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot};
+use crate::oracle::{Liveness, Recovery, Stall, Zombie};
 use crate::time::{Span, VirtualTime};
-use anabranch_engine::ids::{Epoch, RequestId};
+use anabranch_engine::ids::{Epoch, RequestId, SinkId};
 use anabranch_engine::journal::{Control, EpochRecord};
 use anabranch_engine::snapshot::Manifest;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many starts after the world has healed are no restart loop: one after a last crash,
 /// and a few until a lock or a claim of a dead process is gone.
@@ -21,8 +21,25 @@ const RESTARTS_MAX: u32 = 6;
 pub(super) struct Kept {
     log_ends: Vec<LogEndSeen>,
     snapshots: Vec<StoredSnapshot>,
-    /// Snapshots that are under way, by process and epoch.
-    storing: BTreeMap<(u32, Epoch), StoredSnapshot>,
+    /// Snapshots that are under way, by process and epoch, with their names.
+    storing: BTreeMap<(u32, Epoch), (String, StoredSnapshot)>,
+    /// Since when snapshots are complete that nobody has asked to remove.
+    complete: BTreeMap<String, VirtualTime>,
+    /// Snapshots that somebody asked to remove.
+    removed: BTreeSet<String>,
+    /// When each process asked for the list of snapshots last.
+    listing: BTreeMap<u32, VirtualTime>,
+    lost_snapshots: Vec<LostSnapshot>,
+    /// What each snapshot is made of, by name: its manifest and its parts.
+    made: BTreeMap<String, (Bytes, Vec<Bytes>)>,
+    /// Manifests that a process was given with other bytes than they were made of.
+    listed_rotten: BTreeSet<(u32, String)>,
+    /// The snapshot that each process was given last, and whether it is as it was made.
+    loaded: BTreeMap<u32, (String, bool)>,
+    rotten_starts: Vec<RottenStart>,
+    /// Records on their way to the journal, by process and epoch.
+    appending: BTreeMap<(u32, Epoch), DurableSeen>,
+    durable: Vec<DurableSeen>,
     /// When each process started, and when it said that recovery was over.
     lives: Vec<(VirtualTime, Option<VirtualTime>)>,
     /// Processes that were replaced while they lived.
@@ -31,6 +48,13 @@ pub(super) struct Kept {
     asked: BTreeMap<u32, VirtualTime>,
     /// When the job came to its end.
     done: Option<VirtualTime>,
+    /// Splits that should have been called idle.
+    pub(super) restless: Vec<Stall>,
+    /// When a process was last told that a sink took a chunk, unless it heard of a failure
+    /// since.
+    served: BTreeMap<(u32, SinkId), VirtualTime>,
+    /// Sinks that were given up although they had just taken a chunk.
+    given_up_early: Vec<Stall>,
 }
 
 impl Kept {
@@ -57,22 +81,127 @@ impl Kept {
         self.done = Some(at);
     }
 
+    /// A process takes what came of a chunk.
+    pub(super) fn applied(&mut self, process: u32, sink: SinkId, is_there: bool, at: VirtualTime) {
+        match is_there {
+            true => drop(self.served.insert((process, sink), at)),
+            false => drop(self.served.remove(&(process, sink))),
+        }
+    }
+
+    /// A process gives up a sink, which it may do only if that fails or does not answer for
+    /// this long.
+    // spec: K-8
+    pub(super) fn given_up(
+        &mut self,
+        process: u32,
+        sink: SinkId,
+        what: &str,
+        at: VirtualTime,
+        wait: Span,
+    ) {
+        let served = self.served.get(&(process, sink)).copied();
+        if let Some(since) = served.filter(|since| at - *since < wait) {
+            self.given_up_early.push(Stall { what: what.to_owned(), since, until: at });
+        }
+    }
+
     /// A process wants a snapshot stored.
     pub(super) fn storing(
         &mut self,
         process: u32,
         epoch: Epoch,
+        name: &str,
         manifest: &Bytes,
         parts: &[(String, Bytes)],
     ) {
+        let bytes = parts.iter().map(|(_, bytes)| bytes.clone()).collect();
+        self.made.insert(name.to_owned(), (manifest.clone(), bytes));
         let manifest = Manifest::decode(manifest).expect("a pipeline writes whole manifests");
         let parts = parts.iter().map(|(_, bytes)| bytes.clone()).collect();
-        self.storing.insert((process, epoch), StoredSnapshot { manifest, parts });
+        let stored = StoredSnapshot { manifest, parts };
+        self.storing.insert((process, epoch), (name.to_owned(), stored));
     }
 
     /// A snapshot is complete.
-    pub(super) fn stored(&mut self, process: u32, epoch: Epoch) {
-        self.snapshots.extend(self.storing.remove(&(process, epoch)));
+    pub(super) fn stored(&mut self, process: u32, epoch: Epoch, at: VirtualTime) {
+        let Some((name, stored)) = self.storing.remove(&(process, epoch)) else { return };
+        self.snapshots.push(stored);
+        // Who was not told in time may have been replaced, and its successor saw it.
+        if !self.removed.contains(&name) {
+            self.complete.insert(name, at);
+        }
+    }
+
+    /// Somebody asks for the removal of snapshots.
+    pub(super) fn removing(&mut self, names: &[String]) {
+        self.complete.retain(|name, _| !names.contains(name));
+        self.removed.extend(names.iter().cloned());
+    }
+
+    /// A process asks for the list of snapshots.
+    pub(super) fn lists(&mut self, process: u32, at: VirtualTime) {
+        self.listing.insert(process, at);
+    }
+
+    /// A process is given the list of snapshots. One that was complete before it asked has
+    /// to be there.
+    // spec: S-1
+    pub(super) fn listed(&mut self, process: u32, manifests: &[(String, Bytes)], at: VirtualTime) {
+        for (name, bytes) in manifests {
+            if self.made.get(name).is_some_and(|(made, _)| made != bytes) {
+                self.listed_rotten.insert((process, name.clone()));
+            }
+        }
+        let Some(asked) = self.listing.remove(&process) else { return };
+        let names: BTreeSet<&str> = manifests.iter().map(|(name, _)| name.as_str()).collect();
+        let missing = |(name, since): &(&String, &VirtualTime)| {
+            **since < asked && !names.contains(name.as_str())
+        };
+        let missing = self.complete.iter().filter(missing);
+        self.lost_snapshots.extend(missing.map(|(name, complete)| LostSnapshot {
+            name: name.clone(),
+            complete: *complete,
+            missed: at,
+        }));
+    }
+
+    /// A process is given a snapshot.
+    pub(super) fn loaded(&mut self, process: u32, name: &str, parts: &[Bytes]) {
+        let made = self.made.get(name);
+        let is_whole = made.is_none_or(|(_, made)| made == parts);
+        let is_listed_whole = !self.listed_rotten.contains(&(process, name.to_owned()));
+        self.loaded.insert(process, (name.to_owned(), is_whole && is_listed_whole));
+    }
+
+    /// A process says that it began with the snapshot that it was given last.
+    // spec: S-1
+    pub(super) fn begins(&mut self, process: u32) {
+        if let Some((name, false)) = self.loaded.get(&process) {
+            self.rotten_starts.push(RottenStart { process, name: name.clone() });
+        }
+    }
+
+    /// Snapshots that a process began with although they had rotted.
+    pub(super) fn rotten_starts(&mut self) -> Vec<RottenStart> {
+        std::mem::take(&mut self.rotten_starts)
+    }
+
+    /// A record is on its way to the journal.
+    pub(super) fn appending(&mut self, process: u32, record: &EpochRecord) {
+        let EpochRecord { epoch, tick, durable_up_to: states, .. } = *record;
+        self.appending.insert((process, epoch), DurableSeen { process, epoch, tick, states });
+    }
+
+    /// The journal acknowledges the record of an epoch.
+    // spec: J-1
+    pub(super) fn appended(&mut self, process: u32, epoch: Epoch) {
+        self.durable.extend(self.appending.remove(&(process, epoch)));
+    }
+
+    /// What was acknowledged, and the snapshots that were lost.
+    pub(super) fn promises(&mut self) -> (Vec<DurableSeen>, Vec<LostSnapshot>) {
+        (std::mem::take(&mut self.durable), std::mem::take(&mut self.lost_snapshots))
     }
 
     /// Another state stands in the place of the job's: its snapshots are not known.
@@ -159,6 +288,9 @@ impl World {
             recovery_budget: Span(patience.0 + 10 * timing.request_limit.0),
             zombies: zombies.collect(),
             zombie_budget: timing.budget,
+            idle: self.kept.restless.clone(),
+            idle_budget: Span(0),
+            given_up_early: self.kept.given_up_early.clone(),
             ..Liveness::default()
         }
     }

@@ -10,11 +10,14 @@ use super::turn::what;
 use super::wire::Fate;
 use super::{Event, World};
 use crate::model::Disturbance;
+use crate::oracle::Stall;
 use crate::plan::{Action, LinkFault};
 use crate::rng::Draws;
-use crate::time::Span;
+use crate::time::{Span, VirtualTime};
+use anabranch_engine::dataflow::Split;
 use anabranch_engine::ids::{Epoch, SinkId};
 use anabranch_engine::pipeline::{Ending, Failure, Input, Pipeline};
+use anabranch_engine::plan::NodeKind;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How often it is looked whether the job is done.
@@ -23,6 +26,9 @@ pub(super) const LOOK_EVERY: Span = Span::ms(250);
 /// For so long nothing may change before a job without an end is told to stop, beyond
 /// all its timeouts.
 const QUIET: Span = Span::ms(2_000);
+/// And so much longer, if a split should have been called idle: longer than a read that
+/// failed waits before it is tried again, and is waited for.
+const PATIENCE: Span = Span::ms(20_000);
 
 impl World {
     /// Starts a process that keeps its journal in this place, and its snapshots in the next.
@@ -217,6 +223,10 @@ impl World {
                 self.count_fault(process.id, action, phase);
                 self.hosts[process.host].ahead.0 += by.0;
             }
+            Action::ClockDrift { ppm } => {
+                self.count_fault(process.id, action, phase);
+                self.hosts[process.host].runs_by(self.now, *ppm);
+            }
             Action::Message(fault) => {
                 self.count_fault(process.id, action, phase);
                 fate.suffer(*fault);
@@ -248,6 +258,7 @@ impl World {
                         link.answers_cut_until = until;
                     }
                     LinkFault::CutAnswers => link.answers_cut_until = until,
+                    LinkFault::CutRequests => link.requests_cut_until = until,
                     LinkFault::Slow(by) => (link.slow_until, link.slower_by) = (until, *by),
                 }
             }
@@ -279,6 +290,7 @@ impl World {
             Action::Crash { .. }
             | Action::PowerFailure { .. }
             | Action::Pause { .. }
+            | Action::ClockDrift { .. }
             | Action::ClockJump { .. }
             | Action::Message(_) => {}
         }
@@ -350,6 +362,9 @@ impl World {
         match self.supervisor.quiet {
             Some((before, since)) if before == state => {
                 if self.now >= since + self.quiet_span() && !self.supervisor.stop_asked {
+                    if self.waits_for_idleness(id, since) {
+                        return;
+                    }
                     self.supervisor.stop_asked = true;
                     self.with(id, |world, process| world.give(process, Input::Stop));
                 }
@@ -363,7 +378,11 @@ impl World {
 
     /// What a job without an end looks like when all its input is processed.
     fn state_of(&self, process: &Process) -> Option<u64> {
-        let grows = self.splits.iter().any(|split| !self.job.table(split.name.table).bounded);
+        // Also if there is no split at all.
+        let grows = self.job.nodes.iter().any(|node| match &node.kind {
+            NodeKind::Scan(scan) => !self.job.table(scan.table).bounded,
+            _ => false,
+        });
         if !grows || !process.is_running || self.now < self.last_change {
             return None;
         }
@@ -377,6 +396,30 @@ impl World {
         let status = process.pipeline.status();
         let is_applied = status.sinks.iter().all(|sink| sink.waiting == 0);
         (all && is_applied).then_some((u64::from(process.id) << 40) + status.epoch.0)
+    }
+
+    /// Whether it is waited until splits at whose end nothing comes are called idle. If that
+    /// takes longer than any retry of a read, it is noted that they hold others back.
+    // spec: T-3
+    fn waits_for_idleness(&mut self, id: u32, quiet_since: VirtualTime) -> bool {
+        let Some(process) = self.processes[id as usize - 1].as_ref() else { return false };
+        let known = process.pipeline.dataflow().splits();
+        let is_due = |split: &Split| {
+            let table = self.job.table(split.name.table);
+            !table.bounded && table.idle_timeout_ms().is_some() && !split.idle && !split.ended
+        };
+        let restless: Vec<String> = known
+            .iter()
+            .filter(|(_, split)| is_due(split))
+            .map(|(_, split)| format!("{} is not idle", split.name.name))
+            .collect();
+        let since = quiet_since.max(self.plan.settings.timing.heal);
+        if !restless.is_empty() && self.now < since + self.quiet_span() + PATIENCE {
+            return true;
+        }
+        let until = self.now;
+        self.kept.restless.extend(restless.into_iter().map(|what| Stall { what, since, until }));
+        false
     }
 
     /// For how long nothing may change before the job is told to stop.

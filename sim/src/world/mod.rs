@@ -6,6 +6,7 @@
 //! same way. Nothing here decides what a result is.
 
 mod clock;
+mod concern;
 mod digest;
 mod faults;
 mod heap;
@@ -28,8 +29,8 @@ mod wire;
 pub use clock::BEGIN_NS;
 pub use hosting::{Host, Hosting};
 pub use result::{
-    Counts, LogEndSeen, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult,
-    StoredSnapshot,
+    Counts, DurableSeen, LogEndSeen, LostSnapshot, ProcessEnd, ProcessEnding, RottenStart, RunEnd,
+    RunResult, Seen, SinkResult, StoredSnapshot,
 };
 pub use source::SourceSplit;
 pub use trace::{Trace, TraceLine};
@@ -242,7 +243,7 @@ impl World {
         let mut world = World {
             now: VirtualTime(0),
             ended_at: VirtualTime(0),
-            heap: Heap::new(),
+            heap: Heap::new(plan.settings.ties),
             processes: Vec::new(),
             sources_link: Link::new(plan.seed, "sources", links.sources),
             holding: BTreeMap::new(),

@@ -40,8 +40,11 @@ impl World {
     /// Tells the pipeline, unless the process dies first or the world says otherwise.
     fn tell(&mut self, process: &mut Process, lane: usize, tag: &Tag, input: Input) {
         let (kind, concerns) = kind_of(tag);
+        // What failed was not done: nothing may happen behind it that takes for granted
+        // that it was.
+        let is_done = !matches!(input, Input::JournalFailed { .. } | Input::JournalFenced { .. });
         let moment = Moment {
-            side: Side::After,
+            side: if is_done { Side::After } else { Side::Failed },
             kind,
             table: self.places[process.lanes[lane].service]
                 .sink
@@ -88,6 +91,7 @@ impl World {
             (Tag::OpenJournal, JournalStep::Opened) => Some(Input::JournalOpened),
             (Tag::Append { last, .. }, JournalStep::Appended) => {
                 process.appended = process.appended.max(*last);
+                self.kept.appended(process.id, *last);
                 Some(Input::JournalAppended { epoch: *last })
             }
             (Tag::Note { request }, JournalStep::Appended) => {
@@ -129,12 +133,14 @@ impl World {
     ) -> Option<Input> {
         match (tag, step) {
             (Tag::List { request }, SnapshotStep::Listed(manifests)) => {
+                self.kept.listed(process.id, &manifests, self.now);
                 Some(Input::SnapshotsListed { request: *request, manifests })
             }
             (Tag::List { request }, SnapshotStep::Failed { transient, message }) => {
                 Some(Input::SnapshotsNotListed { request: *request, transient, message })
             }
             (Tag::Load { name }, SnapshotStep::Loaded(parts)) => {
+                self.kept.loaded(process.id, name, &parts);
                 Some(Input::SnapshotLoaded { name: name.clone(), parts })
             }
             (Tag::Load { name }, SnapshotStep::Failed { message, transient }) => {
@@ -143,7 +149,7 @@ impl World {
             }
             (Tag::Store { epoch }, SnapshotStep::Stored) => {
                 if process.has_own_state() {
-                    self.kept.stored(process.id, *epoch);
+                    self.kept.stored(process.id, *epoch, self.now);
                 }
                 Some(Input::SnapshotStored { epoch: *epoch })
             }

@@ -93,6 +93,8 @@ impl Process {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecordReader {
     segment: Option<(SegmentName, Decoder)>,
+    /// What it wrote into each segment.
+    written: BTreeMap<SegmentName, Vec<u8>>,
     /// The last frame: what is handed on a second time, behind a pause, is read once.
     last: Bytes,
 }
@@ -105,7 +107,13 @@ impl RecordReader {
             .ok()
             .and_then(|frame| anabranch_engine::journal::decode_header(frame.payload).ok());
         self.last = Bytes::new();
+        self.written.insert(segment, bytes.to_vec());
         self.segment = header.map(|header| (segment, Decoder::new(&header)));
+    }
+
+    /// All that was written into a segment, if it was written here.
+    pub(super) fn written(&self, segment: SegmentName) -> Option<Bytes> {
+        self.written.get(&segment).map(|bytes| bytes.clone().into())
     }
 
     /// The entry of a frame that is appended.
@@ -115,6 +123,7 @@ impl RecordReader {
         }
         self.last = bytes.clone();
         let (segment, decoder) = self.segment.as_mut()?;
+        self.written.entry(*segment).or_default().extend_from_slice(bytes);
         let frame = anabranch_engine::codec::frame::read_frame(bytes, segment.salt(), 0).ok()?;
         decoder.entry(frame.payload).ok()
     }

@@ -59,6 +59,15 @@ impl SourceCall {
 }
 
 impl SourceCall {
+    /// Which process asks, and for what: a split, or a table.
+    pub(super) fn sender(&self) -> (u32, u32) {
+        let what = match &self.what {
+            Wanted::Splits { table, .. } => 1 << 31 | table.0,
+            Wanted::Data { id, .. } => id.0,
+        };
+        (self.process, what)
+    }
+
     /// Whether a process asked.
     pub(super) fn is_of(&self, process: u32) -> bool {
         self.process == process
@@ -143,6 +152,7 @@ impl World {
         let Wanted::Data { request, id, split, from, until, bytes_max, .. } = call.what else {
             return;
         };
+        let from = self.splits[split].position(from);
         let source = &self.splits[split];
         let log_end = source.end_offset();
         let (input, to) = match source.read(self.now, from, until, bytes_max) {

@@ -39,8 +39,18 @@ pub struct RunResult {
     /// Every segment of the journal that there ever was, oldest first, also those that
     /// were trimmed.
     pub journal: Vec<SegmentBytes>,
+    /// Why nobody could read the journal at the end, if so: what it held last is not known
+    /// then.
+    pub journal_damage: Option<String>,
     /// Where logs ended when a reader that called a split idle or ended was told so last.
     pub log_ends: Vec<LogEndSeen>,
+    /// Every epoch whose record was acknowledged by the journal, to whom and when it was.
+    pub durable: Vec<DurableSeen>,
+    /// Snapshots that were complete, and were not listed later although nobody had asked
+    /// for their removal.
+    pub lost_snapshots: Vec<LostSnapshot>,
+    /// Snapshots that a process began with although they were not what had been stored.
+    pub rotten_starts: Vec<RottenStart>,
     /// Every snapshot that was ever complete, in the order in which they were.
     pub snapshots: Vec<StoredSnapshot>,
     /// How long things took once the world had healed.
@@ -62,6 +72,39 @@ pub struct LogEndSeen {
     pub split: SplitName,
     /// The offset behind the last record.
     pub end: u64,
+}
+
+/// An epoch whose record a journal acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DurableSeen {
+    /// The process that appended it.
+    pub process: u32,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Its clock reading, which tells it from another record of the same epoch.
+    pub tick: Tick,
+    /// Up to which epoch the record itself says that the journal was durable.
+    pub states: Epoch,
+}
+
+/// A complete snapshot that was not there any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostSnapshot {
+    /// Its name.
+    pub name: String,
+    /// When it was complete.
+    pub complete: VirtualTime,
+    /// When it was missed.
+    pub missed: VirtualTime,
+}
+
+/// A start from a snapshot that rotted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RottenStart {
+    /// The process.
+    pub process: u32,
+    /// The snapshot's name.
+    pub name: String,
 }
 
 /// A complete snapshot.

@@ -33,7 +33,10 @@ impl World {
             Output::OpenJournal { segment, bytes } => {
                 (JOURNAL, Job::OpenJournal { segment, bytes }, Tag::OpenJournal)
             }
-            Output::ListSnapshots { request } => (SNAPSHOTS, Job::List, Tag::List { request }),
+            Output::ListSnapshots { request } => {
+                self.kept.lists(process.id, self.now);
+                (SNAPSHOTS, Job::List, Tag::List { request })
+            }
             Output::LoadSnapshot { name } => {
                 (SNAPSHOTS, Job::Load { name: name.clone() }, Tag::Load { name })
             }
@@ -58,10 +61,12 @@ impl World {
                 (sink_lane(chunk.sink), Job::Apply { chunk }, tag)
             }
             Output::StoreSnapshot { epoch, name, parts, manifest } => {
-                self.kept.storing(process.id, epoch, &manifest, &parts);
+                self.kept.storing(process.id, epoch, &name, &manifest, &parts);
                 (SNAPSHOTS, Job::Store { name, parts, manifest }, Tag::Store { epoch })
             }
             Output::Trim { request, segments, snapshots } => {
+                self.kept.removing(&snapshots);
+                self.watch.segments_go(&segments, &process.records);
                 (SNAPSHOTS, Job::Remove { names: snapshots }, Tag::Remove { request, segments })
             }
             Output::Report(report) => {

@@ -34,6 +34,8 @@ pub struct SourceSplit {
     /// How many of them retention took.
     retained_from: usize,
     compacted: BTreeSet<u64>,
+    /// Whether the next read is answered from the beginning.
+    rewound: bool,
 }
 
 /// One arrival, laid out.
@@ -80,6 +82,7 @@ impl SourceSplit {
             arrived: 0,
             retained_from: 0,
             compacted: BTreeSet::new(),
+            rewound: false,
         };
         let mut data = Vec::new();
         for record in &input.records {
@@ -208,6 +211,15 @@ impl SourceSplit {
         }
     }
 
+    /// From where a reader reads that asks for this offset: its position may have been
+    /// reset, once.
+    pub(super) fn position(&mut self, asked: Offset) -> Offset {
+        match std::mem::take(&mut self.rewound) {
+            true => self.found().start,
+            false => asked,
+        }
+    }
+
     /// Reads from an offset on.
     pub(super) fn read(
         &self,
@@ -287,6 +299,10 @@ impl SourceSplit {
                     self.rebuild(0..stay);
                 }
                 changed
+            }
+            SourceFault::Rewind => {
+                self.rewound = self.shape == SplitShape::Log;
+                self.rewound
             }
             SourceFault::Recreate => {
                 self.rebuild(0..0);

@@ -8,6 +8,7 @@ use super::{Event, World};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::pipeline::{FetchedData, Input, Now, Output};
+use anabranch_engine::sink::ApplyOutcome;
 use bytes::Bytes;
 
 /// Events in the trace, by what they are.
@@ -56,6 +57,10 @@ impl World {
         let now = self.clocks(process);
         if let Input::Fetched { request, .. } = &input {
             process.learn_end(*request);
+        }
+        if let Input::SinkApplied { sink, outcome, .. } = &input {
+            let is_there = matches!(outcome, ApplyOutcome::Applied | ApplyOutcome::Duplicate);
+            self.kept.applied(process.id, *sink, is_there, self.now);
         }
         self.watch.counts.turns += 1;
         self.place = (process.id, process.outputs);
@@ -127,6 +132,9 @@ impl World {
             Output::InspectSink { .. } => (Kind::Inspect, Concerns::Nothing),
             Output::OpenJournal { segment, bytes } => {
                 process.records.open(*segment, bytes);
+                if segment.part > 0 {
+                    self.watch.counts.mark("segment-followed");
+                }
                 (Kind::OpenJournal, Concerns::Nothing)
             }
             Output::ListSnapshots { .. } => (Kind::List, Concerns::Nothing),
@@ -176,6 +184,7 @@ impl World {
         // The reader has to see every record, since each leans on those before.
         let Some(JournalEntry::Epoch(record)) = process.records.read(bytes) else { return };
         self.note_log_ends(process, &record);
+        self.kept.appending(process.id, &record);
         if !self.faults.wants_records() {
             return;
         }

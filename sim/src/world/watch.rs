@@ -1,22 +1,27 @@
 //! What is kept of a run: what readers saw, reports, marks, the journal.
 
 use super::World;
-use super::process::Process;
+use super::process::{Process, RecordReader};
 use super::result::{Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult};
-use crate::model::{View, ViewRecord};
-use crate::time::VirtualTime;
+use crate::model::{Change, Glance, Service};
+use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{Generation, SinkId, TableId};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
 use anabranch_engine::pipeline::{Input, Output, Report};
 use anabranch_engine::plan::Plan;
-use anabranch_engine::service::Request;
 use anabranch_engine::service::clickhouse::ClickHouseRequest;
 use anabranch_engine::service::fs::FsRequest;
 use anabranch_engine::service::kafka::KafkaRequest;
 use anabranch_engine::service::object::ObjectRequest;
 use anabranch_engine::service::redis::RedisRequest;
+use anabranch_engine::service::{Answer, Request};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+
+/// Who looks when the run is over.
+const NOBODY: u32 = u32::MAX;
+/// So many readers try to read the journal at the end of a run.
+const READERS: u32 = 8;
 
 /// What is kept.
 #[derive(Debug, Default)]
@@ -34,14 +39,15 @@ pub(super) struct Watch {
 #[derive(Debug, Default)]
 struct Shown {
     result: SinkResult,
-    marker: Option<anabranch_engine::sink::Marker>,
+    /// What its service wants to be told when it is looked at next.
+    glance: Option<Glance>,
 }
 
 impl Watch {
     pub(super) fn new(sinks: &[TableId], job: &Plan) -> Watch {
         let shown = |table: &TableId| Shown {
             result: SinkResult { table: job.table(*table).name.clone(), ..SinkResult::default() },
-            marker: None,
+            glance: None,
         };
         Watch { sinks: sinks.iter().map(shown).collect(), ..Watch::default() }
     }
@@ -53,30 +59,33 @@ impl Watch {
         at: VirtualTime,
         process: u32,
         generation: Generation,
-        view: View,
+        service: &dyn Service,
     ) {
         let shown = &mut self.sinks[sink.0 as usize];
-        let before = &shown.result.last;
-        if view.marker == before.marker && same_records(&view.records, &before.records) {
+        let last = &mut shown.result.last;
+        let Change { kept, records, marker, glance } = service.look(at, last, shown.glance);
+        shown.glance = glance;
+        if marker == last.marker && records.is_empty() && kept == last.records.len() {
             return;
         }
-        let pairs = view.records.iter().zip(&before.records);
-        let kept = pairs.take_while(|(now, then)| same(now, then)).count();
-        shown.marker = view.marker;
-        shown.result.seen.push(Seen {
-            at,
-            process,
-            generation,
-            kept,
-            records: view.records[kept..].to_vec(),
-            marker: view.marker,
-        });
-        shown.result.last = view;
+        last.marker = marker;
+        last.records.truncate(kept);
+        last.records.extend_from_slice(&records);
+        shown.result.seen.push(Seen { at, process, generation, kept, records, marker });
     }
 
     /// Another journal stands in the place of the one that was known.
     pub(super) fn forget_journal(&mut self) {
         self.segments.clear();
+    }
+
+    /// Segments are removed, of which nobody may have read those of the writer itself.
+    pub(super) fn segments_go(&mut self, names: &[SegmentName], writer: &RecordReader) {
+        for name in names {
+            if let Some(bytes) = writer.written(*name) {
+                self.segments.insert(*name, bytes);
+            }
+        }
     }
 
     /// What the journal held; segments that are gone by now stay known.
@@ -85,16 +94,6 @@ impl Watch {
             self.segments.insert(segment.name, segment.bytes.clone());
         }
     }
-}
-
-/// Whether both are the same; the same bytes in memory are so without a look.
-fn same(a: &ViewRecord, b: &ViewRecord) -> bool {
-    let is_same = |a: &Bytes, b: &Bytes| (a.as_ptr() == b.as_ptr() && a.len() == b.len()) || a == b;
-    a.part == b.part && is_same(&a.value, &b.value) && is_same(&a.key, &b.key)
-}
-
-fn same_records(a: &[ViewRecord], b: &[ViewRecord]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }
 
 /// Whether a request can change what a reader sees.
@@ -154,6 +153,9 @@ impl World {
                 if *replayed > 0 {
                     self.watch.counts.mark("epochs-replayed");
                 }
+                if snapshot.is_some() {
+                    self.kept.begins(process.id);
+                }
                 if snapshot.is_some() { "recovered-from-snapshot" } else { "started-running" }
             }
             Report::TailCut { .. } => "tail-cut",
@@ -165,7 +167,16 @@ impl World {
             Report::SnapshotFailed { .. } => "snapshot-not-stored",
             Report::TrimFailed { .. } => "trim-failed",
             Report::HeldBySink { .. } => "held-by-sink",
-            Report::SinkGivenUp { .. } => "sink-given-up",
+            Report::SinkGivenUp { sink, .. } => {
+                // The process's clock may run a little fast.
+                let wait = Span(Span::ms(self.plan.pipeline.sink_wait_ms).0 * 9 / 10);
+                let is_it = |table: &TableId| self.job.table(*table).name == *sink;
+                if let Some(index) = self.sinks.iter().position(is_it) {
+                    let id = SinkId(index as u32);
+                    self.kept.given_up(process.id, id, sink, self.now, wait);
+                }
+                "sink-given-up"
+            }
             Report::SinkLeft { .. } => "sink-left",
         };
         self.watch.counts.mark(mark);
@@ -187,6 +198,10 @@ impl World {
     /// Notes how a process ended.
     pub(super) fn note_end(&mut self, process: &Process, how: ProcessEnding) {
         self.watch.counts.starts = self.processes.len() as u32;
+        let turned = self.heap.turned();
+        if turned > 0 {
+            self.watch.counts.marks.insert("tie-turned", turned);
+        }
         self.watch.ends.push(ProcessEnd {
             process: process.id,
             generation: process.pipeline.generation(),
@@ -206,11 +221,17 @@ impl World {
         }
         for place in 0..self.places.len() {
             if let Some(sink) = self.places[place].sink {
-                let view = self.places[place].service.view(self.now);
-                self.watch.see(sink, self.now, 0, Generation::default(), view);
+                let service = &*self.places[place].service;
+                self.watch.see(sink, self.now, 0, Generation::default(), service);
+                let shown = &self.watch.sinks[sink.0 as usize].result.last;
+                // A service that panicked may be in any state.
+                let is_whole = !matches!(end, RunEnd::Panicked { .. });
+                let is_told = || *shown == service.view(self.now);
+                assert!(!is_whole || is_told(), "a change of a view was not told");
             }
         }
-        self.read_journal_at_end();
+        let journal_damage = self.read_journal_at_end().err();
+        self.list_snapshots_at_end();
         let stale = self.faults.stale();
         self.watch.counts.starts = self.processes.len() as u32;
         let marks = &self.watch.counts.marks;
@@ -218,6 +239,7 @@ impl World {
         let missed = self.plan.marks.iter().filter(|mark| !hit(mark)).cloned().collect();
         let segments = std::mem::take(&mut self.watch.segments);
         let (log_ends, snapshots) = self.kept.taken();
+        let (durable, lost_snapshots) = self.kept.promises();
         RunResult {
             end,
             sinks: self.watch.sinks.into_iter().map(|shown| shown.result).collect(),
@@ -233,7 +255,11 @@ impl World {
                 .into_iter()
                 .map(|(name, bytes)| SegmentBytes { name, bytes })
                 .collect(),
+            journal_damage,
             log_ends,
+            durable,
+            lost_snapshots,
+            rotten_starts: self.kept.rotten_starts(),
             snapshots,
             liveness,
             lines: self.trace.take_lines(),
@@ -241,25 +267,65 @@ impl World {
     }
 
     /// Reads the journal as a new process would, with nothing going wrong.
-    fn read_journal_at_end(&mut self) {
-        use anabranch_engine::journal::JournalStep;
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn read_journal_at_end(&mut self) -> Result<(), String> {
         // A full disk takes no lock.
         self.places[0].service.disturb(self.now, &crate::model::Disturbance::MakeRoom);
+        // A sync that is still to fail would end the first reader.
+        let mut read = self.read_journal_once();
+        for _ in 1..READERS {
+            if read.is_err() {
+                read = self.read_journal_once();
+            }
+        }
+        read
+    }
+
+    fn read_journal_once(&mut self) -> Result<(), String> {
+        use anabranch_engine::journal::JournalStep;
         let mut machine = self.hosting.journal();
         let mut step = machine.read();
         // A machine that waits, or a service that refuses, is not waited for.
         for _ in 0..100_000 {
             let request = match step {
                 JournalStep::Request(request) => request,
-                JournalStep::Read(segments) => return self.watch.journal_read(&segments),
+                JournalStep::Read(segments) => {
+                    self.watch.journal_read(&segments);
+                    return Ok(());
+                }
+                other => return Err(short(&other)),
+            };
+            step = machine.answer(self.execute_at_end(0, &request));
+        }
+        Err("it is read for ever".to_owned())
+    }
+
+    /// Lists the snapshots as a new process would, with nothing going wrong.
+    fn list_snapshots_at_end(&mut self) {
+        use anabranch_engine::snapshot::SnapshotStep;
+        let mut machine = self.hosting.snapshots();
+        self.kept.lists(NOBODY, self.now);
+        let mut step = machine.list();
+        for _ in 0..100_000 {
+            match step {
+                SnapshotStep::Request(request) => {
+                    step = machine.answer(self.execute_at_end(1, &request));
+                }
+                SnapshotStep::Listed(manifests) => {
+                    return self.kept.listed(NOBODY, &manifests, self.now);
+                }
                 _ => return,
-            };
-            let client = crate::model::ClientId { process: u32::MAX, machine: 0 };
-            let answer = match &request {
-                Request::Sleep { .. } => anabranch_engine::service::Answer::Woken,
-                _ => self.places[0].service.execute(self.now, client, &request),
-            };
-            step = machine.answer(answer);
+            }
+        }
+    }
+
+    fn execute_at_end(&mut self, place: usize, request: &Request) -> Answer {
+        let client = crate::model::ClientId { process: NOBODY, machine: place as u32 };
+        match request {
+            Request::Sleep { .. } => Answer::Woken,
+            _ => self.places[place].service.execute(self.now, client, request),
         }
     }
 }

@@ -27,6 +27,13 @@ pub(super) struct Parcel {
     concerns: Concerns,
 }
 
+impl Parcel {
+    /// Which process asks, and which of its machines.
+    pub(super) fn sender(&self) -> (u32, usize) {
+        (self.process, self.lane)
+    }
+}
+
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fate {
@@ -327,9 +334,8 @@ impl World {
             self.heap.plan(next.max(now), Event::ServiceDue(place));
         }
         if let (true, Some(sink)) = (shows, self.places[place].sink) {
-            let view = self.places[place].service.view(now);
             let generation = self.generation_of(process);
-            self.watch.see(sink, now, process, generation, view);
+            self.watch.see(sink, now, process, generation, &*self.places[place].service);
         }
     }
 }

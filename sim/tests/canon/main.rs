@@ -7,3 +7,4 @@ mod pauses;
 mod scenarios;
 mod seeds;
 mod sweep;
+mod traces;

@@ -3,8 +3,8 @@
 use crate::scenarios::{Scenario, all};
 use anabranch_sim::oracle::judge;
 use anabranch_sim::run::run;
-use anabranch_sim::time::Span;
-use anabranch_sim::world::RunResult;
+use anabranch_sim::time::{Span, VirtualTime};
+use anabranch_sim::world::{LostSnapshot, RottenStart, RunResult};
 use std::collections::BTreeMap;
 
 /// What is found once a result is changed.
@@ -41,6 +41,36 @@ fn a_snapshot_that_does_not_restore_is_found() {
         snapshot.manifest.splits[0].offset.0 += 1;
     });
     assert_eq!(findings, ["S2 offset: snapshot"]);
+}
+
+#[test]
+fn a_durable_epoch_that_the_journal_does_not_keep_is_found() {
+    // spec: J-1, J-6
+    let findings = found("tumble", |result| {
+        let last = result.durable.last_mut().expect("an epoch was appended");
+        last.epoch = last.epoch.next();
+    });
+    assert_eq!(findings, ["S2 durable epoch lost: journal"]);
+    let findings = found("tumble", |result| {
+        // Another record of the same epoch is not the one that was promised.
+        result.durable.first_mut().expect("an epoch was appended").tick.0 -= 1;
+    });
+    assert_eq!(findings, ["S2 durable epoch lost: journal"]);
+}
+
+#[test]
+fn a_snapshot_that_vanishes_or_rots_unnoticed_is_found() {
+    // spec: S-1
+    let name = "000000000007-000000000001-00000000000000aa".to_owned();
+    let findings = found("tumble", |result| {
+        let (complete, missed) = (VirtualTime(1), VirtualTime(2));
+        result.lost_snapshots.push(LostSnapshot { name: name.clone(), complete, missed });
+    });
+    assert_eq!(findings, ["S5 snapshot lost: snapshots"]);
+    let findings = found("tumble", |result| {
+        result.rotten_starts.push(RottenStart { process: 2, name: name.clone() });
+    });
+    assert_eq!(findings, ["S5 rotten snapshot: snapshots"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use anabranch_sim::time::{Span, VirtualTime};
 use std::sync::Arc;
 
 /// A job with its input and its world.
+#[derive(Clone)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) job: Arc<Plan>,
@@ -34,13 +35,22 @@ pub(crate) fn all() -> Vec<Scenario> {
     ]
 }
 
-/// One of them over another journal, with a few records of each split only.
-pub(crate) fn short(name: &str, journal: StoreKind, records: usize) -> Scenario {
-    let found = all().into_iter().find(|scenario| scenario.name == name);
-    let mut scenario = found.expect("there is such a scenario");
+/// More of them, for seeds only.
+pub(crate) fn more() -> Vec<Scenario> {
+    vec![lagging(), deep()]
+}
+
+/// A scenario over another journal, with so many records of each split at most.
+pub(crate) fn over(scenario: &Scenario, journal: StoreKind, records: usize) -> Scenario {
+    let mut scenario = scenario.clone();
     scenario.plan.splits.iter_mut().for_each(|split| split.records.truncate(records));
     scenario.plan.settings.stores.journal = journal;
     scenario.plan.settings.stores.snapshots = OBJECT;
+    // The folder of a sink has a lock of its own: nobody takes it over from a process that
+    // stands still.
+    for table in scenario.job.tables.iter().filter(|table| table.connector == "filesystem") {
+        scenario.plan.settings.stores.sink.insert(table.name.clone(), StoreKind::Ideal);
+    }
     scenario
 }
 
@@ -204,6 +214,44 @@ fn fan_out() -> Scenario {
     sink(&mut plan, "keys", "redis", rows, true, &[]);
     sink(&mut plan, "rows", "clickhouse", rows, true, &[]);
     scenario("fan-out", plan, two_splits(SplitShape::Log), TOPIC)
+}
+
+/// A sink that is given up soon beside one that is not.
+fn lagging() -> Scenario {
+    let mut plan = PlanBuilder::default();
+    let (_, scan) = events(&mut plan, "events", true);
+    let window = Window::Tumble { size_ms: 50, offset_ms: 0 };
+    let rows = counts(&mut plan, scan, window, COUNT);
+    let soon = [("sink.lag-budget", "200 ms"), ("sink.on-lag", "give-up")];
+    sink(&mut plan, "topic", "kafka", rows, false, &soon);
+    sink(&mut plan, "keys", "redis", rows, true, &soon);
+    sink(&mut plan, "rows", "clickhouse", rows, true, &[]);
+    scenario("lagging", plan, two_splits(SplitShape::Log), OBJECT)
+}
+
+/// Windows over sessions, and extremes of windows that overlap.
+fn deep() -> Scenario {
+    let mut plan = PlanBuilder::default();
+    let (_, scan) = events(&mut plan, "events", true);
+    let inner = plan.window("inner", scan, Window::Session { gap_ms: 100 }, &[0], TOTALS);
+    let window = Window::Tumble { size_ms: 200, offset_ms: 0 };
+    let outer = plan.window("outer", inner, window, &[], TOTALS);
+    let rows = plan.project(outer, None, &[0, 1, 2]);
+    sink(&mut plan, "outer", "filesystem", rows, false, &[]);
+    let extremes: &[(&str, Option<usize>, SqlType)] =
+        &[("MIN", Some(1), SqlType::BigInt), ("MAX", Some(1), SqlType::BigInt)];
+    let window = Window::Hop { size_ms: 4_000, slide_ms: 500, offset_ms: 0 };
+    let rows = counts(&mut plan, scan, window, extremes);
+    sink(&mut plan, "keys", "redis", rows, true, &[]);
+    // The session of 100 ends with the first window, when the watermark has come to the
+    // last millisecond of both: 229 - 30.
+    let splits = [("a", vec![10, 100, 229, 240, 329, 500]), ("b", vec![229, 231, 429, 700])];
+    let lines = |name: &'static str, times: Vec<u64>| {
+        times.into_iter().map(move |ms| line(name, ms, if ms == 100 { "x" } else { "y" }))
+    };
+    let splits =
+        splits.map(|(name, times)| split("events", name, SplitShape::Log, lines(name, times)));
+    scenario("deep", plan, splits.into(), OBJECT)
 }
 
 /// Files, a topic and a table, of windows and of records, beside local folders.

@@ -1,8 +1,8 @@
 //! Every single crash of every canonical job.
 
 use crate::judged::{every, judged, outputs_of, points, tell, with};
-use crate::scenarios::{Scenario, all};
-use anabranch_sim::plan::{Action, RunPlan};
+use crate::scenarios::{Scenario, all, more};
+use anabranch_sim::plan::{Action, Point, RunPlan};
 use anabranch_sim::time::Span;
 
 fn crashes(scenario: &Scenario) -> Vec<(String, RunPlan)> {
@@ -10,8 +10,11 @@ fn crashes(scenario: &Scenario) -> Vec<(String, RunPlan)> {
     assert!(outputs > 30, "{}: {outputs}", scenario.name);
     let action = Action::Crash { restart: Some(Span::ms(30)) };
     let points = points();
-    let cases = (1..outputs).flat_map(|nth| points.iter().map(move |point| (nth, point)));
+    let cases = (1..=outputs).flat_map(|nth| points.iter().map(move |point| (nth, point)));
+    // Behind the last output, which says that it is over, there is no process any more.
+    let dead = |(nth, point): &(u32, &Point)| *nth == outputs && matches!(point, Point::After(_));
     cases
+        .filter(|case| !dead(case))
         .map(|(nth, point)| {
             let name = format!("{} {point:?} {nth}", scenario.name);
             (name, with(&scenario.plan, point.clone(), nth, action.clone()))
@@ -28,6 +31,18 @@ fn a_canonical_job_is_right_when_it_is_left_alone() {
             assert!(!sink.last.records.is_empty(), "{}: {} is empty", scenario.name, sink.table);
         }
         assert!(!result.snapshots.is_empty(), "{}: no snapshot", scenario.name);
+    }
+}
+
+#[test]
+fn a_job_for_seeds_is_right_when_it_is_left_alone() {
+    // spec: T-5
+    for scenario in more() {
+        let (result, wrong) = judged(&scenario, &scenario.plan);
+        assert_eq!(wrong, Vec::<String>::new(), "{}", scenario.name);
+        for sink in &result.sinks {
+            assert!(!sink.last.records.is_empty(), "{}: {} is empty", scenario.name, sink.table);
+        }
     }
 }
 

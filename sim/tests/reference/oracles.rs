@@ -262,6 +262,9 @@ fn a_healed_world_comes_to_its_end() {
     };
     let oracles: Vec<&str> = liveness(&bad).iter().map(|finding| finding.oracle).collect();
     assert_eq!(oracles, ["L1", "L2", "L3", "L4", "L5", "L6"]);
+    let early = Liveness { given_up_early: vec![stall("sink t")], ..fine.clone() };
+    let early = liveness(&early);
+    assert!(early.len() == 1 && early[0].message.contains("sink t was given up"), "{early:?}");
     let late = Liveness { done: Some(VirtualTime(151)), ..fine };
     assert_eq!(liveness(&late).len(), 1);
 }

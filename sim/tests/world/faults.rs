@@ -2,11 +2,13 @@
 
 use crate::jobs::{growing, plan, rows, small_limits, three_sinks, times, two_splits};
 use anabranch_engine::pipeline::{Ending, Failure};
+use anabranch_sim::oracle::judge;
 use anabranch_sim::plan::{RunPlan, SplitShape};
 use anabranch_sim::recut::{difference, expected};
 use anabranch_sim::run::run;
 use anabranch_sim::time::Span;
 use anabranch_sim::world::{Host, ProcessEnding, RunEnd, RunResult};
+use std::collections::BTreeMap;
 
 /// The plan of three sinks with these further lines.
 fn with(lines: &str) -> RunPlan {
@@ -149,6 +151,29 @@ fn a_source_that_changed_stops_the_job() {
         let changed = matches!(&end, RunEnd::Ended(Ending::Failed(Failure::SourceChanged { .. })));
         assert!(changed, "{what}: {end:?}");
     }
+}
+
+#[test]
+fn a_reader_whose_position_was_reset_stops_the_job() {
+    // spec: J-7
+    let end = after("when after append of a:10 do source a rewind");
+    let RunEnd::Ended(Ending::Failed(Failure::SourceChanged { detail, .. })) = &end else {
+        panic!("{end:?}");
+    };
+    assert!(detail.contains("it begins at 0"), "{detail}");
+}
+
+#[test]
+fn a_journal_in_many_segments_tells_the_same_and_keeps_to_what_it_promised() {
+    // spec: J-4, J-6
+    let lines = "config snapshot_bytes 300\nconfig segment_bytes 100\nconfig heal_horizon_ms 0\n\
+                 when after append of a:20 do crash\nwhen after append of a:40 do crash";
+    let result = same(lines);
+    assert!(result.counts.marks["segment-followed"] > 3, "{:?}", result.counts.marks);
+    let first = result.journal.first().expect("there is a segment").name;
+    assert_eq!((first.generation.number, first.part), (1, 0), "what was trimmed stays known");
+    let findings = judge(&with(lines), &three_sinks(), &result, &BTreeMap::new(), false);
+    assert_eq!(findings, Ok(Vec::new()));
 }
 
 #[test]

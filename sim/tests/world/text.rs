@@ -4,7 +4,7 @@ use anabranch_engine::pipeline::PipelineConfig;
 use anabranch_sim::model::Disturbance;
 use anabranch_sim::plan::{
     Action, Deviation, Latency, LinkFault, MessageFault, Operation, Point, Record, RecordKind,
-    RecordName, RunPlan, SourceFault, SplitInput, SplitShape, StateFault, StoreKind, Target,
+    RecordName, RunPlan, SourceFault, SplitInput, SplitShape, StateFault, StoreKind, Target, Ties,
     Trigger,
 };
 use anabranch_sim::time::{Span, VirtualTime};
@@ -173,12 +173,14 @@ fn action() -> BoxedStrategy<Action> {
     let link = prop_oneof![
         Just(LinkFault::Cut),
         Just(LinkFault::CutAnswers),
+        Just(LinkFault::CutRequests),
         span().prop_map(LinkFault::Slow),
     ];
     let source = prop_oneof![
         any::<u64>().prop_map(|keep| SourceFault::Retain { keep }),
         any::<u64>().prop_map(|records| SourceFault::Truncate { records }),
         Just(SourceFault::Recreate),
+        Just(SourceFault::Rewind),
         any::<u64>().prop_map(|number| SourceFault::Compact { number }),
     ];
     prop_oneof![
@@ -188,6 +190,7 @@ fn action() -> BoxedStrategy<Action> {
         (span(), any::<bool>(), proptest::option::of(any::<u32>()))
             .prop_map(|(span, successor, until)| Action::Pause { span, successor, until }),
         Just(Action::DoubleStart),
+        any::<i32>().prop_map(|ppm| Action::ClockDrift { ppm }),
         (span(), any::<bool>())
             .prop_map(|(by, back)| Action::ClockJump { by: Span(if back { -by.0 } else { by.0 }) }),
         message.prop_map(Action::Message),
@@ -279,6 +282,8 @@ fn plan() -> BoxedStrategy<RunPlan> {
             plan.settings.restarts.delay = delay;
             plan.settings.timing.heal = heal;
             plan.settings.pieces = pieces;
+            plan.settings.ties = [None, Some(None), Some(Some(heal))][pieces % 3]
+                .map(|until| Ties { seed, from: VirtualTime(base.0), until });
             plan.settings.stores.sink.insert(sink, StoreKind::Connector);
             plan.settings.stores.journal = StoreKind::Topic;
             plan

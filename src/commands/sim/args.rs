@@ -1,5 +1,7 @@
 //! What `sim` takes.
 
+use anabranch_sim::generate::Assumption;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -93,6 +95,9 @@ pub(crate) struct SeedArgs {
     /// One seed
     #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "plan"])]
     pub seed: Option<u64>,
+    /// Write the plan of the one seed into a file
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    pub save: Option<PathBuf>,
     /// Run a plan that was written before, rather than made-up ones
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "profile", "time"])]
     pub plan: Option<PathBuf>,
@@ -128,6 +133,10 @@ pub(crate) struct SweepArgs {
     /// Only behind every so-manieth output
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub every: u32,
+    /// Zombies instead: one at each of these outputs, which goes on behind every so-manieth
+    /// output of its successor. The journal is a topic, and no store has a lock
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..))]
+    pub zombies: Option<u32>,
     /// Stop at the first finding
     #[arg(long)]
     pub fail_fast: bool,
@@ -159,6 +168,12 @@ pub(crate) struct WorldArgs {
     /// How many records a run has at most, over all files of a table
     #[arg(long, value_name = "COUNT", default_value_t = 240)]
     pub records: usize,
+    /// Take the records from the journal in the state folder of a run, and from its sources
+    #[arg(long, value_name = "DIR")]
+    pub from_journal: Option<PathBuf>,
+    /// A kind of fault that there is not; may be given several times
+    #[arg(long = "assume", value_name = "NAME", value_parser = assumptions())]
+    pub assumed: Vec<Assumption>,
     /// How many runs go on beside each other [default: one for each core]
     #[arg(long, value_name = "COUNT")]
     pub jobs: Option<usize>,
@@ -229,6 +244,13 @@ impl std::fmt::Display for SeedRange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}..{}", self.first, self.last)
     }
+}
+
+/// The names of what may be assumed.
+fn assumptions() -> impl TypedValueParser<Value = Assumption> {
+    let name = |it: &Assumption| PossibleValue::new(it.name()).help(it.words());
+    PossibleValuesParser::new(Assumption::ALL.iter().map(name))
+        .map(|name| Assumption::named(&name).expect("only names of assumptions are possible"))
 }
 
 /// A time such as `60s`.

@@ -153,6 +153,18 @@ pub(super) fn command(job: &str, plan: &Path, world: &WorldArgs) -> String {
     format!("anabranch sim {} --plan {plan}{}", quoted(job), plant_option(world))
 }
 
+/// What a shell runs a seed again with.
+pub(super) fn seed_command(job: &str, seed: u64, world: &WorldArgs) -> String {
+    let mut command = format!("anabranch sim {} --seed {seed}", quoted(job));
+    if let Some(folder) = &world.from_journal {
+        let _ = write!(command, " --from-journal {}", quoted(&folder.display().to_string()));
+    }
+    for assumed in &world.assumed {
+        let _ = write!(command, " --assume {}", assumed.name());
+    }
+    command + &plant_option(world)
+}
+
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-=+:,@%".contains(c);

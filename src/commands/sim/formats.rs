@@ -70,6 +70,7 @@ impl Printer {
                 };
                 let object = json!({
                     "run": label,
+                    "trace": format!("{:016x}", run.trace),
                     "events": run.events,
                     "simulated_seconds": run.simulated_ns as f64 / 1e9,
                     "faults": run.faults(),

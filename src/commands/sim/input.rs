@@ -4,6 +4,7 @@
 //! seed; every other table with made-up records.
 
 use super::args::{ProfileName, WorldArgs};
+use super::recorded::Recorded;
 use crate::errors::{self, JobError};
 use crate::job::{JobText, sources};
 use anabranch_connectors::source::{FetchRequest, FilesystemSource, Source, SourceError};
@@ -11,12 +12,12 @@ use anabranch_engine::format::frame;
 use anabranch_engine::ids::Offset;
 use anabranch_engine::pipeline::{FetchedData, LogEnd, Pipeline, PipelineConfig};
 use anabranch_engine::plan::{FormatSpec, JsonOptions, NodeKind, Plan, Table};
-use anabranch_sim::generate::{Material, Profile, Sample, generate};
+use anabranch_sim::generate::{Assumption, Material, Profile, Sample, generate};
 use anabranch_sim::plan::{RunPlan, SplitShape, StoreKind, Stores};
 use anabranch_sim::rng::Draws;
 use anabranch_sim::world::{Host, Hosting};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,9 +35,13 @@ pub(super) struct Subject {
     pub(super) job: Arc<Plan>,
     /// For each table that is read, what its records are.
     pub(super) inputs: Vec<String>,
+    /// The records of a run that was, which are taken rather than any others.
+    recorded: Option<Recorded>,
     /// The records of tables whose files are there, by table and split.
     samples: BTreeMap<String, Vec<Sample>>,
     records: usize,
+    /// What does not go wrong.
+    pub(super) assumed: BTreeSet<Assumption>,
 }
 
 impl Subject {
@@ -45,7 +50,16 @@ impl Subject {
     /// # Errors
     /// If it has errors, or its files cannot be read.
     pub(super) fn load(file: &Path, world: &WorldArgs) -> Result<Subject, JobError> {
-        Subject::of_files(file, world.records.max(1))
+        let mut subject = Subject::of_files(file, world.records.max(1))?;
+        subject.assumed = world.assumed.iter().copied().collect();
+        if let Some(folder) = &world.from_journal {
+            let text = JobText::read(file)?;
+            let plan = plan_of(&text)?;
+            let recorded = Recorded::load(folder, &plan, &text.origin, &text.base)?;
+            subject.inputs = vec![recorded.words.clone()];
+            subject.recorded = Some(recorded);
+        }
+        Ok(subject)
     }
 
     /// The same, with at most so many records in a run.
@@ -54,11 +68,7 @@ impl Subject {
     /// If it has errors, or its files cannot be read.
     pub(super) fn of_files(file: &Path, records: usize) -> Result<Subject, JobError> {
         let text = JobText::read(file)?;
-        let plan = text.compile()?.plan.ok_or_else(|| {
-            let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
-            JobError::new(&errors::NOTHING, message)
-        })?;
-        let job = Arc::new(prepared(plan));
+        let job = Arc::new(prepared(plan_of(&text)?));
         let checked = Pipeline::new(job.clone(), PipelineConfig::default());
         checked.map_err(|error| JobError::new(&errors::OPTIONS, error.to_string()))?;
         let (mut samples, mut inputs) = (BTreeMap::new(), Vec::new());
@@ -75,7 +85,14 @@ impl Subject {
             }
         }
         let (name, file) = (text.name, text.origin);
-        Ok(Subject { name, file, job, inputs, samples, records })
+        let assumed = BTreeSet::new();
+        let recorded = None;
+        Ok(Subject { name, file, job, inputs, recorded, samples, records, assumed })
+    }
+
+    /// Whether the records are those of a run that was.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.recorded.is_some()
     }
 
     /// The records of a table whose files are there.
@@ -97,7 +114,9 @@ impl Subject {
             profile,
             stores: stores(seed),
             samples: samples.collect(),
+            recorded: self.recorded.as_ref().map(|it| it.stretch(seed, self.records, &self.job)),
             records_max: self.records as u64,
+            assumed: self.assumed.clone(),
         };
         generate(seed, &self.job, &material)
     }
@@ -120,6 +139,14 @@ impl Subject {
         let sinks = self.job.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Sink(_)));
         sinks.map(|node| is_windowed(&self.job, node.id)).collect()
     }
+}
+
+/// What a text compiles to.
+fn plan_of(text: &JobText) -> Result<Plan, JobError> {
+    text.compile()?.plan.ok_or_else(|| {
+        let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
+        JobError::new(&errors::NOTHING, message)
+    })
 }
 
 /// The stores of a plan.

@@ -13,6 +13,7 @@ mod latency;
 mod page;
 mod plants;
 mod pool;
+mod recorded;
 mod seeds;
 mod shrinking;
 mod summary;

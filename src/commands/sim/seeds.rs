@@ -55,7 +55,7 @@ pub(super) fn run_one(subject: &Subject, plan: RunPlan, has_twin: bool) -> Resul
     let stale = stale.map(|it| format!("never happened: when {} do {}", it.trigger, it.action));
     let missed = result.missed.iter().map(|mark| format!("was not hit: {mark}"));
     let stale = stale.chain(missed).collect();
-    let numbers = RunNumbers::of(&plan, &result);
+    let numbers = RunNumbers::of(&plan, &subject.job, &result);
     Ok(Run { numbers, found: finding.map(|finding| (finding, plan)), took: begun.elapsed(), stale })
 }
 
@@ -109,6 +109,9 @@ fn run_seeds(args: &SeedArgs) -> Result<(), JobError> {
         true => format!("seed {}", range.first),
         false => format!("{seeds} of {range}"),
     };
+    if let Some(file) = &args.save {
+        findings::write(file, &plan_of(range.first).to_string())?;
+    }
     if is_single {
         show_single(args, &subject, &plan_of(range.first), &batch)?;
     }
@@ -134,7 +137,7 @@ fn show_single(
     if let Some(report) = &args.world.report {
         let command = match args.plan {
             Some(_) => findings::command(&subject.file, &file, &args.world),
-            None => format!("anabranch sim {} --seed {}", subject.file, plan.seed),
+            None => findings::seed_command(&subject.file, plan.seed, &args.world),
         };
         let title = format!("{}, seed {}", subject.name, plan.seed);
         let (finding, wrong) = (None, None);

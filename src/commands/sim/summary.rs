@@ -1,19 +1,65 @@
 //! What happened in all runs together, and what did not.
 
 use super::input::Subject;
+use crate::job::{sinks, sources};
 use crate::output::text::{self, count, plural};
+use anabranch_engine::pipeline::Ending;
+use anabranch_engine::plan::{Plan, Table};
+use anabranch_sim::generate::Assumption;
+use anabranch_sim::generate::traits::{self, traits};
+use anabranch_sim::judge::failure_name;
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::recut::can_be_recut;
-use anabranch_sim::world::{Counts, RunResult};
-use std::collections::{BTreeMap, BTreeSet};
+use anabranch_sim::world::{Counts, RunEnd, RunResult};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Things that have to happen in some runs, or the runs are not worth much.
+/// Things that have to happen in some runs, or the runs are not worth much: those that can
+/// happen to the job at all.
+fn sometimes(subject: &Subject) -> Vec<&'static str> {
+    let is_assumed = |it| subject.assumed.contains(&it);
+    let made = |table: &&Table| !subject.is_recorded() && subject.sample(&table.name).is_none();
+    let some = |test: &dyn Fn(&Table) -> bool| sources(&subject.job).any(test);
+    let made_up = sources(&subject.job).any(|table| made(&table));
+    let timed = some(&|table| made(&table) && table.watermark.is_some());
+    let is_soiled = !subject.is_recorded() && !is_assumed(Assumption::CleanRecords);
+    let may_grow = !subject.is_recorded() && !is_assumed(Assumption::FixedSplits);
+    let is_there = |mark: &&'static str| match *mark {
+        // A file sink's lock is taken from nobody who lives.
+        "chunk-fenced" => {
+            sinks(&subject.job).any(|table| FENCED.contains(&table.connector.as_str()))
+        }
+        "dead-row" | "input-duplicate" | "input-poison" => made_up || is_soiled,
+        "input-burst" | "input-pause" => !subject.is_recorded(),
+        "input-clock-far-ahead" | "input-disorder" | "input-skew" => timed,
+        "input-empty-split" => made_up,
+        "input-gap" => some(&|table| made(&table) && table.connector != "filesystem"),
+        "input-half-line" => may_grow && some(&|table| table.connector != "kafka"),
+        "input-late-split" => may_grow && some(&|table| !table.bounded),
+        "late-row" => timed,
+        "zombie" => !is_assumed(Assumption::OneProcess),
+        _ => true,
+    };
+    SOMETIMES.iter().chain(traits::ALL).copied().filter(|mark| is_there(&mark)).collect()
+}
+
+/// How a job ended that did not come to its end.
+fn failure_of(end: &RunEnd) -> Option<&'static str> {
+    match end {
+        RunEnd::Ended(Ending::Failed(failure)) => Some(failure_name(failure)),
+        RunEnd::Ended(Ending::FinishedWithout { .. }) => Some("finished-without-a-sink"),
+        RunEnd::Ended(Ending::AlreadyFinished | Ending::Finished | Ending::Stopped) => None,
+        RunEnd::Panicked { .. } => Some("panicked"),
+        RunEnd::RestartLoop { .. } => Some("restart-loop"),
+        RunEnd::Stuck { .. } => Some("stuck"),
+    }
+}
+
+/// Things that may have to happen in some runs.
 const SOMETIMES: &[&str] = &[
     "answer-thrown-away",
     "chunk-applied",
-    "chunk-duplicate",
     "chunk-fenced",
     "chunk-unknown",
     "crash-between-append-and-apply",
@@ -33,6 +79,9 @@ const SOMETIMES: &[&str] = &[
     "zombie",
 ];
 
+/// Connectors whose sinks tell a process that it was replaced.
+const FENCED: &[&str] = &["clickhouse", "kafka", "redis"];
+
 /// The mark of the crash that matters most.
 const BETWEEN: &str = "crash-between-append-and-apply";
 
@@ -49,8 +98,10 @@ pub(super) struct Summary {
     pub(super) counts: Counts,
     /// How many rows each sink held at the end, over all runs.
     pub(super) rows: BTreeMap<String, u64>,
-    /// Kinds of faults that some plan had.
-    enabled: BTreeSet<&'static str>,
+    /// How many faults of each kind plans had.
+    enabled: BTreeMap<&'static str, u64>,
+    /// How jobs ended that did not come to their end, and were right to say so.
+    excused: BTreeMap<&'static str, u64>,
     /// How many deviations there were, and how many of them never happened.
     pub(super) deviations: (u64, u64),
 }
@@ -59,19 +110,27 @@ pub(super) struct Summary {
 #[derive(Debug)]
 pub(super) struct RunNumbers {
     pub(super) counts: Counts,
+    /// The hash of everything that happened.
+    pub(super) trace: u64,
     pub(super) events: u64,
     pub(super) simulated_ns: i64,
     rows: Vec<(String, u64)>,
-    enabled: BTreeSet<&'static str>,
+    enabled: Vec<&'static str>,
+    /// How the job ended, if it did not come to its end.
+    failure: Option<&'static str>,
     deviations: (u64, u64),
 }
 
 impl RunNumbers {
     /// What a run of a plan adds.
-    pub(super) fn of(plan: &RunPlan, result: &RunResult) -> RunNumbers {
+    pub(super) fn of(plan: &RunPlan, job: &Plan, result: &RunResult) -> RunNumbers {
         let rows = result.sinks.iter();
+        let mut counts = result.counts.clone();
+        counts.marks.extend(traits(plan, job).into_iter().map(|it| (it, 1)));
         RunNumbers {
-            counts: result.counts.clone(),
+            counts,
+            trace: result.trace,
+            failure: failure_of(&result.end),
             events: result.events,
             simulated_ns: result.duration.0,
             rows: rows.map(|sink| (sink.table.clone(), sink.last.records.len() as u64)).collect(),
@@ -97,7 +156,10 @@ impl Summary {
         for (table, rows) in &run.rows {
             *self.rows.entry(table.clone()).or_insert(0) += rows;
         }
-        self.enabled.extend(&run.enabled);
+        run.enabled.iter().for_each(|kind| *self.enabled.entry(kind).or_insert(0) += 1);
+        if let Some(failure) = run.failure.filter(|_| !found) {
+            *self.excused.entry(failure).or_insert(0) += 1;
+        }
         self.deviations.0 += run.deviations.0;
         self.deviations.1 += run.deviations.1;
     }
@@ -116,7 +178,7 @@ impl Summary {
         if self.rows.keys().map(rows).sum::<u64>() == 0 {
             return Some("no row reached a sink".to_owned());
         }
-        let sinks = crate::job::sinks(&subject.job).zip(subject.windowed_sinks());
+        let sinks = sinks(&subject.job).zip(subject.windowed_sinks());
         let windowed: Vec<u64> =
             sinks.filter(|(_, is)| *is).map(|(table, _)| rows(&table.name)).collect();
         if !windowed.is_empty() && windowed.iter().all(|rows| *rows == 0) {
@@ -127,13 +189,17 @@ impl Summary {
     }
 
     /// Kinds of faults and marks that were not reached, though they should be.
-    pub(super) fn not_reached(&self, is_calm: bool) -> (Vec<&'static str>, Vec<&'static str>) {
-        let is_missing = |kind: &&&'static str| !self.counts.faults.contains_key(**kind);
-        let faults = self.enabled.iter().filter(is_missing).copied().collect();
-        let is_missing = |mark: &&&'static str| !self.counts.marks.contains_key(**mark);
+    pub(super) fn not_reached(
+        &self,
+        subject: &Subject,
+        is_calm: bool,
+    ) -> (Vec<&'static str>, Vec<&'static str>) {
+        let is_missing = |kind: &&'static str| !self.counts.faults.contains_key(*kind);
+        let faults = self.enabled.keys().copied().filter(is_missing).collect();
+        let is_missing = |mark: &&'static str| !self.counts.marks.contains_key(*mark);
         let marks = match is_calm {
             true => Vec::new(),
-            false => SOMETIMES.iter().filter(is_missing).copied().collect(),
+            false => sometimes(subject).into_iter().filter(is_missing).collect(),
         };
         (faults, marks)
     }
@@ -167,12 +233,20 @@ impl Summary {
             let (all, stale) = (count(self.deviations.0), count(self.deviations.1));
             line("deviations", &format!("{all}, of which {stale} found no occasion"));
         }
+        if !self.excused.is_empty() {
+            let all = count(self.excused.values().sum());
+            let each = self.excused.iter().map(|(name, times)| format!("{name} {}", count(*times)));
+            let each = each.collect::<Vec<_>>().join(", ");
+            line("said so", &format!("{all} ended by saying so: {each}"));
+        }
         let mut word = "faults";
         for (kind, times) in &self.counts.faults {
             let phases = self.counts.phases.iter().filter(|((of, _), _)| of == kind);
             let phases = phases.map(|((_, phase), times)| format!("{phase} {}", count(*times)));
             let phases = phases.collect::<Vec<_>>().join(", ");
-            line(std::mem::take(&mut word), &format!("{kind} {} ({phases})", count(*times)));
+            let enabled = self.enabled.get(kind).copied().unwrap_or(0);
+            let numbers = format!("{} of {}", count(*times), count(enabled));
+            line(std::mem::take(&mut word), &format!("{kind} {numbers} ({phases})"));
         }
         let mut word = "marks";
         for (mark, times) in &self.counts.marks {
@@ -183,7 +257,7 @@ impl Summary {
         for (index, what) in assumptions(subject).iter().enumerate() {
             line(if index == 0 { "assumed" } else { "" }, what);
         }
-        let (faults, marks) = self.not_reached(is_calm);
+        let (faults, marks) = self.not_reached(subject, is_calm);
         let list = |names: Vec<&str>| names.join(", ");
         match (faults.is_empty(), marks.is_empty()) {
             (true, true) => line("not reached", "nothing"),
@@ -212,7 +286,7 @@ impl Summary {
             .iter()
             .map(|((kind, phase), times)| (format!("{kind}/{phase}"), *times))
             .collect();
-        let (faults, marks) = self.not_reached(is_calm);
+        let (faults, marks) = self.not_reached(subject, is_calm);
         serde_json::json!({
             "seeds": self.seeds,
             "found": self.found,
@@ -223,6 +297,8 @@ impl Summary {
             "deviations": self.deviations.0,
             "deviations_without_occasion": self.deviations.1,
             "seeds_hit_between_append_and_apply": self.between(),
+            "ended_by_saying_so": self.excused,
+            "faults_planned": self.enabled,
             "faults": self.counts.faults,
             "faults_by_phase": phases,
             "marks": self.counts.marks,
@@ -237,11 +313,11 @@ impl Summary {
 
 /// What no run calls in question.
 fn assumptions(subject: &Subject) -> Vec<String> {
-    let mut list = vec![
-        "sources give the same records at the same offsets as often as they are read".to_owned(),
-        "a store keeps what it has acknowledged".to_owned(),
-        "whatever goes wrong ends some time".to_owned(),
-    ];
+    let named = subject.assumed.iter();
+    let mut list: Vec<String> =
+        named.map(|assumed| format!("{}: {}", assumed.name(), assumed.words())).collect();
+    list.push("whatever goes wrong ends some time".to_owned());
+    list.push("nobody else writes to sinks and stores, or removes what they hold".to_owned());
     if !can_be_recut(&subject.job) {
         list.push(
             "a split may be idle: runs are held against the interpreter only, not against a calm run"

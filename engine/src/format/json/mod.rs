@@ -85,8 +85,11 @@ struct Decoding<'a> {
     fields: Fields,
     guess: Guess,
     columns: Vec<(Column, Reader, RowErrors)>,
-    /// For each column the spans of this run's rows.
-    spans: Vec<[Span; RECORDS_PER_RUN]>,
+    /// For each column the spans of this run's rows, `run_max` of them.
+    spans: Vec<Span>,
+    /// How many records a run of this block has at most. Most blocks of a calm source hold
+    /// one record, and room for more would cost more than reading it.
+    run_max: usize,
     record_of_row: Vec<u32>,
     dead: Vec<DeadRecord>,
 }
@@ -95,6 +98,7 @@ impl<'a> Decoding<'a> {
     fn new(decoder: &'a JsonDecoder, block: &'a RecordBlock) -> Decoding<'a> {
         assert!(i32::try_from(block.data.len()).is_ok(), "a block is at most 2 GiB long");
         let rows = block.records.len();
+        let run_max = rows.clamp(1, RECORDS_PER_RUN);
         let column =
             |field: &Field| (Column::new(field, rows), Reader::new(&field.ty), RowErrors::NONE);
         Decoding {
@@ -107,7 +111,8 @@ impl<'a> Decoding<'a> {
             fields: Fields::new(decoder.fields.iter().map(|field| field.name.as_str())),
             guess: Guess::default(),
             columns: decoder.fields.iter().map(column).collect(),
-            spans: vec![[Span::MISSING; RECORDS_PER_RUN]; decoder.fields.len()],
+            spans: vec![Span::MISSING; run_max * decoder.fields.len()],
+            run_max,
             record_of_row: Vec::with_capacity(rows),
             dead: Vec::new(),
         }
@@ -117,15 +122,15 @@ impl<'a> Decoding<'a> {
     /// `first`th.
     fn run(&mut self, first: usize, records: &[RecordRef]) {
         let before = self.record_of_row.len();
-        for spans in &mut self.spans {
-            spans[..records.len()].fill(Span::MISSING);
+        if first > 0 {
+            self.spans.fill(Span::MISSING);
         }
         for (index, record) in records.iter().enumerate() {
             let row = self.record_of_row.len() - before;
             match self.record(record, row) {
                 Ok(()) => self.record_of_row.push((first + index) as u32),
                 Err(detail) => {
-                    for spans in &mut self.spans {
+                    for spans in self.spans.chunks_exact_mut(self.run_max) {
                         spans[row] = Span::MISSING;
                     }
                     self.dead.push(DeadRecord { index: first + index, detail });
@@ -133,7 +138,8 @@ impl<'a> Decoding<'a> {
             }
         }
         let rows = self.record_of_row.len() - before;
-        for ((column, reader, errors), spans) in self.columns.iter_mut().zip(&self.spans) {
+        let spans = self.spans.chunks_exact(self.run_max);
+        for ((column, reader, errors), spans) in self.columns.iter_mut().zip(spans) {
             self.values.append(column, reader, &spans[..rows], |row, detail| {
                 errors.push(before + row, ErrorKind::Parse, detail);
             });
@@ -156,8 +162,8 @@ impl<'a> Decoding<'a> {
         if !self.all_utf8 {
             utf8_fault(&scanner.data[start..end])?;
         }
-        let spans = &mut self.spans;
-        let found = |column: usize, span| spans[column][row] = span;
+        let (spans, run_max) = (&mut self.spans, self.run_max);
+        let found = |column: usize, span| spans[column * run_max + row] = span;
         match self.guess.object(scanner, &self.fields, start, end, found) {
             Ok(place) if place <= end => nothing_more(&data[..end], start, place),
             Ok(_) | Err(_) => Err(self.fault(start, end)),

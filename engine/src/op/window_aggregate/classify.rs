@@ -35,6 +35,7 @@ pub(super) fn classify(
     let mut found = Classified { cells: Vec::with_capacity(times.len()), skips: false };
     for (row, time) in times.iter().enumerate() {
         let before = watermarks.map_or(Watermark::NONE, |all| Watermark(all[row]));
+        let before = if planted!(W15) { watermark } else { before };
         let is_null = nulls.is_some_and(|nulls| nulls.is_null(row));
         if !is_null && known.first <= *time && *time < known.end && before.0 < known.closes {
             found.cells.push(known.cell);

@@ -306,6 +306,7 @@ impl ObjectSnapshots {
 
     fn answered(&mut self, answer: ObjectAnswer) -> SnapshotStep {
         match mem::replace(&mut self.state, State::Idle) {
+            State::Listing if crate::planted!(P2) => self.listed(answer),
             state @ (State::Idle
             | State::Listing
             | State::LookingBefore(_)
@@ -383,6 +384,17 @@ impl ObjectSnapshots {
         }
     }
 
+    /// A planted bug: what has a manifest is taken for what the catalog lists.
+    fn listed(&mut self, answer: ObjectAnswer) -> SnapshotStep {
+        let ObjectAnswer::Names(objects) = answer else {
+            panic!("{answer:?} is no answer to a listing")
+        };
+        let file = |object: &String| object.strip_prefix(&self.prefix).map(str::to_owned);
+        let files = objects.iter().filter_map(file);
+        let names = files.filter_map(|file| file.strip_suffix(MANIFEST_END).map(str::to_owned));
+        self.read_manifests(Listing { waiting: names.collect(), ..Listing::default() })
+    }
+
     fn begin(&mut self, state: State, name: String) -> SnapshotStep {
         assert!(matches!(self.state, State::Idle), "one thing at a time");
         self.failures = 0;
@@ -405,6 +417,10 @@ impl Listing {
 
 impl SnapshotMachine for ObjectSnapshots {
     fn list(&mut self) -> SnapshotStep {
+        if crate::planted!(P2) {
+            let prefix = self.prefix.clone();
+            return self.ask(State::Listing, ObjectRequest::List { prefix });
+        }
         let name = self.catalog();
         self.begin(State::Listing, name)
     }

@@ -1,6 +1,7 @@
 //! Small jobs: each has what some planted bugs need in order to show.
 
-use anabranch_engine::expr::{Expr, FunctionRef};
+use anabranch_engine::diagnostic::Span;
+use anabranch_engine::expr::{ContextValue, Expr, ExprKind, FunctionRef};
 use anabranch_engine::ids::{NodeId, TableId};
 use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::plan::{AggregateCall, Plan, SideKind, Window};
@@ -102,10 +103,41 @@ pub(super) fn growing() -> Plan {
     plan.build()
 }
 
+/// As [`growing`], and each row with the clock's reading.
+pub(super) fn ticks() -> Plan {
+    let mut plan = PlanBuilder::default();
+    let events = events(&mut plan, 5, false);
+    let timeout = ("scan.watermark.idle-timeout".to_owned(), "50 ms".to_owned());
+    plan.table_mut(events).options.extend([timeout]);
+    let scan = plan.scan(events);
+    let tick = ExprKind::Context(ContextValue::Tick);
+    let tick = Expr { kind: tick, ty: SqlType::TimestampLtz(3).not_null(), span: Span::default() };
+    let columns = vec![
+        (Expr::column(K, SqlType::STRING.nullable()), "k".to_owned()),
+        (Expr::column(V, SqlType::BigInt.nullable()), "v".to_owned()),
+        (tick, "seen".to_owned()),
+    ];
+    let stamped = plan.calc(scan, None, columns, None);
+    plan.sink("stamped", "filesystem", stamped);
+    let counts = counts(&mut plan, scan, 100);
+    plan.sink("counts", "filesystem", counts);
+    plan.build()
+}
+
 /// Counts by window, large values row by row, and late rows.
 pub(super) fn three_sinks() -> Plan {
+    three_sinks_of("filesystem")
+}
+
+/// As [`three_sinks`], of logs and not of files.
+pub(super) fn three_sinks_of_logs() -> Plan {
+    three_sinks_of("kafka")
+}
+
+fn three_sinks_of(connector: &str) -> Plan {
     let mut plan = PlanBuilder::default();
     let events = events(&mut plan, 50, true);
+    plan.table_mut(events).connector = connector.to_owned();
     let scan = plan.scan(events);
     let counts = counts(&mut plan, scan, 100);
     plan.sink("counts", "filesystem", counts);

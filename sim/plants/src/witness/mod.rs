@@ -3,6 +3,7 @@
 mod doubt;
 mod jobs;
 mod spice;
+mod staged;
 mod state;
 
 use anabranch_engine::plan::Plan;
@@ -98,13 +99,13 @@ pub const LOCAL_ROT: Witness = Witness {
 
 /// Snapshots rot in an object store.
 pub const OBJECT_SNAPSHOTS_ROT: Witness = Witness {
-    spice: Some(spice::rot_in_snapshots),
-    ..stored("object snapshots, rot", jobs::three_sinks, OBJECT)
+    spice: Some(staged::rot_in_snapshots),
+    ..stored("object snapshots, rot", jobs::aligned, OBJECT)
 };
 /// Snapshots rot on a disk.
 pub const LOCAL_SNAPSHOTS_ROT: Witness = Witness {
-    spice: Some(spice::rot_in_snapshots),
-    ..stored("local snapshots, rot", jobs::three_sinks, LOCAL)
+    spice: Some(staged::rot_in_snapshots),
+    ..stored("local snapshots, rot", jobs::aligned, LOCAL)
 };
 /// A split's newest records are replaced by others.
 pub const REPLACED: Witness = Witness {
@@ -168,6 +169,74 @@ pub const ANSWERED_TWICE: Witness = Witness {
 /// A record that kills whoever computes it.
 pub const POISON: Witness =
     Witness { spice: Some(state::poison), ..witness("poison", jobs::three_sinks, Profile::Calm) };
+/// A table that grows, whose records wait for a slow journal.
+pub const BACKLOG: Witness =
+    Witness { spice: Some(staged::backlog), ..witness("backlog", jobs::growing, Profile::Calm) };
+/// A job whose rows tell what the clock read.
+pub const TICKS: Witness =
+    Witness { spice: Some(spice::silent_splits), ..witness("ticks", jobs::ticks, Profile::Swarm) };
+/// The same, and the clock is set back.
+pub const TICKS_SET_BACK: Witness = Witness {
+    spice: Some(staged::clock_is_set_back),
+    ..witness("ticks, set back", jobs::ticks, Profile::Swarm)
+};
+/// Sums of doubles that overflow on their way.
+pub const HUGE: Witness = Witness {
+    spice: Some(staged::huge_doubles),
+    ..witness("huge doubles", jobs::aligned, Profile::Swarm)
+};
+/// Three sinks over logs.
+pub const LOGS: Witness = witness("logs", jobs::three_sinks_of_logs, Profile::Storm);
+/// Records of a log go before they were read, or are given twice.
+pub const LOGS_LOSE: Witness = Witness {
+    spice: Some(staged::unread_records_go),
+    ..witness("logs, lossy", jobs::three_sinks_of_logs, Profile::Swarm)
+};
+/// A sink is away while the journal grows by two generations.
+pub const SINK_AWAY: Witness = Witness {
+    spice: Some(staged::sink_is_away),
+    ..witness("sink away", jobs::three_sinks, Profile::Calm)
+};
+/// A sink is away over two restarts.
+pub const SINK_AWAY_TWICE: Witness = Witness {
+    spice: Some(staged::sink_is_away_twice),
+    ..witness("sink away twice", jobs::three_sinks, Profile::Calm)
+};
+/// The process dies when old snapshots were just removed from a disk.
+pub const LOCAL_TRIMMED: Witness = Witness {
+    spice: Some(staged::dies_after_trim),
+    ..stored("local stores, trimmed", jobs::three_sinks, LOCAL)
+};
+/// The process dies when old snapshots were just removed from an object store.
+pub const OBJECT_TRIMMED: Witness = Witness {
+    spice: Some(staged::dies_after_trim),
+    ..stored("object store, trimmed", jobs::three_sinks, OBJECT)
+};
+/// The process dies while it stores a snapshot on a disk.
+pub const LOCAL_HALF_STORED: Witness = Witness {
+    spice: Some(staged::dies_while_storing),
+    ..stored("local stores, half stored", jobs::three_sinks, LOCAL)
+};
+/// The process dies while it stores a snapshot in an object store.
+pub const OBJECT_HALF_STORED: Witness = Witness {
+    spice: Some(staged::dies_while_storing),
+    ..stored("object store, half stored", jobs::three_sinks, OBJECT)
+};
+/// The process is replaced while it stores a snapshot in an object store.
+pub const OBJECT_TWO_RUNS: Witness = Witness {
+    spice: Some(staged::replaced_while_storing),
+    ..stored("object store, two runs", jobs::three_sinks, OBJECT)
+};
+/// The power fails while the journal is written to a disk.
+pub const LOCAL_TORN: Witness = Witness {
+    spice: Some(staged::torn_tails),
+    ..stored("local stores, torn", jobs::three_sinks, LOCAL)
+};
+/// A bit of a journal on a disk turns while no sink can tell how far it went.
+pub const LOCAL_ROT_ALONE: Witness = Witness {
+    spice: Some(staged::rot_while_sinks_are_away),
+    ..stored("local stores, rot, sinks away", jobs::three_sinks, LOCAL)
+};
 
 impl Witness {
     /// Its job.

@@ -35,23 +35,6 @@ pub(super) fn coarse_times(plan: &mut RunPlan) {
     }
 }
 
-/// Bits of snapshots turn, and the process is started again.
-pub(super) fn rot_in_snapshots(plan: &mut RunPlan) {
-    let mut draws = Draws::new(plan.seed, "spice", "rot");
-    plan.pipeline.snapshot_bytes = 400;
-    let nth = 1 + draws.below(3) as u32;
-    let point = || Point::After(Operation::Store);
-    let mut rot = || Action::Disturb {
-        service: "snapshots".to_owned(),
-        disturbance: Disturbance::Rot { place: draws.number() },
-    };
-    plan.deviations = vec![
-        when(nth, point(), rot()),
-        when(nth, point(), rot()),
-        when(nth, point(), Action::Crash { restart: Some(Span::ms(20)) }),
-    ];
-}
-
 /// The newest records of a split are replaced, and the process is started again.
 pub(super) fn replaced_records(plan: &mut RunPlan) {
     let mut draws = Draws::new(plan.seed, "spice", "replaced");

@@ -271,8 +271,9 @@ impl Service for ClickHouseModel {
                 self.merges += 1;
                 let merges = self.merges;
                 let merged = self.tables.values_mut().filter_map(|table| table.merge(merges));
-                let merged: usize = merged.sum();
-                (merged > 0).then(|| format!("merges left out {merged} rows"))
+                let merged: Vec<usize> = merged.collect();
+                let rows: usize = merged.iter().sum();
+                (!merged.is_empty()).then(|| format!("merges left out {rows} rows"))
             }
             Disturbance::ForgetTokens => {
                 let forgotten: usize = self.tables.values_mut().map(Table::forget).sum();

@@ -5,6 +5,7 @@
 //! epoch from one transaction to the next, so a request that comes late may meet a later
 //! transaction than it was meant for.
 
+use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::service::kafka::{KafkaError, ProducerId, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,10 @@ pub(super) struct Transaction {
     pub(super) markers: BTreeMap<TopicPartition, VirtualTime>,
     /// Counts the transactions of the id.
     pub(super) count: u64,
+    /// Which of their ends stay unclear to the client.
+    pub(super) unclear: Option<Draws>,
+    /// How long their control records take to each partition.
+    pub(super) delays: BTreeMap<TopicPartition, Draws>,
 }
 
 /// The coordinator.
@@ -82,6 +87,8 @@ impl Coordinator {
                 due: now,
                 markers: BTreeMap::new(),
                 count: 0,
+                unclear: None,
+                delays: BTreeMap::new(),
             };
             self.transactions.insert(id.to_owned(), transaction);
             return (Ok(producer), None);

@@ -83,6 +83,8 @@ pub(super) struct Log {
     derived: Derived,
     /// What held when the part above the high watermark began.
     replicated: Option<Derived>,
+    /// Another one whenever what a committed reader has seen may have changed.
+    history: u64,
 }
 
 /// A batch that comes in.
@@ -108,6 +110,20 @@ impl Log {
             high_watermark: self.high_watermark,
             last_stable_offset: self.last_stable_offset(),
         }
+    }
+
+    /// Another number whenever anything else happens than that records come behind those
+    /// that a committed reader has seen.
+    pub(super) fn history(&self) -> u64 {
+        self.history
+    }
+
+    /// The records that a committed reader sees, the last one first.
+    pub(super) fn committed_back(&self) -> impl Iterator<Item = &KafkaRecord> {
+        let limit = self.last_stable_offset();
+        let stable = self.entries.partition_point(|entry| entry.offset < limit);
+        let seen = self.entries[..stable].iter().rev().filter(|entry| !self.is_aborted(entry));
+        seen.filter_map(Entry::record)
     }
 
     /// Below it no transaction is open.
@@ -221,6 +237,7 @@ impl Log {
 
     /// A replica without what stands above the high watermark becomes the leader.
     pub(super) fn truncate(&mut self) {
+        self.history += 1;
         self.entries.retain(|entry| entry.offset < self.high_watermark);
         self.end = self.high_watermark;
         if let Some(before) = self.replicated.take() {
@@ -267,6 +284,7 @@ impl Log {
 
     /// Forgets producers that have no transaction open; gives how many.
     pub(super) fn forget_producers(&mut self) -> usize {
+        self.history += 1;
         let before = self.derived.producers.len();
         self.derived.producers.retain(|_, known| known.open_since.is_some());
         before - self.derived.producers.len()
@@ -276,6 +294,7 @@ impl Log {
     pub(super) fn remove_below(&mut self, before: i64) {
         self.log_start = self.log_start.max(before.min(self.high_watermark));
         let log_start = self.log_start;
+        self.history += 1;
         self.entries.retain(|entry| entry.offset >= log_start);
     }
 
@@ -315,6 +334,7 @@ impl Log {
             .collect();
         let count = self.entries.len();
         let mut stays = stays.into_iter();
+        self.history += 1;
         self.entries.retain(|_| stays.next().expect("one answer for each entry"));
         count - self.entries.len()
     }

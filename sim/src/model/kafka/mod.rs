@@ -17,7 +17,7 @@ mod view;
 
 pub use view::Watched;
 
-use crate::model::{ClientId, Disturbance, Service, View};
+use crate::model::{Change, ClientId, Disturbance, Glance, Service, View};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::service::kafka::{
@@ -96,6 +96,8 @@ struct Partition {
     replicas_at: Option<VirtualTime>,
     /// Counts the batches.
     batches: u64,
+    /// Which of them wait for other replicas.
+    stalls: Option<Draws>,
 }
 
 /// A topic.
@@ -300,7 +302,8 @@ impl KafkaModel {
         let base_offset = match taken {
             Taken::Repeated { base_offset } => base_offset,
             Taken::Appended { base_offset } => {
-                let mut draws = Draws::new(seed, "kafka-stall", &entity(to));
+                let begun = || Draws::new(seed, "kafka-stall", &entity(to));
+                let draws = partition.stalls.get_or_insert_with(begun);
                 partition.batches += 1;
                 let stalls = draws.at(partition.batches) % 1_000_000 < u64::from(stall_share);
                 if partition.replicas_at.is_none() && stalls {
@@ -334,10 +337,12 @@ impl KafkaModel {
         if decided.is_none() {
             return Ok(KafkaAnswer::Done);
         }
-        let count = coordinator.transactions.get(id).map_or(0, |transaction| transaction.count);
+        let is_unclear = coordinator.transactions.get_mut(id).is_some_and(|transaction| {
+            let begun = || Draws::new(seed, "kafka-unclear", id);
+            let draw = transaction.unclear.get_or_insert_with(begun).at(transaction.count);
+            draw % 1_000_000 < u64::from(unclear_share)
+        });
         self.send_markers(now, id, decided);
-        let is_unclear =
-            Draws::new(seed, "kafka-unclear", id).at(count) % 1_000_000 < u64::from(unclear_share);
         if is_unclear {
             return Err(KafkaError::CoordinatorUnavailable);
         }
@@ -350,8 +355,9 @@ impl KafkaModel {
         let KafkaConfig { seed, marker_delay_min, marker_delay_max, .. } = self.config;
         let Some(transaction) = self.coordinator.transactions.get_mut(id) else { return };
         for partition in transaction.partitions.clone() {
-            let mut draws =
-                Draws::new(seed, "kafka-marker", &format!("{id}/{}", entity(&partition)));
+            let begun =
+                || Draws::new(seed, "kafka-marker", &format!("{id}/{}", entity(&partition)));
+            let draws = transaction.delays.entry(partition.clone()).or_insert_with(begun);
             let spread = (marker_delay_max.0 - marker_delay_min.0).max(0) as u64 + 1;
             let delay = marker_delay_min.0 + (draws.at(transaction.count) % spread) as i64;
             transaction.markers.insert(partition, now + Span(delay));
@@ -440,6 +446,14 @@ impl Service for KafkaModel {
             view.marker = view.marker.or(seen.marker);
         }
         view
+    }
+
+    fn look(&self, now: VirtualTime, before: &View, glance: Option<Glance>) -> Change {
+        let told = match self.config.watched.as_slice() {
+            [watched] => self.look_at(watched, before, glance),
+            _ => None,
+        };
+        told.unwrap_or_else(|| Change::between(before, self.view(now)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a reader of the cluster sees.
 
 use super::KafkaModel;
-use crate::model::{View, ViewRecord};
+use crate::model::{Change, Glance, View, ViewRecord};
 use anabranch_engine::service::kafka::{KafkaRecord, TopicPartition};
 use anabranch_engine::sink::Marker;
 use anabranch_engine::sink::kafka::{KafkaSinkConfig, Progress};
@@ -49,20 +49,48 @@ impl KafkaModel {
         let mut records = Vec::new();
         for part in 0..count as u32 {
             let partition = TopicPartition { topic: watched.topic.clone(), partition: part };
-            records.extend(self.committed(&partition).into_iter().map(|(_, record)| ViewRecord {
-                part,
-                key: record.key.unwrap_or_default(),
-                value: record.value.unwrap_or_default(),
-            }));
+            let committed = self.committed(&partition).into_iter();
+            records.extend(committed.map(|(_, record)| seen(part, record)));
         }
         View { records, marker: self.marker_of(watched) }
     }
 
-    fn marker_of(&self, watched: &Watched) -> Option<Marker> {
-        let progress = self.committed(&watched.progress);
-        progress
-            .iter()
-            .filter_map(|(_, record)| Progress::of(record, &watched.transactional_id)?.ok()?.marker)
-            .next_back()
+    /// The same, told by how it differs from what was seen before. Only the log of a topic
+    /// of one partition can tell what is new.
+    pub(super) fn look_at(
+        &self,
+        watched: &Watched,
+        before: &View,
+        glance: Option<Glance>,
+    ) -> Option<Change> {
+        let topic = self.topics.get(&watched.topic)?;
+        let [partition] = topic.partitions.as_slice() else { return None };
+        let log = &partition.log;
+        // A topic that is made anew begins another history.
+        let topic_id = topic.id.iter().fold(0_u64, |all, byte| (all << 8) ^ u64::from(*byte));
+        let history = topic_id.wrapping_add(log.history());
+        let known = glance.filter(|glance| glance.history == history);
+        let from = known.map_or(log.state().log_start, |glance| glance.seen as i64);
+        let (new, next) = log.fetch(from, u32::MAX, usize::MAX, true).ok()?;
+        let records = new.into_iter().map(|(_, record)| seen(0, record)).collect();
+        let marker = self.marker_of(watched);
+        let glance = Some(Glance { history, seen: next as u64 });
+        Some(match known {
+            Some(_) => Change { kept: before.records.len(), records, marker, glance },
+            None => Change { glance, ..Change::between(before, View { records, marker }) },
+        })
     }
+
+    fn marker_of(&self, watched: &Watched) -> Option<Marker> {
+        let topic = self.topics.get(&watched.progress.topic)?;
+        let partition = topic.partitions.get(watched.progress.partition as usize)?;
+        let id = &watched.transactional_id;
+        let marker = |record: &KafkaRecord| Progress::of(record, id)?.ok()?.marker;
+        partition.log.committed_back().find_map(marker)
+    }
+}
+
+fn seen(part: u32, record: KafkaRecord) -> ViewRecord {
+    let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+    ViewRecord { part, key, value }
 }

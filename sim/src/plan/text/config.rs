@@ -37,6 +37,7 @@ limits! {
     flush_bytes
     flush_age_ms
     snapshot_bytes
+    segment_bytes
     sink_wait_ms
     stop_wait_ms
     heal_horizon_ms

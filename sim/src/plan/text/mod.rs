@@ -7,13 +7,16 @@
 //! config flush_age_ms 20
 //! store journal ideal
 //! heal 60s budget 600s
+//! ties 7 from 2s until 3s
 //! split events a file
 //! record 0 at 0s = {"v":1}
 //! when between append and apply of a:0 do crash restart 500ms
 //! expect crash-between-append-and-apply
 //! ```
 //!
-//! Lines that begin with `#` are for people.
+//! Lines that begin with `#` are for people. A line that is not known is an error, so that
+//! a plan is never read as another one; lines that came later, such as `ties`, may be left
+//! out, and plans without them mean what they always did.
 
 mod config;
 mod parse;

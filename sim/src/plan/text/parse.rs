@@ -7,7 +7,7 @@ use crate::model::Disturbance;
 use crate::plan::{
     Action, Deviation, Latency, LinkFault, MessageFault, Operation, Point, Record, RecordKind,
     RecordName, RunPlan, Settings, SourceFault, SplitInput, SplitShape, StateFault, StoreKind,
-    Target, Trigger,
+    Target, Ties, Trigger,
 };
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::pipeline::PipelineConfig;
@@ -178,6 +178,12 @@ fn setting(settings: &mut Settings, verb: &str, words: &mut Words) -> Result<(),
             settings.timing.budget = words.span()?;
         }
         "pieces" => settings.pieces = words.number("a number")?,
+        "ties" => {
+            let seed = words.number("a seed")?;
+            let from = if words.takes("from") { words.at()? } else { VirtualTime(0) };
+            let until = if words.takes("until") { Some(words.at()?) } else { None };
+            settings.ties = Some(Ties { seed, from, until });
+        }
         other => return Err(format!("no line begins with `{other}`")),
     }
     Ok(())
@@ -377,17 +383,19 @@ fn action(words: &mut Words) -> Result<Action, String> {
         }
         "double-start" => Action::DoubleStart,
         "clock-jump" => Action::ClockJump { by: words.span()? },
+        "clock-drift" => Action::ClockDrift { ppm: words.number("a number in a million")? },
         "drop-request" => Action::Message(MessageFault::DropRequest),
         "drop-answer" => Action::Message(MessageFault::DropAnswer),
         "refuse" => Action::Message(MessageFault::Refuse),
         "delay" => Action::Message(MessageFault::Delay(words.span()?)),
         "duplicate" => Action::Message(MessageFault::Duplicate(words.span()?)),
         "late" => Action::Message(MessageFault::Late(words.span()?)),
-        "cut" | "cut-answers" | "slow" => {
+        "cut" | "cut-answers" | "cut-requests" | "slow" => {
             let service = words.name("a service")?;
             let fault = match verb.as_str() {
                 "cut" => LinkFault::Cut,
                 "cut-answers" => LinkFault::CutAnswers,
+                "cut-requests" => LinkFault::CutRequests,
                 _ => {
                     words.expect("by")?;
                     LinkFault::Slow(words.span()?)
@@ -410,6 +418,7 @@ fn action(words: &mut Words) -> Result<Action, String> {
                 "retain" => SourceFault::Retain { keep: words.number("a number")? },
                 "truncate" => SourceFault::Truncate { records: words.number("a number")? },
                 "recreate" => SourceFault::Recreate,
+                "rewind" => SourceFault::Rewind,
                 "compact" => SourceFault::Compact { number: words.number("a number")? },
                 other => return Err(format!("a split cannot `{other}`")),
             };

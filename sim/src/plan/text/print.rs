@@ -6,7 +6,7 @@ use super::token::{Escaped, Name, Time};
 use crate::model::Disturbance;
 use crate::plan::{
     Action, Deviation, LinkFault, MessageFault, Operation, Point, RecordKind, RunPlan, Settings,
-    SourceFault, SplitInput, SplitShape, Target, Trigger,
+    SourceFault, SplitInput, SplitShape, Target, Ties, Trigger,
 };
 use anabranch_engine::pipeline::PipelineConfig;
 use std::fmt::{self, Display, Formatter};
@@ -57,7 +57,19 @@ fn settings(settings: &Settings, f: &mut Formatter<'_>) -> fmt::Result {
     let timing = &settings.timing;
     writeln!(f, "wait {} hold {}", Time(timing.request_limit), Time(timing.hold))?;
     writeln!(f, "heal {} budget {}", Time::from(timing.heal), Time(timing.budget))?;
-    writeln!(f, "pieces {}", settings.pieces)
+    writeln!(f, "pieces {}", settings.pieces)?;
+    settings.ties.map_or(Ok(()), |ties| print_ties(ties, f))
+}
+
+fn print_ties(ties: Ties, f: &mut Formatter<'_>) -> fmt::Result {
+    write!(f, "ties {}", ties.seed)?;
+    if ties.from.0 != 0 {
+        write!(f, " from {}", Time::from(ties.from))?;
+    }
+    if let Some(until) = ties.until {
+        write!(f, " until {}", Time::from(until))?;
+    }
+    writeln!(f)
 }
 
 fn split(input: &SplitInput, f: &mut Formatter<'_>) -> fmt::Result {
@@ -191,6 +203,7 @@ impl Display for Action {
             }
             Action::DoubleStart => f.write_str("double-start"),
             Action::ClockJump { by } => write!(f, "clock-jump {}", Time(*by)),
+            Action::ClockDrift { ppm } => write!(f, "clock-drift {ppm}"),
             Action::Message(fault) => match fault {
                 MessageFault::DropRequest => f.write_str("drop-request"),
                 MessageFault::DropAnswer => f.write_str("drop-answer"),
@@ -204,6 +217,7 @@ impl Display for Action {
                 match fault {
                     LinkFault::Cut => write!(f, "cut {service} for {span}"),
                     LinkFault::CutAnswers => write!(f, "cut-answers {service} for {span}"),
+                    LinkFault::CutRequests => write!(f, "cut-requests {service} for {span}"),
                     LinkFault::Slow(by) => write!(f, "slow {service} by {} for {span}", Time(*by)),
                 }
             }
@@ -221,6 +235,7 @@ impl Display for Action {
                     SourceFault::Retain { keep } => write!(f, "retain {keep}"),
                     SourceFault::Truncate { records } => write!(f, "truncate {records}"),
                     SourceFault::Recreate => f.write_str("recreate"),
+                    SourceFault::Rewind => f.write_str("rewind"),
                     SourceFault::Compact { number } => write!(f, "compact {number}"),
                 }
             }

@@ -1,0 +1,83 @@
+//! S2 and S5: what a process was told is durable stays where it is.
+
+use super::Finding;
+use crate::model::Disturbance;
+use crate::plan::{Action, RunPlan};
+use crate::world::{DurableSeen, LostSnapshot, RottenStart};
+use anabranch_engine::journal::EpochRecord;
+
+/// S2: every epoch whose record was acknowledged stands in the journal with that record,
+/// also if its process died before it could use it.
+///
+/// Where a bit of the journal turned, only those are asked for of which a later record
+/// says that they were durable: without that, the last record looks as one does that was
+/// never written to its end.
+// spec: J-1, J-3, J-6
+#[must_use]
+pub fn durable_epochs(
+    plan: &RunPlan,
+    durable: &[DurableSeen],
+    epochs: &[EpochRecord],
+) -> Option<Finding> {
+    let mut losses =
+        plan.deviations.iter().filter_map(|deviation| loss_of_journal(&deviation.action));
+    let rots = match (losses.next(), losses.next()) {
+        (None, _) => false,
+        (Some(Disturbance::Rot { .. }), None) => true,
+        // Of two bits the second may have taken the proof of what the first one took.
+        (Some(_), _) => return None,
+    };
+    let first = epochs.first()?.epoch;
+    // A later process may have given the number to another epoch, if a tail was cut.
+    let says = |other: &DurableSeen, one: &DurableSeen| {
+        other.process == one.process && other.states >= one.epoch
+    };
+    let is_proved = |one: &&DurableSeen| !rots || durable.iter().any(|other| says(other, one));
+    let is_kept = |one: &DurableSeen| {
+        let place = epochs.binary_search_by_key(&one.epoch, |record| record.epoch);
+        place.is_ok_and(|place| epochs[place].tick == one.tick)
+    };
+    let asked = durable.iter().filter(|one| one.epoch >= first).filter(is_proved);
+    let lost = asked.into_iter().find(|one| !is_kept(one))?;
+    let message = format!(
+        "process {} was told that epoch {} is durable, with tick {}; the journal does not hold it",
+        lost.process, lost.epoch, lost.tick.0
+    );
+    Some(Finding::new("S2", "durable epoch lost", "journal", message))
+}
+
+/// What takes something away from the journal.
+fn loss_of_journal(action: &Action) -> Option<&Disturbance> {
+    match action {
+        Action::Disturb { service, disturbance } if service == "journal" => matches!(
+            disturbance,
+            Disturbance::LoseAcknowledged { .. }
+                | Disturbance::LoseMarker
+                | Disturbance::Retention { .. }
+                | Disturbance::Rot { .. }
+        )
+        .then_some(disturbance),
+        _ => None,
+    }
+}
+
+/// S5: a complete snapshot is listed until somebody asks for its removal.
+// spec: S-1
+#[must_use]
+pub fn listed_snapshots(lost: &[LostSnapshot]) -> Option<Finding> {
+    let lost = lost.first()?;
+    let message = format!(
+        "snapshot {} was complete at {}, nobody removed it, and at {} it is not listed",
+        lost.name, lost.complete, lost.missed
+    );
+    Some(Finding::new("S5", "snapshot lost", "snapshots", message))
+}
+
+/// S5: nobody begins with a snapshot that is not, byte for byte, what was stored.
+// spec: S-1
+#[must_use]
+pub fn whole_starts(rotten: &[RottenStart]) -> Option<Finding> {
+    let RottenStart { process, name } = rotten.first()?;
+    let message = format!("process {process} began with snapshot {name}, which has rotted");
+    Some(Finding::new("S5", "rotten snapshot", "snapshots", message))
+}

@@ -272,7 +272,10 @@ fn a_planted_bug_is_found_and_told() {
     ran.exits_with(0);
     assert!(ran.stdout.contains("| W1 | "), "{}", ran.stdout);
     assert!(ran.stdout.contains("| 2/2 |"), "{}", ran.stdout);
-    folder.run(&["sim", "plants", "W1", "--seeds", "0"]).exits_with(16).says("W1 (0 of 1)");
+    folder
+        .run(&["sim", "plants", "W1", "--seeds", "0"])
+        .exits_with(16)
+        .says("W1 with aligned (0 of 1)");
 }
 
 #[test]

@@ -76,16 +76,15 @@ fn is_loss(disturbance: &Disturbance) -> bool {
     }
 }
 
-/// Whether a job that did not end well did what it should: something was taken from it, and
-/// it says so; or the user wants it to stop at a bad record.
-pub(super) fn is_excused(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losses) -> bool {
-    let failure = match end {
-        RunEnd::Ended(Ending::Failed(failure)) => failure,
+/// Whether a job that did not end well did what it should.
+pub(super) fn excuses(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losses) -> bool {
+    match end {
+        RunEnd::Ended(Ending::Failed(failure)) => is_excused(plan, job, failure, losses),
         // Whoever starts it again hopes that what cannot be read can be read later.
         RunEnd::RestartLoop { last } => {
             let is_damaged = losses.stores && last.contains("is damaged");
             // A folder that lost its manifest holds files that nobody wrote.
-            return is_damaged || (losses.sinks && last.contains("and not by this sink"));
+            is_damaged || (losses.sinks && last.contains("and not by this sink"))
         }
         RunEnd::Ended(
             Ending::AlreadyFinished
@@ -94,8 +93,13 @@ pub(super) fn is_excused(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losse
             | Ending::Stopped,
         )
         | RunEnd::Panicked { .. }
-        | RunEnd::Stuck { .. } => return false,
-    };
+        | RunEnd::Stuck { .. } => false,
+    }
+}
+
+/// Whether a failure is as it should be: something was taken from the job, and it says so;
+/// or the user wants it to stop at a bad record.
+pub(super) fn is_excused(plan: &RunPlan, job: &Plan, failure: &Failure, losses: Losses) -> bool {
     if plan.allow.iter().any(|name| name == failure_name(failure)) {
         return true;
     }
@@ -119,6 +123,31 @@ pub(super) fn is_excused(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losse
         | Failure::Poisoned { .. }
         | Failure::SinkRejected { .. }
         | Failure::SnapshotsUnreadable(_)
+        | Failure::TableFailed { .. } => false,
+    }
+}
+
+/// Whether a failure says that something is wrong that no restart mends. The others are
+/// how a process ends that was replaced, or whose stores or sources do not answer.
+pub(super) fn is_alarm(failure: &Failure) -> bool {
+    match failure {
+        Failure::BadRecord { .. }
+        | Failure::Diverged { .. }
+        | Failure::NotReproduced { .. }
+        | Failure::PlanChanged { .. }
+        | Failure::Poisoned { .. }
+        | Failure::SinkLostData { .. }
+        | Failure::SourceChanged { .. } => true,
+        // Who stands still between reading the journal and listing the snapshots may find one
+        // of its successor, taken after an epoch that it did not read of.
+        Failure::Damaged(_)
+        | Failure::Fenced { .. }
+        | Failure::JournalFailed(_)
+        | Failure::JournalUnreadable(_)
+        | Failure::Locked { .. }
+        | Failure::SinkRejected { .. }
+        | Failure::SnapshotsUnreadable(_)
+        | Failure::SourceFailed { .. }
         | Failure::TableFailed { .. } => false,
     }
 }

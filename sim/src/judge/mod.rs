@@ -15,10 +15,10 @@ use crate::oracle::{self, AssertResult, Judged};
 use crate::plan::RunPlan;
 use crate::recut;
 use crate::run::{message_of, run_with};
-use crate::world::{Host, Hosting, RunResult};
-use anabranch_engine::pipeline::Report;
+use crate::world::{Host, Hosting, ProcessEnding, RunResult};
+use anabranch_engine::pipeline::{Ending, Report};
 use anabranch_engine::plan::{Assert, Plan};
-use excuse::{Losses, fails_by_a_record, is_excused};
+use excuse::{Losses, excuses, fails_by_a_record, is_alarm, is_excused};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -125,12 +125,14 @@ impl<'a> Judge<'a> {
         }
         let losses = Losses::of(plan, &result.stale);
         if let Some(finding) = of_end(&result.end)
-            && !is_excused(plan, self.job, &result.end, losses)
+            && !excuses(plan, self.job, &result.end, losses)
         {
             return Ok(Some(finding));
         }
-        let finding = self.by_oracles(plan, result, losses);
-        match finding.or_else(|| by_snapshots(result, losses)) {
+        let finding = by_processes(plan, self.job, result, losses)
+            .or_else(|| self.by_oracles(plan, result, losses))
+            .or_else(|| by_snapshots(result, losses));
+        match finding {
             Some(finding) => Ok(Some(finding)),
             None => self.by_recut(plan, result, losses),
         }
@@ -219,6 +221,19 @@ fn difference_of_twins(result: &RunResult, twin: &RunResult) -> Option<Finding> 
         result.events, result.trace, twin.events, twin.trace
     );
     Some(Finding { kind: FindingKind::Oracle("S8", word.to_owned()), detail })
+}
+
+/// A process that calls something wrong that is not, even if another one came to the end:
+/// one that was replaced, or started beside it.
+fn by_processes(plan: &RunPlan, job: &Plan, result: &RunResult, losses: Losses) -> Option<Finding> {
+    result.processes.iter().find_map(|end| {
+        let ProcessEnding::Ended(Ending::Failed(failure)) = &end.how else { return None };
+        if !is_alarm(failure) || is_excused(plan, job, failure, losses) {
+            return None;
+        }
+        let kind = FindingKind::Failed(failure_name(failure));
+        Some(Finding { kind, detail: format!("process {}: {failure}", end.process) })
+    })
 }
 
 /// S5: a snapshot that is listed can be used, if nothing rots. One whose rows a sink does

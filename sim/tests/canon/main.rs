@@ -2,6 +2,7 @@
 //! and every pause, judged by all oracles.
 
 mod judged;
+mod lagging;
 mod oracles;
 mod pauses;
 mod scenarios;

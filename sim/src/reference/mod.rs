@@ -32,7 +32,7 @@ mod side;
 mod window;
 
 pub use cell::Cell;
-pub use encode::{Pattern, encode};
+pub use encode::{Pattern, encode, encode_row};
 pub use expected::{
     Discord, EpochCounts, EpochTimes, Expected, ExpectedRow, ExpectedSink, Source, Stream,
 };

@@ -202,7 +202,6 @@ impl World {
                 if *successor && process.watched && self.hosting.is_lock_free() {
                     self.watch.counts.mark("zombie");
                     process.watched = false;
-                    self.kept.replaced(process.id);
                     self.waiting.extend(until.map(|outputs| (process.id, u64::from(outputs))));
                     let at = self.now + self.plan.settings.restarts.delay;
                     self.heap.plan(at, Event::Start { watched: true });

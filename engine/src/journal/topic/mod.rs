@@ -228,6 +228,11 @@ impl TopicJournal {
     fn on_error(&mut self, state: State, error: KafkaError) -> JournalStep {
         let said = format!("{error:?}");
         match (state, error) {
+            // What is open stays open: an append will tell.
+            (
+                State::Describing(Goal::Prove(_)) | State::Reading { goal: Goal::Prove(_), .. },
+                _,
+            ) => JournalStep::Proved(false),
             (State::Describing(goal), KafkaError::UnknownTopic) if self.slept_ms == 0 => {
                 let (topic, partitions) = (self.config.topic.clone(), 1);
                 let cleanup = Cleanup::Nothing;
@@ -252,10 +257,6 @@ impl TopicJournal {
                 | KafkaError::UnknownTopic
                 | KafkaError::CoordinatorUnavailable,
             ) => self.sleep(state, &said),
-            (State::Reading { goal: Goal::Prove(_), .. }, _) => {
-                self.state = State::Idle;
-                JournalStep::Proved(false)
-            }
             (state, _) => {
                 let transient =
                     !matches!(state, State::Writing(_)) && error != KafkaError::Rejected;
@@ -377,7 +378,10 @@ impl TopicJournal {
             Goal::Prove(generation) => {
                 self.tail.drop_bytes();
                 (self.state, self.is_read) = (State::Idle, true);
-                JournalStep::Proved(self.tail.owner == Some(generation))
+                match self.tail.owner {
+                    Some(owner) if outranks(owner, generation) => self.fenced(owner),
+                    owner => JournalStep::Proved(owner == Some(generation)),
+                }
             }
             Goal::Resolve { write, waits: true } => {
                 let state =

@@ -160,7 +160,7 @@ impl Shrinker<'_, '_> {
             |plan, usual, _| plan.pipeline.retry_ms = usual.retry_ms,
             |plan, usual, _| plan.pipeline.discover_ms = usual.discover_ms,
             |plan, usual, _| plan.pipeline.prove_ms = usual.prove_ms,
-        ] as [fn(&mut RunPlan, &PipelineConfig, &Settings); 16]
+        ] as [fn(&mut RunPlan, &PipelineConfig, &Settings); 17]
         {
             let mut changed = self.best.clone();
             change(&mut changed, &usual, &settings);

@@ -162,8 +162,8 @@ fn name_of(manifest: &Manifest) -> String {
 fn put(store: &mut LocalSnapshotStore, epoch: u64, shared: &[PartRef]) -> Manifest {
     let generation = Generation { number: 1, nonce: 3 };
     let part = PartName { epoch: Epoch(epoch), generation, number: 0 };
-    let value = Some(epoch.to_le_bytes().to_vec());
-    let entry = StateEntry { key_group: KeyGroup(0), table: "t", key: vec![1], value };
+    let value = Some(Bytes::from(epoch.to_le_bytes().to_vec()));
+    let entry = StateEntry { key_group: KeyGroup(0), table: "t", key: vec![1].into(), value };
     let (bytes, reference) = encode_part(part, "n", &[entry]);
     let manifest = manifest(epoch, [shared, &[reference]].concat());
     let parts = vec![(part.to_string(), bytes.into())];

@@ -255,8 +255,8 @@ fn part() -> (Vec<u8>, PartRef) {
     let entry = |group, key: &str, value: Option<&str>| StateEntry {
         key_group: KeyGroup(group),
         table: "panes",
-        key: key.into(),
-        value: value.map(Into::into),
+        key: key.to_owned().into(),
+        value: value.map(|it| it.to_owned().into()),
     };
     let name = PartName { epoch: Epoch(2), generation: GENERATION, number: 0 };
     encode_part(name, "hourly", &[entry(1, "UA", Some("42")), entry(200, "AA", None)])

@@ -450,7 +450,9 @@ fn damaged_state_is_an_error_and_never_a_panic() {
         for (index, entry) in whole.iter().enumerate() {
             for place in 0..entry.key.len() {
                 let mut damaged = whole.clone();
-                damaged[index].key[place] ^= 0x41;
+                let mut key = entry.key.to_vec();
+                key[place] ^= 0x41;
+                damaged[index].key = key.into();
                 // Another key group is noticed; another time may be a valid one.
                 let _ = fresh().load(&damaged);
                 damaged[index].key.truncate(place);
@@ -459,7 +461,9 @@ fn damaged_state_is_an_error_and_never_a_panic() {
             let value = entry.value.as_ref().unwrap();
             for place in 0..value.len() {
                 let mut damaged = whole.clone();
-                damaged[index].value.as_mut().unwrap()[place] ^= 0xff;
+                let mut changed = value.to_vec();
+                changed[place] ^= 0xff;
+                damaged[index].value = Some(changed.into());
                 let _ = fresh().load(&damaged);
                 damaged[index].value.as_mut().unwrap().truncate(place);
                 assert!(fresh().load(&damaged).is_err(), "a value of {place} bytes");
@@ -484,7 +488,7 @@ fn state_of_a_session_that_fired_is_refused() {
         let progress = changed.iter_mut().find(|entry| entry.table == "progress").unwrap();
         let mut value = Vec::new();
         anabranch_engine::state::codec::put_i64(&mut value, watermark);
-        progress.value = Some(value);
+        progress.value = Some(value.into());
         Bench::new(window, 2).op.load(&changed)
     };
     // The session ends at 8 and waits 2 ms for late rows.

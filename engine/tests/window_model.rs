@@ -15,6 +15,7 @@ use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMillisecondArray,
 };
+use bytes::Bytes;
 use model::{Case, Event, Expected, Record, Split, Windows};
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -107,7 +108,7 @@ fn run(case: &Case, schedule: &Schedule) -> Expected {
     let node = node_of(case);
     let mut bench = Bench::of(&node, &schema());
     let mut cursors = vec![Cursor { next: 0, watermark: i64::MIN }; case.splits.len()];
-    let mut replica: BTreeMap<(&'static str, Vec<u8>), StateEntry> = BTreeMap::new();
+    let mut replica: BTreeMap<(&'static str, Bytes), StateEntry> = BTreeMap::new();
     let mut snapshot_at = Epoch(0);
     bench.op.keep_changes(Epoch(0));
     let mut operator_watermark = i64::MIN;
@@ -169,7 +170,7 @@ fn run(case: &Case, schedule: &Schedule) -> Expected {
     given(&mut bench)
 }
 
-fn apply(replica: &mut BTreeMap<(&'static str, Vec<u8>), StateEntry>, changes: Vec<StateEntry>) {
+fn apply(replica: &mut BTreeMap<(&'static str, Bytes), StateEntry>, changes: Vec<StateEntry>) {
     for entry in changes {
         let place = (entry.table, entry.key.clone());
         if entry.value.is_some() {

@@ -1,16 +1,16 @@
 //! The deterministic simulator of the whole engine.
 //!
 //! A [`plan`] says what happens in a run; [`generate`] makes one from a seed. [`run`] runs
-//! it in a [`world`] of processes, links and [`model`]s of services, in virtual time. What
-//! came of it is judged by the [`oracle`]s, with an interpreter that says what a job must
-//! give, and by [`recut`], with a run in which nothing goes wrong. [`shrink`] makes a plan
-//! that fails a small one that fails in the same way.
+//! it in a [`world`] of processes, links and [`model`]s of services, in virtual time. The
+//! [`judge`] says what is wrong with it: it asks the [`oracle`]s, with an interpreter that
+//! says what a job must give, and [`recut`], with a run in which nothing goes wrong.
+//! [`shrink`] makes a plan that fails a small one that fails in the same way.
 
 pub mod conformance;
 pub mod disk;
-pub mod finding;
 pub mod generate;
 pub mod ideal;
+pub mod judge;
 pub mod lab;
 pub mod model;
 pub mod oracle;

@@ -7,7 +7,7 @@ use crate::run::run_with;
 use crate::world::{Hosting, RunEnd, RunResult};
 use anabranch_engine::ids::NodeId;
 use anabranch_engine::pipeline::{Ending, PipelineConfig};
-use anabranch_engine::plan::{Class, NodeKind, Plan};
+use anabranch_engine::plan::{Class, NodeKind, Plan, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -54,6 +54,32 @@ fn is_driven_by_time(job: &Plan, node: NodeId) -> bool {
         }
         NodeKind::Scan(_) | NodeKind::SideScan(_) | NodeKind::Values(_) => false,
     }
+}
+
+/// Whether runs of a job can be held against each other at all: not if they depend on when
+/// records come, because a split may be called idle.
+// spec: T-3
+#[must_use]
+pub fn can_be_recut(job: &Plan) -> bool {
+    scanned(job).all(|table| table.bounded || table.idle_timeout_ms().is_none())
+}
+
+/// Whether a run of this plan can be: a split that is added while others are read begins
+/// where they are by then.
+// spec: T-3
+#[must_use]
+pub fn is_comparable(plan: &RunPlan, job: &Plan) -> bool {
+    let is_added = |table: &&Table| {
+        !table.bounded && plan.splits.iter().any(|it| it.table == table.name && it.added.0 > 0)
+    };
+    can_be_recut(job) && scanned(job).find(is_added).is_none()
+}
+
+fn scanned(job: &Plan) -> impl Iterator<Item = &Table> + '_ {
+    job.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Scan(scan) => Some(job.table(scan.table)),
+        _ => None,
+    })
 }
 
 /// The same plan without its deviations, cut into other epochs.

@@ -3,6 +3,7 @@
 use crate::plan::RunPlan;
 use crate::world::{Host, Hosting, RunResult, World};
 use anabranch_engine::plan::Plan;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -31,10 +32,13 @@ pub fn run_with(
     // A world that panicked is only asked for what it has noted.
     match catch_unwind(AssertUnwindSafe(|| world.run())) {
         Ok(()) => Ok(world.finish()),
-        Err(payload) => {
-            let text = payload.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-            Ok(world.panicked(text.unwrap_or_else(|| "a panic without a message".to_owned())))
-        }
+        Err(payload) => Ok(world.panicked(message_of(payload.as_ref()).to_owned())),
     }
+}
+
+/// What a panic says.
+pub(crate) fn message_of(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without a message")
 }

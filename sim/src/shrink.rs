@@ -4,7 +4,7 @@
 //! magnitudes. A smaller plan is taken only if it has the same finding. Draws depend on
 //! what they are about, so leaving one thing out leaves the others as they were.
 
-use crate::finding::FindingKind;
+use crate::judge::FindingKind;
 use crate::plan::{Action, LinkFault, MessageFault, RunPlan, Settings, Trigger};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::pipeline::PipelineConfig;

@@ -334,8 +334,8 @@ impl Life<'_> {
     ) -> Result<Option<Manifest>, End> {
         let epoch = Epoch(self.world.durable as u64);
         let name = PartName { epoch, generation, number: 0 };
-        let value = Some(vec![epoch.0 as u8; 30]);
-        let entry = StateEntry { key_group: KeyGroup(0), table: "t", key: vec![1], value };
+        let value = Some(Bytes::from(vec![epoch.0 as u8; 30]));
+        let entry = StateEntry { key_group: KeyGroup(0), table: "t", key: vec![1].into(), value };
         let (bytes, reference) = encode_part(name, "n", &[entry]);
         let own = Bytes::from(bytes);
         let before = shared.map(name_of).map(|name| self.world.stored[&name].clone());

@@ -495,8 +495,8 @@ fn watermark_entry(watermark: Watermark) -> StateEntry {
     StateEntry {
         key_group: KeyGroup(0),
         table: WATERMARK_TABLE,
-        key: Vec::new(),
-        value: Some(watermark.0.to_le_bytes().to_vec()),
+        key: Bytes::new(),
+        value: Some(Bytes::copy_from_slice(&watermark.0.to_le_bytes())),
     }
 }
 

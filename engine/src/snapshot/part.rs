@@ -6,6 +6,7 @@ use crate::planted;
 use crate::snapshot::envelope::{checksum, open, seal};
 use crate::snapshot::{PartName, PartRef, SnapshotError};
 use crate::state::StateEntry;
+use bytes::Bytes;
 
 const MAGIC: [u8; 4] = *b"ABSp";
 
@@ -18,9 +19,9 @@ pub struct PartEntry {
     /// The table within the operator.
     pub table: String,
     /// The encoded key.
-    pub key: Vec<u8>,
+    pub key: Bytes,
     /// The encoded value; `None` says that the entry is gone since the part before.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Bytes>,
 }
 
 impl PartEntry {
@@ -51,7 +52,7 @@ pub fn cut_parts(entries: &[StateEntry], bytes_min: usize) -> Vec<&[StateEntry]>
             pieces.push(&entries[start..index]);
             (start, bytes) = (index, 0);
         }
-        bytes += entry.key.len() + entry.value.as_ref().map_or(0, Vec::len);
+        bytes += entry.key.len() + entry.value.as_ref().map_or(0, Bytes::len);
     }
     if start < entries.len() {
         pieces.push(&entries[start..]);
@@ -135,22 +136,24 @@ pub fn decode_part(
     Ok(read.entries)
 }
 
-struct ReadPart<'a> {
+struct ReadPart {
     name: PartName,
-    node: &'a str,
+    node: String,
     entries: Vec<PartEntry>,
 }
 
-fn read_part(payload: &[u8]) -> Result<ReadPart<'_>, DecodeError> {
-    let reader = &mut Reader::new(payload);
+fn read_part(payload: &[u8]) -> Result<ReadPart, DecodeError> {
+    // The entries share one copy of the bytes.
+    let whole = Bytes::copy_from_slice(payload);
+    let reader = &mut Reader::new(&whole);
     let name = read_part_name(reader)?;
-    let node = reader.str()?;
+    let node = reader.str()?.to_owned();
     let tables = reader.list(1, |reader| reader.str())?;
     if !tables.is_sorted_by(|a, b| a < b) {
         return Err(reader.error("tables out of order"));
     }
     let mut used = vec![false; tables.len()];
-    let entries = reader.list(4, |reader| read_entry(reader, &tables, &mut used))?;
+    let entries = reader.list(4, |reader| read_entry(reader, &whole, &tables, &mut used))?;
     let is_sorted = entries.is_sorted_by(|a: &PartEntry, b: &PartEntry| {
         (a.key_group, &a.table, &a.key) < (b.key_group, &b.table, &b.key)
     });
@@ -165,9 +168,10 @@ fn read_part(payload: &[u8]) -> Result<ReadPart<'_>, DecodeError> {
     Ok(ReadPart { name, node, entries })
 }
 
-/// Reads an entry, and notes in `used` which table it is of.
+/// Reads an entry of a part of these bytes, and notes in `used` which table it is of.
 fn read_entry(
     reader: &mut Reader<'_>,
+    whole: &Bytes,
     tables: &[&str],
     used: &mut [bool],
 ) -> Result<PartEntry, DecodeError> {
@@ -175,8 +179,8 @@ fn read_entry(
     let index = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
     let table = tables.get(index).ok_or_else(|| reader.error("a table that is not listed"))?;
     used[index] = true;
-    let key = reader.bytes()?.to_vec();
-    let value = read_value(reader)?;
+    let key = whole.slice_ref(reader.bytes()?);
+    let value = read_value(reader)?.map(|value| whole.slice_ref(value));
     Ok(PartEntry { key_group: KeyGroup(key_group), table: (*table).to_owned(), key, value })
 }
 
@@ -189,12 +193,12 @@ fn put_value(out: &mut Vec<u8>, value: Option<&[u8]>) {
     out.extend_from_slice(value);
 }
 
-fn read_value(reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>, DecodeError> {
+fn read_value<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, DecodeError> {
     let Some(length) = reader.u64()?.checked_sub(1) else {
         return Ok(None);
     };
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    Ok(Some(reader.take(length)?.to_vec()))
+    Ok(Some(reader.take(length)?))
 }
 
 pub(super) fn put_part_name(out: &mut Vec<u8>, name: PartName) {

@@ -9,6 +9,7 @@ use crate::plan::PlanHash;
 use crate::sink::{Marker, SinkShard};
 use crate::state::StateEntry;
 use crate::time::{Tick, Watermark};
+use bytes::Bytes;
 use proptest::prelude::*;
 
 const LINEAGE: Lineage = Lineage { number: 1, nonce: 2 };
@@ -27,8 +28,8 @@ fn entry(group: u16, table: &'static str, key: &str, value: Option<&str>) -> Sta
     StateEntry {
         key_group: KeyGroup(group),
         table,
-        key: key.into(),
-        value: value.map(|value| value.as_bytes().to_vec()),
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        value: value.map(|value| Bytes::copy_from_slice(value.as_bytes())),
     }
 }
 

@@ -3,8 +3,12 @@
 //! encoding. The layout in memory is the operator's private matter.
 
 pub mod codec;
+mod listing;
+
+pub use listing::Listing;
 
 use crate::ids::{Epoch, KeyGroup};
+use bytes::Bytes;
 use std::cmp::Ordering;
 
 /// One entry of a state table.
@@ -15,10 +19,10 @@ pub struct StateEntry {
     /// The table within the operator, such as `panes`.
     pub table: &'static str,
     /// The encoded key; unique within (key group, table).
-    pub key: Vec<u8>,
+    pub key: Bytes,
     /// The encoded value; `None` says that the entry is gone, and stands only in a
     /// list of changes.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Bytes>,
 }
 
 impl StateEntry {

@@ -255,8 +255,8 @@ fn parts() -> Vec<Vec<u8>> {
     let entry = |group, table, key: &str, value: Option<&str>| StateEntry {
         key_group: KeyGroup(group),
         table: TABLES[table],
-        key: key.into(),
-        value: value.map(Into::into),
+        key: key.to_owned().into(),
+        value: value.map(|it| it.to_owned().into()),
     };
     let many = [
         entry(0, 0, "a", Some("1")),

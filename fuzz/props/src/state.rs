@@ -133,7 +133,8 @@ fn entries_of(mut input: Input<'_>) -> Vec<StateEntry> {
         let KeyGroup(group) = key_group(&key[..key.len().saturating_sub(times)]);
         let is_wrong = u16::from(first & WRONG_GROUP != 0);
         let group = if table == "progress" { is_wrong } else { group + is_wrong };
-        entries.push(StateEntry { key_group: KeyGroup(group), table, key, value: Some(value) });
+        let (key, value) = (key.into(), Some(value.into()));
+        entries.push(StateEntry { key_group: KeyGroup(group), table, key, value });
     }
     entries
 }

@@ -7,14 +7,15 @@
 //! This package compiles the switches into the engine. It is a member of the workspace,
 //! not a default one, and only the binary's feature `plants` depends on it.
 
-pub mod judge;
 pub mod score;
 pub mod table;
 pub mod witness;
 
+use anabranch_engine::plan::Plan;
 use anabranch_engine::plant::{Plant, switch};
-use anabranch_sim::finding::Finding;
-use judge::Judge;
+use anabranch_sim::judge::{Finding, Judge};
+use anabranch_sim::plan::RunPlan;
+use std::sync::Arc;
 use witness::Witness;
 
 /// What a hunt for a planted bug came to.
@@ -46,16 +47,14 @@ pub struct Find {
 #[must_use]
 pub fn hunt(plant: Plant, witness: &Witness, start: u64, seeds_max: u64) -> Hunt {
     let job = witness.job();
-    let judge = Judge::new(&job);
     let mut hunt = Hunt::default();
     for seed in start..start.saturating_add(seeds_max) {
         hunt.seeds += 1;
         let plan = witness.plan(seed, &job);
-        let Some(finding) = with(Some(plant), || judge.judge(&plan)) else { continue };
-        match with(None, || judge.judge(&plan)) {
+        let Some(finding) = judge(Some(plant), &job, &plan) else { continue };
+        match judge(None, &job, &plan) {
             None => {
-                let oracle = judge::oracle_name(&finding.kind);
-                let what = one_line(&finding);
+                let (oracle, what) = (finding.kind.oracle(), one_line(&finding));
                 hunt.found = Some(Find { seed, seeds: hunt.seeds, oracle, what });
                 break;
             }
@@ -65,13 +64,17 @@ pub fn hunt(plant: Plant, witness: &Witness, start: u64, seeds_max: u64) -> Hunt
     hunt
 }
 
-/// Does something with a bug switched on, and switches it off again. The oracles and the
-/// models run with the switch as it is: none of them has a switch.
-fn with<T>(plant: Option<Plant>, act: impl FnOnce() -> T) -> T {
+/// Judges a plan with a bug switched on, or with none, by a judge that has seen nothing
+/// else. The oracles and the models run with the switch as it is: none of them has a switch.
+///
+/// # Panics
+/// If the plan names what the job does not have.
+#[must_use]
+pub fn judge(plant: Option<Plant>, job: &Arc<Plan>, plan: &RunPlan) -> Option<Finding> {
     switch(plant);
-    let done = act();
+    let judged = Judge::new(job).judge(plan);
     switch(None);
-    done
+    judged.expect("the plan fits its job").1
 }
 
 fn one_line(finding: &Finding) -> String {

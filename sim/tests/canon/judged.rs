@@ -1,33 +1,18 @@
 //! One run, and what all oracles say of it.
 
 use crate::scenarios::Scenario;
-use anabranch_engine::pipeline::{Ending, Failure};
-use anabranch_sim::finding::{failure_name, of_end};
-use anabranch_sim::oracle::judge;
+use anabranch_sim::judge::{Judge, Options};
 use anabranch_sim::plan::{Action, Deviation, Operation, Point, RunPlan, Trigger};
 use anabranch_sim::run::run;
-use anabranch_sim::world::{RunEnd, RunResult};
-use std::collections::BTreeMap;
+use anabranch_sim::world::RunResult;
 
-/// Runs a plan; gives what came of it, and what is wrong with it.
+/// Runs a plan; gives what came of it, and what is wrong with it. The interpreter knows all
+/// rows, so that no calm run is needed beside it.
 pub(crate) fn judged(scenario: &Scenario, plan: &RunPlan) -> (RunResult, Vec<String>) {
-    let result = run(plan, &scenario.job).expect("the plan fits the job");
-    let end = match &result.end {
-        RunEnd::Ended(Ending::Failed(failure)) if is_allowed(plan, failure) => None,
-        end => of_end(end).map(|finding| finding.to_string()),
-    };
-    let losses = !plan.allow.is_empty();
-    let found = match judge(plan, &scenario.job, &result, &BTreeMap::new(), losses) {
-        Ok(findings) => findings.iter().map(ToString::to_string).collect(),
-        Err(_) if plan.allow.iter().any(|name| name == "damaged") => Vec::new(),
-        Err(damage) => vec![format!("the journal cannot be read: {damage}")],
-    };
-    (result, end.into_iter().chain(found).collect())
-}
-
-/// Whether a plan allows a failure.
-fn is_allowed(plan: &RunPlan, failure: &Failure) -> bool {
-    plan.allow.iter().any(|name| name == failure_name(failure))
+    let options = Options { recut: false, ..Options::default() };
+    let judged = Judge::new(&scenario.job).with(options).judge(plan);
+    let (result, finding) = judged.expect("the plan fits the job");
+    (result, finding.into_iter().map(|finding| finding.to_string()).collect())
 }
 
 /// The plan with one thing that goes wrong.

@@ -2,8 +2,8 @@
 
 use crate::judged::{every, judged, tell};
 use crate::scenarios::{Scenario, all};
-use anabranch_sim::finding::FindingKind;
 use anabranch_sim::generate::{Material, Profile, generate, harden};
+use anabranch_sim::judge::FindingKind;
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::run::run;
 use anabranch_sim::shrink::shrink;

@@ -7,9 +7,9 @@ use anabranch_engine::plan::{Plan, Table};
 use anabranch_engine::service::Answer;
 use anabranch_engine::sink::{ApplyOutcome, Chunk, OpenOutcome, SinkMachine, SinkStep};
 use anabranch_engine::snapshot::SnapshotMachine;
-use anabranch_sim::finding::{FindingKind, Recut};
 use anabranch_sim::generate::{Material, Profile, generate};
 use anabranch_sim::ideal::IdealSink;
+use anabranch_sim::judge::{FindingKind, Judge};
 use anabranch_sim::model::Service;
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::shrink::shrink;
@@ -118,14 +118,14 @@ fn a_chunk_that_is_lost_is_found_and_made_small() {
     let hosting = |plan: &RunPlan, job: &Plan| -> Box<dyn Hosting> {
         Box::new(HastyStores(Host::of(plan, job)))
     };
-    let mut judge = Recut::new(&job, &hosting);
+    let mut judge = Judge::new(&job).hosted(&hosting);
     let material = Material::new("three-sinks", Profile::Swarm);
     let found = (1..200).find_map(|seed| {
         let plan = generate(seed, &job, &material);
         let (_, finding) = judge.judge(&plan).expect("the plan fits the job");
         // That a marker goes back is found, too; here the lost row is wanted.
-        let is_wrong = |kind: &FindingKind| matches!(kind, FindingKind::Wrong(..));
-        Some((plan, finding.filter(|finding| is_wrong(&finding.kind))?))
+        let is_lost = |kind: &FindingKind| kind.words().contains("S2: lost row");
+        Some((plan, finding.filter(|finding| is_lost(&finding.kind))?))
     });
     let (plan, finding) = found.expect("some seed shows it");
 
@@ -143,6 +143,6 @@ fn a_chunk_that_is_lost_is_found_and_made_small() {
     assert_eq!(again.map(|finding| finding.kind), Some(finding.kind.clone()), "{text}");
     assert_eq!(result.stale, Vec::<usize>::new(), "{text}");
     let right = |plan: &RunPlan, job: &Plan| -> Box<dyn Hosting> { Box::new(Host::of(plan, job)) };
-    let (_, nothing) = Recut::new(&job, &right).judge(&read).expect("the plan fits the job");
+    let (_, nothing) = Judge::new(&job).hosted(&right).judge(&read).expect("the plan fits the job");
     assert_eq!(nothing, None, "{text}");
 }

@@ -1,37 +1,21 @@
 //! Swarms of seeds: whatever goes wrong, the results are those of a calm run.
 
 use crate::jobs::{services, three_sinks};
-use anabranch_engine::pipeline::Ending;
 use anabranch_engine::plan::Plan;
 use anabranch_sim::generate::{Material, Profile, generate};
+use anabranch_sim::judge::Judge;
 use anabranch_sim::plan::{RunPlan, StoreKind, Stores};
-use anabranch_sim::recut::{difference, expected};
 use anabranch_sim::run::run;
-use anabranch_sim::world::{Counts, Host, RunEnd, RunResult};
+use anabranch_sim::world::Counts;
 use std::sync::Arc;
-
-/// What is wrong with a run, if something is.
-fn fault_of(plan: &RunPlan, job: &Arc<Plan>, result: &RunResult) -> Option<String> {
-    match &result.end {
-        RunEnd::Ended(Ending::Finished | Ending::AlreadyFinished | Ending::Stopped) => {}
-        end => return Some(format!("{end:?}")),
-    }
-    let stores = Box::new(Host::of(plan, job));
-    let calm = match expected(plan, job, stores) {
-        Ok(calm) => calm,
-        Err(error) => return Some(error),
-    };
-    difference(result, &calm, job).map(|difference| format!("{difference:?}"))
-}
 
 /// Runs seeds and gives what happened in all of them together.
 fn swarm(job: &Arc<Plan>, material: &Material, seeds: std::ops::Range<u64>) -> Counts {
     let mut counts = Counts::default();
     for seed in seeds {
         let plan = generate(seed, job, material);
-        let result = run(&plan, job).expect("the plan fits the job");
-        let fault = fault_of(&plan, job, &result);
-        assert_eq!(fault, None, "seed {seed}\n{plan}");
+        let (result, finding) = Judge::new(job).judge(&plan).expect("the plan fits the job");
+        assert_eq!(finding, None, "seed {seed}\n{plan}");
         counts.add(&result.counts);
     }
     counts

@@ -2,12 +2,12 @@
 
 use super::args::WorldArgs;
 use super::input::{Subject, host};
-use super::judge::{Judge, code_of, oracle_name};
+use super::judge::{code_of, judge_of};
 use super::page::{Failure, html};
 use super::wrong;
 use crate::errors::{self, ErrorCode, JobError};
 use crate::output::text::plural;
-use anabranch_sim::finding::{Finding, FindingKind};
+use anabranch_sim::judge::{Finding, FindingKind};
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::report::page::WrongRow;
 use anabranch_sim::run::run_with;
@@ -70,16 +70,15 @@ pub(super) fn explain(
     world: &WorldArgs,
     found: &Found<'_>,
 ) -> Result<Explained, JobError> {
-    let mut judge = Judge::new(subject);
-    let has_twin = is_of_twins(&found.finding.kind);
+    let mut judge = judge_of(subject, is_of_twins(&found.finding.kind));
     let (mut plan, mut tried) = (found.plan.clone(), 0);
     if found.tries > 0 {
         let shrunk = shrink(found.plan, found.tries, &mut |plan| {
-            judge.judge(plan, has_twin).ok()?.1.map(|finding| finding.kind)
+            judge.judge(plan).ok()?.1.map(|finding| finding.kind)
         });
         (plan, tried) = (shrunk.plan, shrunk.tried);
     }
-    let again = judge.judge(&plan, has_twin).ok().and_then(|(_, finding)| finding);
+    let again = judge.judge(&plan).ok().and_then(|(_, finding)| finding);
     let finding = again.unwrap_or_else(|| found.finding.clone());
     let result = run_with(&plan, &subject.job, host(&plan, &subject.job), true)
         .map_err(|what| JobError::new(&errors::SIM_STALE, what))?;
@@ -181,7 +180,7 @@ impl Explained {
 
     /// The short name of the oracle that fired.
     pub(super) fn oracle(&self) -> &'static str {
-        oracle_name(&self.finding.kind)
+        self.finding.kind.oracle()
     }
 
     /// All of it, for people.

@@ -115,13 +115,6 @@ impl Subject {
         splits.iter().map(stretch).collect()
     }
 
-    /// Whether a run can be held against another one of the same records: not if it
-    /// depends on when these come, because a split may be called idle.
-    // spec: T-3
-    pub(super) fn can_be_recut(&self) -> bool {
-        sources(&self.job).all(|table| table.bounded || table.idle_timeout_ms().is_none())
-    }
-
     /// Whether a window computes what a sink gets, by sink.
     pub(super) fn windowed_sinks(&self) -> Vec<bool> {
         let sinks = self.job.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Sink(_)));

@@ -13,7 +13,7 @@ use crate::output::console::show_text;
 use anabranch_engine::ids::{Epoch, SplitId};
 use anabranch_engine::journal::{Control, EpochRecord, scan};
 use anabranch_engine::pipeline::PipelineConfig;
-use anabranch_sim::finding::of_end;
+use anabranch_sim::judge::of_end;
 use anabranch_sim::oracle::logs_of;
 use anabranch_sim::plan::{Action, Deviation, Latency, RunPlan, Timing, Trigger};
 use anabranch_sim::reference::{Case, ExpectedSink, expect};

@@ -1,7 +1,6 @@
 //! The page of a failure, from the trace of its run.
 
-use super::judge::oracle_name;
-use anabranch_sim::finding::{Finding, FindingKind};
+use anabranch_sim::judge::{Finding, FindingKind};
 use anabranch_sim::model::ViewRecord;
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::report::page::{EventKind, Life, Page, PageEvent, WrongRow};
@@ -49,7 +48,7 @@ pub(super) fn html(failure: &Failure<'_>) -> String {
     drawing.events.sort_by_key(|event| event.at);
     let page = Page {
         title: failure.title.clone(),
-        oracle: failure.finding.map_or("", |found| oracle_name(&found.kind)).to_owned(),
+        oracle: failure.finding.map_or("", |found| found.kind.oracle()).to_owned(),
         verdict,
         command: failure.command.clone(),
         deviations: failure

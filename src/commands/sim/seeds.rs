@@ -4,14 +4,14 @@ use super::args::{ProfileName, SeedArgs, SeedRange};
 use super::findings::{self, Explained, Found, TRIES, explain};
 use super::formats::{Printer, Verdict};
 use super::input::{Subject, host};
-use super::judge::{Judge, code_of, words};
+use super::judge::{code_of, judge_of};
 use super::page::{Failure, html};
 use super::pool;
 use super::summary::{RunNumbers, Summary};
 use crate::errors::{self, ErrorCode, JobError};
 use crate::output::console::{progress_bar, show_text};
 use crate::output::text::plural;
-use anabranch_sim::finding::Finding;
+use anabranch_sim::judge::Finding;
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::run::run_with;
 use std::fs;
@@ -50,7 +50,7 @@ pub(super) fn run(args: &SeedArgs) -> Result<(), JobError> {
 /// Runs a plan and notes what came of it.
 pub(super) fn run_one(subject: &Subject, plan: RunPlan, has_twin: bool) -> Result<Run, String> {
     let begun = Instant::now();
-    let (result, finding) = Judge::new(subject).judge(&plan, has_twin)?;
+    let (result, finding) = judge_of(subject, has_twin).judge(&plan)?;
     let stale = result.stale.iter().filter_map(|index| plan.deviations.get(*index));
     let stale = stale.map(|it| format!("never happened: when {} do {}", it.trigger, it.action));
     let missed = result.missed.iter().map(|mark| format!("was not hit: {mark}"));
@@ -269,14 +269,14 @@ impl Batch<'_> {
             self.printer.run(label, &run.numbers, run.took, &Verdict::Fine)?;
             return Ok(false);
         };
-        let message = format!("{label}: {}", words(&finding.kind));
+        let message = format!("{label}: {}", finding.kind.words());
         self.first.get_or_insert_with(|| (code_of(&finding.kind), message));
         let same = |explained: &&Explained| explained.finding.kind == finding.kind;
         let before = self.explained.iter().find(same).map(|explained| explained.label.clone());
         let many = self.explained.len() >= EXPLAINED_MAX;
         let before = before.or_else(|| many.then(|| "others before".to_owned()));
         if let Some(before) = before {
-            let verdict = Verdict::Again { what: words(&finding.kind), label: before };
+            let verdict = Verdict::Again { what: finding.kind.words(), label: before };
             self.printer.run(label, &run.numbers, run.took, &verdict)?;
             return Ok(true);
         }

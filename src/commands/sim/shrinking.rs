@@ -3,7 +3,7 @@
 use super::args::ShrinkArgs;
 use super::findings::{Found, explain};
 use super::input::Subject;
-use super::judge::Judge;
+use super::judge::judge_of;
 use super::seeds::{job_of, read_plan};
 use crate::errors::{self, JobError};
 use crate::output::console::show_text;
@@ -18,7 +18,7 @@ pub(super) fn run(args: &ShrinkArgs) -> Result<(), JobError> {
     let file = job_of(args.job.as_deref(), &plan, &args.plan);
     let subject = Subject::load(&file, &args.world)?;
     super::plants::switch_on(&args.world).map_err(|what| JobError::new(&errors::CONFIG, what))?;
-    let (_, finding) = Judge::new(&subject).judge(&plan, true).map_err(|what| {
+    let (_, finding) = judge_of(&subject, true).judge(&plan).map_err(|what| {
         JobError::new(&errors::SIM_STALE, format!("{}: {what}", args.plan.display()))
     })?;
     let Some(finding) = finding else {

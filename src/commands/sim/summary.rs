@@ -3,6 +3,7 @@
 use super::input::Subject;
 use crate::output::text::{self, count, plural};
 use anabranch_sim::plan::RunPlan;
+use anabranch_sim::recut::can_be_recut;
 use anabranch_sim::world::{Counts, RunResult};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -241,7 +242,7 @@ fn assumptions(subject: &Subject) -> Vec<String> {
         "a store keeps what it has acknowledged".to_owned(),
         "whatever goes wrong ends some time".to_owned(),
     ];
-    if !subject.can_be_recut() {
+    if !can_be_recut(&subject.job) {
         list.push(
             "a split may be idle: runs are held against the interpreter only, not against a calm run"
                 .to_owned(),

@@ -3,7 +3,7 @@
 use anabranch_engine::ids::Epoch;
 use anabranch_engine::journal::{EpochRecord, scan};
 use anabranch_engine::plan::Plan;
-use anabranch_sim::finding::FindingKind;
+use anabranch_sim::judge::FindingKind;
 use anabranch_sim::oracle::{Shape, logs_of, shape_of};
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::reference::{Case, Expected, ExpectedRow, SplitLog, expect};

@@ -22,7 +22,7 @@ use crate::key::{KEY_GROUPS, key_group};
 use crate::op::geometry::{TIME_LIMIT_MS, closed_up_to};
 use crate::planted;
 use crate::state::codec::{Reader, put_i64};
-use crate::state::{Since, StateEntry};
+use crate::state::{Listing, Since, StateEntry};
 use crate::time::Watermark;
 
 /// The table of the groups of aligned windows.
@@ -32,16 +32,17 @@ pub(super) const SESSIONS: &str = "sessions";
 /// The table of the operator's own watermark.
 pub(super) const PROGRESS: &str = "progress";
 
-/// Room for the value of a group with a few plain aggregates.
-const VALUE_BYTES: usize = 24;
-
 /// The key of a group's entry in `panes`.
 pub(super) fn pane_key(keys: &Keys, key: KeyId, cell: CellKey) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
     keys.encode(key, &mut out);
-    put_time(&mut out, cell.base);
-    put_time(&mut out, cell.first_open);
+    put_pane_times(&mut out, cell);
     out
+}
+
+fn put_pane_times(out: &mut Vec<u8>, cell: CellKey) {
+    put_time(out, cell.base);
+    put_time(out, cell.first_open);
 }
 
 /// The key of a group's entry in `sessions`.
@@ -83,10 +84,19 @@ impl Table {
         }
     }
 
-    /// An entry with the key group of its key.
-    fn entry(self, key: Vec<u8>, value: Option<Vec<u8>>) -> StateEntry {
-        let key_group = key_group(&key[..key.len() - self.times]);
-        StateEntry { key_group, table: self.name, key, value }
+    /// Lists a group.
+    fn list(
+        self,
+        entries: &mut Listing,
+        write_key: impl FnOnce(&mut Vec<u8>),
+        write_value: Option<impl FnOnce(&mut Vec<u8>)>,
+    ) {
+        let write_key = |out: &mut Vec<u8>| {
+            let start = out.len();
+            write_key(out);
+            key_group(&out[start..out.len() - self.times])
+        };
+        entries.add(self.name, write_key, write_value);
     }
 }
 
@@ -102,42 +112,41 @@ impl WindowAggregateOp {
         let after = after.filter(|_| gone.is_some());
         let changed = |epoch: Epoch| after.is_none_or(|after| epoch > after);
         let table = Table::of(self.spec.windows);
-        let mut entries: Vec<StateEntry> = Vec::new();
+        let mut entries = Listing::default();
         for piece in &self.pieces {
             for (cell, key, slot) in piece.panes.iter() {
                 if changed(piece.slots.changed(slot)) {
-                    let key = pane_key(&piece.keys, key, self.cells.key(cell));
-                    let mut value = Vec::with_capacity(VALUE_BYTES);
-                    piece.slots.save(slot, &mut value);
-                    entries.push(table.entry(key, Some(value)));
+                    let write_key = |out: &mut Vec<u8>| {
+                        piece.keys.encode(key, out);
+                        put_pane_times(out, self.cells.key(cell));
+                    };
+                    let write_value = |out: &mut Vec<u8>| piece.slots.save(slot, out);
+                    table.list(&mut entries, write_key, Some(write_value));
                 }
             }
             for (key, session) in piece.sessions.iter() {
                 if changed(piece.slots.changed(session.slot)) {
-                    let key = session_key(&piece.keys, key, session.first);
-                    let mut value = Vec::with_capacity(VALUE_BYTES);
-                    put_i64(&mut value, session.last - session.first);
-                    piece.slots.save(session.slot, &mut value);
-                    entries.push(table.entry(key, Some(value)));
+                    let write_key = |out: &mut Vec<u8>| {
+                        piece.keys.encode(key, out);
+                        put_time(out, session.first);
+                    };
+                    let write_value = |out: &mut Vec<u8>| {
+                        put_i64(out, session.last - session.first);
+                        piece.slots.save(session.slot, out);
+                    };
+                    table.list(&mut entries, write_key, Some(write_value));
                 }
             }
         }
         for (_, key) in gone.into_iter().flatten().flatten() {
-            entries.push(table.entry(key.clone(), None));
+            let write_key = |out: &mut Vec<u8>| out.extend(key);
+            table.list(&mut entries, write_key, None::<fn(&mut Vec<u8>)>);
         }
         if self.watermark > Watermark::NONE && changed(self.watermark_changed) {
-            let mut value = Vec::new();
-            put_i64(&mut value, self.watermark.0);
-            let key_group = KeyGroup(0);
-            entries.push(StateEntry {
-                key_group,
-                table: PROGRESS,
-                key: Vec::new(),
-                value: Some(value),
-            });
+            let write_value = |out: &mut Vec<u8>| put_i64(out, self.watermark.0);
+            entries.add(PROGRESS, |_| KeyGroup(0), Some(write_value));
         }
-        entries.sort_unstable_by(StateEntry::by_place);
-        out.append(&mut entries);
+        entries.finish(out);
         after.map_or(Since::Beginning, Since::Epoch)
     }
 

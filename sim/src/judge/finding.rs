@@ -1,13 +1,9 @@
 //! What is wrong with a run, so that two runs can be told to have the same fault.
 
-use crate::plan::RunPlan;
-use crate::recut::{self, DifferenceKind};
-use crate::run::run_with;
-use crate::world::{Hosting, RunEnd, RunResult};
+use crate::recut::DifferenceKind;
+use crate::world::RunEnd;
 use anabranch_engine::pipeline::{Ending, Failure};
-use anabranch_engine::plan::Plan;
 use std::fmt;
-use std::sync::Arc;
 
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +29,45 @@ pub enum FindingKind {
     Stuck,
     /// A sink holds other rows than it should.
     Wrong(String, DifferenceKind),
+}
+
+impl FindingKind {
+    /// The short name of the oracle that fired, such as `S1`.
+    #[must_use]
+    pub fn oracle(&self) -> &'static str {
+        match self {
+            FindingKind::Failed(_) => "failure",
+            FindingKind::Oracle(name, _) => name,
+            FindingKind::Panicked(_) => "panic",
+            FindingKind::RestartLoop => "L4",
+            FindingKind::Stuck => "L1",
+            FindingKind::Wrong(..) => "recut",
+        }
+    }
+
+    /// What is wrong, without what exactly: two findings are the same if this is.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            FindingKind::Failed(name) => format!("the job failed: {name}"),
+            FindingKind::Oracle(name, word) => format!("{name}: {word}"),
+            FindingKind::Panicked(message) => format!("a panic: {message}"),
+            FindingKind::RestartLoop => "a restart loop".to_owned(),
+            FindingKind::Stuck => "it does not come to its end".to_owned(),
+            FindingKind::Wrong(table, kind) => {
+                format!("recut: {kind:?} rows: {table}").to_lowercase()
+            }
+        }
+    }
+}
+
+impl Finding {
+    /// A panic: its kind is the message without numbers.
+    pub(super) fn of_panic(message: &str, place: &str) -> Finding {
+        let kind = message.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let detail = format!("{message} {place}").trim_end().to_owned();
+        Finding { kind: FindingKind::Panicked(kind), detail }
+    }
 }
 
 impl fmt::Display for Finding {
@@ -65,10 +100,7 @@ pub fn of_end(end: &RunEnd) -> Option<Finding> {
         }
         RunEnd::RestartLoop { last } => (FindingKind::RestartLoop, last.clone()),
         RunEnd::Stuck { why } => (FindingKind::Stuck, why.clone()),
-        RunEnd::Panicked { message, place } => {
-            let without_numbers: String = message.chars().filter(|c| !c.is_ascii_digit()).collect();
-            (FindingKind::Panicked(without_numbers), format!("{message} {place}"))
-        }
+        RunEnd::Panicked { message, place } => return Some(Finding::of_panic(message, place)),
     };
     Some(Finding { kind, detail })
 }
@@ -93,51 +125,5 @@ pub fn failure_name(failure: &Failure) -> &'static str {
         Failure::SourceChanged { .. } => "source-changed",
         Failure::SourceFailed { .. } => "source-failed",
         Failure::TableFailed { .. } => "table-failed",
-    }
-}
-
-/// Makes the stores of a plan for its job.
-pub type HostingFn = dyn Fn(&RunPlan, &Plan) -> Box<dyn Hosting>;
-
-/// Runs plans of one job and compares each with a calm run of the same input.
-pub struct Recut<'a> {
-    job: &'a Arc<Plan>,
-    hosting: &'a HostingFn,
-    /// The last calm run, with its plan: many plans differ in their deviations only.
-    calm: Option<(RunPlan, RunResult)>,
-    /// How many plans were run.
-    pub runs: u64,
-}
-
-impl<'a> Recut<'a> {
-    /// A judge of plans of this job.
-    #[must_use]
-    pub fn new(job: &'a Arc<Plan>, hosting: &'a HostingFn) -> Recut<'a> {
-        Recut { job, hosting, calm: None, runs: 0 }
-    }
-
-    /// Runs a plan; gives what came of it and what is wrong with it.
-    ///
-    /// # Errors
-    /// If the plan names what the job does not have, or does not end well even if nothing
-    /// goes wrong.
-    pub fn judge(&mut self, plan: &RunPlan) -> Result<(RunResult, Option<Finding>), String> {
-        self.runs += 1;
-        let result = run_with(plan, self.job, (self.hosting)(plan, self.job), false)?;
-        if let Some(finding) = of_end(&result.end) {
-            return Ok((result, Some(finding)));
-        }
-        let undisturbed = recut::undisturbed(plan);
-        if self.calm.as_ref().is_none_or(|(known, _)| *known != undisturbed) {
-            let calm = recut::expected(plan, self.job, (self.hosting)(plan, self.job))?;
-            self.calm = Some((undisturbed, calm));
-        }
-        let (_, calm) = self.calm.as_ref().expect("it was just made");
-        let difference = recut::difference(&result, calm, self.job);
-        let finding = difference.map(|difference| Finding {
-            kind: FindingKind::Wrong(difference.table, difference.kind),
-            detail: difference.detail,
-        });
-        Ok((result, finding))
     }
 }

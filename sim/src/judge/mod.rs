@@ -1,0 +1,212 @@
+//! The judge of a run: what is wrong with it, by all that can be asked about it.
+//!
+//! In this order: are two runs of the plan the same; did the job end as it may; what do the
+//! oracles say; can every snapshot be used; and are the results those of a run in which
+//! nothing goes wrong? The first thing that is wrong is the finding. A plan that takes away
+//! what was acknowledged excuses the failures that say so, and no others.
+
+mod excuse;
+mod finding;
+
+pub use finding::{Finding, FindingKind, failure_name, of_end};
+
+use crate::oracle;
+use crate::plan::RunPlan;
+use crate::recut;
+use crate::run::{message_of, run_with};
+use crate::world::{Host, Hosting, RunResult};
+use anabranch_engine::pipeline::Report;
+use anabranch_engine::plan::Plan;
+use excuse::{Losses, fails_by_a_record, is_excused};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Makes the stores of a plan for its job.
+pub type HostingFn = dyn Fn(&RunPlan, &Plan) -> Box<dyn Hosting>;
+
+/// How a judge judges.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether every plan runs twice, and both runs must be the same.
+    pub twins: bool,
+    /// Whether results are held against those of a calm run.
+    pub recut: bool,
+    /// Where the last panic was, if the caller notes that: a hook is none of a pure
+    /// crate's business.
+    pub panicked_at: fn() -> String,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { twins: false, recut: true, panicked_at: String::new }
+    }
+}
+
+/// Runs plans of one job and judges what came of them.
+pub struct Judge<'a> {
+    job: &'a Arc<Plan>,
+    hosting: Option<&'a HostingFn>,
+    options: Options,
+    /// The last run in which nothing went wrong, with its plan: many plans differ in their
+    /// deviations only.
+    calm: Option<(RunPlan, RunResult)>,
+}
+
+impl fmt::Debug for Judge<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judge").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of runs of this job, over the stores that each plan names.
+    #[must_use]
+    pub fn new(job: &'a Arc<Plan>) -> Judge<'a> {
+        Judge { job, hosting: None, options: Options::default(), calm: None }
+    }
+
+    /// The same judge over other stores.
+    #[must_use]
+    pub fn hosted(self, hosting: &'a HostingFn) -> Judge<'a> {
+        Judge { hosting: Some(hosting), ..self }
+    }
+
+    /// The same judge with other options.
+    #[must_use]
+    pub fn with(self, options: Options) -> Judge<'a> {
+        Judge { options, ..self }
+    }
+
+    /// Runs a plan; gives what came of it and the first thing that is wrong with it.
+    ///
+    /// # Errors
+    /// If the plan names what the job does not have.
+    pub fn judge(&mut self, plan: &RunPlan) -> Result<(RunResult, Option<Finding>), String> {
+        let result = self.run(plan)?;
+        let finding = self.finding(plan, &result)?;
+        Ok((result, finding))
+    }
+
+    fn run(&self, plan: &RunPlan) -> Result<RunResult, String> {
+        let hosting = match self.hosting {
+            Some(hosting) => hosting(plan, self.job),
+            None => Box::new(Host::of(plan, self.job)),
+        };
+        run_with(plan, self.job, hosting, false)
+    }
+
+    fn finding(&mut self, plan: &RunPlan, result: &RunResult) -> Result<Option<Finding>, String> {
+        if self.options.twins {
+            let twin = self.run(plan)?;
+            if let Some(finding) = difference_of_twins(result, &twin) {
+                return Ok(Some(finding));
+            }
+        }
+        let losses = Losses::of(plan);
+        if let Some(finding) = of_end(&result.end)
+            && !is_excused(plan, self.job, &result.end, losses)
+        {
+            return Ok(Some(finding));
+        }
+        let finding = self.by_oracles(plan, result, losses);
+        match finding.or_else(|| by_snapshots(result, losses)) {
+            Some(finding) => Ok(Some(finding)),
+            None => self.by_recut(plan, result, losses),
+        }
+    }
+
+    /// What the interpreter finds.
+    fn by_oracles(&self, plan: &RunPlan, result: &RunResult, losses: Losses) -> Option<Finding> {
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            oracle::judge(plan, self.job, result, &BTreeMap::new(), losses.any())
+        }));
+        match judged {
+            Ok(Ok(findings)) => findings.into_iter().next().map(|finding| {
+                let word = finding.fingerprint.strip_prefix(finding.oracle);
+                let word = word.map_or(finding.fingerprint.clone(), |word| word.trim().to_owned());
+                let kind = FindingKind::Oracle(finding.oracle, word);
+                Finding { kind, detail: finding.message }
+            }),
+            // A journal that rots need not be read again before the job ends.
+            Ok(Err(_)) if losses.stores => None,
+            Ok(Err(damage)) => Some(Finding {
+                kind: FindingKind::Oracle("S5", "unreadable: journal".to_owned()),
+                detail: damage,
+            }),
+            Err(payload) => {
+                let message = format!("an oracle: {}", message_of(payload.as_ref()));
+                Some(Finding::of_panic(&message, &(self.options.panicked_at)()))
+            }
+        }
+    }
+
+    /// What differs from a run in which nothing goes wrong.
+    // spec: E-2, E-3
+    fn by_recut(
+        &mut self,
+        plan: &RunPlan,
+        result: &RunResult,
+        losses: Losses,
+    ) -> Result<Option<Finding>, String> {
+        let is_asked = self.options.recut && !losses.sinks && !losses.sources;
+        // A job that was stopped by what its stores lost has no results yet.
+        let has_results = of_end(&result.end).is_none() || fails_by_a_record(&result.end);
+        if !is_asked || !has_results || !recut::is_comparable(plan, self.job) {
+            return Ok(None);
+        }
+        let undisturbed = recut::undisturbed(plan);
+        if self.calm.as_ref().is_none_or(|(known, _)| *known != undisturbed) {
+            let calm = self.run(&undisturbed)?;
+            self.calm = Some((undisturbed, calm));
+        }
+        let (_, calm) = self.calm.as_ref().expect("it was just made");
+        if fails_by_a_record(&result.end) && fails_by_a_record(&calm.end) {
+            return Ok(None);
+        }
+        if let Some(finding) = of_end(&calm.end) {
+            let detail = format!("left alone, the job does not end well: {}", finding.detail);
+            return Ok(Some(Finding { detail, ..finding }));
+        }
+        let difference = recut::difference(result, calm, self.job);
+        Ok(difference.map(|difference| Finding {
+            kind: FindingKind::Wrong(difference.table, difference.kind),
+            detail: difference.detail,
+        }))
+    }
+}
+
+/// Where two runs of one plan are not the same.
+// spec: E-1
+fn difference_of_twins(result: &RunResult, twin: &RunResult) -> Option<Finding> {
+    let word = match (result.trace == twin.trace, result == twin) {
+        (true, true) => return None,
+        (false, _) => "twins with different traces",
+        (true, false) => "twins with different results",
+    };
+    let detail = format!(
+        "the same plan ran twice, with {} events and trace {:016x}, and with {} and {:016x}",
+        result.events, result.trace, twin.events, twin.trace
+    );
+    Some(Finding { kind: FindingKind::Oracle("S8", word.to_owned()), detail })
+}
+
+/// S5: a snapshot that is listed can be used, if nothing rots. One whose rows a sink does
+/// not hold yet can be used later, and that of a process that was replaced is none.
+// spec: S-1, S-2
+fn by_snapshots(result: &RunResult, losses: Losses) -> Option<Finding> {
+    if losses.any() {
+        return None;
+    }
+    let may_be = ["has not applied", "another incarnation wrote"];
+    let detail = result.reports.iter().find_map(|(_, _, report)| match report {
+        Report::SnapshotSkipped { name, reason } => {
+            let is_fine = may_be.iter().any(|words| reason.contains(words));
+            (!is_fine).then(|| format!("{name:?}: {reason}"))
+        }
+        _ => None,
+    });
+    let kind = FindingKind::Oracle("S5", "snapshot skipped".to_owned());
+    detail.map(|detail| Finding { kind, detail })
+}

@@ -1,8 +1,8 @@
 //! The ideal journal: a head that lists the segments and is replaced conditionally, and
 //! each segment an object that is replaced by a longer one.
 //!
-//! Whoever opens first replaces the newest segment by itself, so that its writer's next
-//! append fails, and then the head, by the tag that it had when it was read: two that
+//! Whoever opens first seals the newest segment, so that its writer's next append fails,
+//! also one that is sent again because nobody knows what came of it, and then the head, by the tag that it had when it was read: two that
 //! read the same head cannot both get through, and nothing that was appended after the
 //! reading is missed.
 
@@ -16,6 +16,12 @@ use std::collections::VecDeque;
 
 /// The object that lists the segments.
 const HEAD: &str = "head";
+
+/// The first byte of a segment that its writer may append to.
+const OPEN: u8 = 0;
+/// The first byte of one whose writer was replaced: it must not take the segment that it
+/// finds for the one that it wrote.
+const SEALED: u8 = 1;
 
 /// So often is a request sent again whose outcome is not known. By its condition it
 /// takes effect once.
@@ -79,8 +85,8 @@ impl IdealJournal {
         JournalStep::Request(Request::Object(request))
     }
 
-    fn replace(segment: SegmentName, tag: Option<u64>, bytes: Bytes) -> ObjectRequest {
-        ObjectRequest::Replace { name: Self::object(segment), tag, bytes }
+    fn replace(segment: SegmentName, tag: Option<u64>, content: Bytes) -> ObjectRequest {
+        ObjectRequest::Replace { name: Self::object(segment), tag, bytes: content }
     }
 
     fn head_with(&self, segments: &[SegmentName]) -> ObjectRequest {
@@ -116,7 +122,8 @@ impl IdealJournal {
     }
 
     fn make(&mut self, segment: SegmentName, bytes: Bytes) -> JournalStep {
-        let request = ObjectRequest::PutNew { name: Self::object(segment), bytes: bytes.clone() };
+        let content = content(OPEN, &bytes);
+        let request = ObjectRequest::PutNew { name: Self::object(segment), bytes: content };
         self.ask(State::Making(segment, bytes), request)
     }
 
@@ -139,7 +146,7 @@ impl IdealJournal {
 
     fn put_append(&mut self, all: Vec<u8>) -> JournalStep {
         let open = self.open.as_ref().expect("a segment is open");
-        let request = Self::replace(open.segment, open.tag, all.clone().into());
+        let request = Self::replace(open.segment, open.tag, content(OPEN, &all));
         self.ask(State::Appending(all), request)
     }
 
@@ -186,7 +193,7 @@ impl JournalMachine for IdealJournal {
         match self.listed.last().copied().filter(|_| !is_ours) {
             Some(newest) => {
                 let found = self.read.last().expect("what is listed was read");
-                let request = Self::replace(newest, self.newest_tag, found.bytes.clone());
+                let request = Self::replace(newest, self.newest_tag, content(SEALED, &found.bytes));
                 self.ask(State::Sealing(segment, bytes), request)
             }
             None => self.make(segment, bytes),
@@ -228,7 +235,7 @@ impl JournalMachine for IdealJournal {
             }
             (State::ReadingSegments(mut left), ObjectAnswer::Data { bytes, tag }) => {
                 let name = left.pop_front().expect("one was asked for");
-                self.read.push(SegmentBytes { name, bytes });
+                self.read.push(SegmentBytes { name, bytes: bytes.slice(1..) });
                 self.newest_tag = Some(tag);
                 self.read_next(left)
             }
@@ -285,12 +292,18 @@ impl IdealJournal {
     fn checked(&mut self, all: Vec<u8>, found: &[u8], tag: u64) -> JournalStep {
         let open = self.open.as_mut().expect("a segment is open");
         let was_opening = open.tag.is_none();
-        if found != all {
+        if *found != content(OPEN, &all) {
             return Self::fenced();
         }
         (open.bytes, open.tag) = (all, Some(tag));
         if was_opening { JournalStep::Opened } else { JournalStep::Appended }
     }
+}
+
+/// What an object of a segment holds: whether somebody else may still write to it, and its
+/// bytes.
+fn content(state: u8, bytes: &[u8]) -> Bytes {
+    [&[state], bytes].concat().into()
 }
 
 /// The newest segment that a head lists.

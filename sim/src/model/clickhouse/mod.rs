@@ -110,8 +110,11 @@ impl ClickHouseModel {
                 self.create(table, definition.clone());
                 Ok(ClickHouseAnswer::Done)
             }
-            ClickHouseRequest::CreateLike { table, like } => {
-                let definition = self.table(like)?.definition.clone();
+            ClickHouseRequest::CreateLike { table, like, deduplication_window } => {
+                let mut definition = self.table(like)?.definition.clone();
+                if let Some(window) = deduplication_window {
+                    definition.deduplication_window = *window;
+                }
                 self.create(table, definition);
                 Ok(ClickHouseAnswer::Done)
             }

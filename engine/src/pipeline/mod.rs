@@ -255,10 +255,8 @@ impl Pipeline {
                 Ok(())
             }
             Input::JournalFailed { message } => Err(Failure::JournalFailed(message)),
-            Input::JournalProved { request } | Input::JournalNotProved { request } => {
-                self.journal_proved(request);
-                Ok(())
-            }
+            Input::JournalProved { request } => self.journal_proved(request),
+            Input::JournalNotProved { request } => self.journal_not_proved(request),
             Input::NoteAppended { request } => {
                 self.note_appended(request);
                 Ok(())

@@ -5,7 +5,7 @@
 //! zombie learns that it was replaced although it never writes again.
 // spec: J-3, F-4
 
-use super::io::Output;
+use super::io::{Failure, Output};
 use super::{Phase, Pipeline};
 use crate::ids::RequestId;
 use crate::time::Monotonic;
@@ -17,6 +17,9 @@ pub(super) struct Ownership {
     heard_at: Monotonic,
     /// The question that waits for its answer.
     asked: Option<RequestId>,
+    /// What is wrong with the journal that was read at the start, unless a newer run owns
+    /// it by now and has gone on with it.
+    suspicion: Option<String>,
 }
 
 impl Ownership {
@@ -32,9 +35,7 @@ impl Pipeline {
         if self.proof_due_at().is_none_or(|at| at > self.clock.now) {
             return;
         }
-        let request = self.request();
-        self.ownership.asked = Some(request);
-        out.push(Output::ProveJournal { request, generation: self.generation });
+        self.ask_journal(out);
     }
 
     /// When the journal is asked next; never while something is under way to it, which
@@ -47,10 +48,43 @@ impl Pipeline {
         is_quiet.then(|| Monotonic(self.ownership.heard_at.0.saturating_add(every_ns)))
     }
 
-    /// The journal is still ours, or its store could not say.
-    pub(super) fn journal_proved(&mut self, request: RequestId) {
-        if self.ownership.asked.take_if(|asked| *asked == request).is_some() {
-            self.ownership.heard_at = self.clock.now;
+    /// The journal that was read does not fit to what was found elsewhere: it is damaged, if
+    /// it still is ours.
+    // spec: J-6
+    pub(super) fn suspect_damage(&mut self, what: String, out: &mut Vec<Output>) {
+        self.ownership.suspicion = Some(what);
+        self.ask_journal(out);
+    }
+
+    fn ask_journal(&mut self, out: &mut Vec<Output>) {
+        let request = self.request();
+        self.ownership.asked = Some(request);
+        out.push(Output::ProveJournal { request, generation: self.generation });
+    }
+
+    /// The journal is still ours.
+    ///
+    /// # Errors
+    /// If something was found that its owner cannot find.
+    pub(super) fn journal_proved(&mut self, request: RequestId) -> Result<(), Failure> {
+        if self.ownership.asked.take_if(|asked| *asked == request).is_none() {
+            return Ok(());
         }
+        self.ownership.heard_at = self.clock.now;
+        self.ownership.suspicion.take().map_or(Ok(()), |what| Err(Failure::Damaged(what)))
+    }
+
+    /// The journal's store could not say whose it is; it is asked again later.
+    ///
+    /// # Errors
+    /// At the start, where it is not known how to go on.
+    pub(super) fn journal_not_proved(&mut self, request: RequestId) -> Result<(), Failure> {
+        if self.ownership.asked.take_if(|asked| *asked == request).is_none() {
+            return Ok(());
+        }
+        self.ownership.heard_at = self.clock.now;
+        let unclear =
+            |what| Failure::JournalFailed(format!("nobody can say whose it is, and {what}"));
+        self.ownership.suspicion.take().map_or(Ok(()), |what| Err(unclear(what)))
     }
 }

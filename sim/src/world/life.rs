@@ -122,7 +122,8 @@ impl World {
         self.holding.retain(|_, call| !call.is_of(process.id));
         for place in 0..self.places.len() {
             self.places[place].service.client_died(self.now, process.id);
-            self.changed(place, process.id, true);
+            // The dead do nothing: whatever changes, the service does by itself.
+            self.changed(place, 0, true);
         }
     }
 

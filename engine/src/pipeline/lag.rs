@@ -198,8 +198,7 @@ impl Pipeline {
             .stopping_since
             .is_some_and(|since| now.0 - since.0 >= self.config.stop_wait_ms * 1_000_000);
         let may_be_left = |sink: &SinkState| {
-            let lacks_nothing = sink.queue.is_empty() && self.is_verified(sink);
-            lacks_nothing || sink.failing_since(&self.config, now).is_some()
+            sink.queue.is_empty() || sink.failing_since(&self.config, now).is_some()
         };
         waited && self.sinks.sinks.iter().all(may_be_left)
     }

@@ -19,7 +19,7 @@ impl Pipeline {
 
     /// Whether a sink was opened, and so held what it should, since it acknowledged its
     /// last chunk at the end.
-    pub(super) fn is_verified(&self, sink: &SinkState) -> bool {
+    fn is_verified(&self, sink: &SinkState) -> bool {
         let has_to_be =
             !sink.is_given_up() && sink.acked.is_some() && sink.keeps_marker(&self.plan);
         !has_to_be || sink.verified
@@ -40,5 +40,13 @@ impl Pipeline {
             }
         }
         all
+    }
+
+    /// Whether every sink that was not looked at fails, so that a stop leaves it for the
+    /// next start.
+    // spec: F-4
+    pub(super) fn unverified_sinks_fail(&self) -> bool {
+        let fails = |sink: &SinkState| sink.failing_since(&self.config, self.clock.now).is_some();
+        self.sinks.sinks.iter().all(|sink| self.is_verified(sink) || fails(sink))
     }
 }

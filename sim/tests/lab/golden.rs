@@ -79,6 +79,7 @@ fn start_steady_state_and_end() {
         append epoch 5
         apply to sink 0 chunk 5.0 after nothing with 3 rows
         append epoch 6
+        open sink 0 for generation 1
         append finished
         end Finished"#]].assert_eq(&lab.trace.join("\n"));
 }
@@ -110,6 +111,8 @@ fn several_epochs_in_flight() {
             apply to sink 0 chunk 5.0 after 4.0 with 2 rows
             apply to sink 1 chunk 5.0 after 4.0 with 1 rows
             append epoch 6
+            open sink 0 for generation 1
+            open sink 1 for generation 1
             append finished
             end Finished"#]],
     );
@@ -142,6 +145,8 @@ fn a_slow_sink() {
             apply to sink 1 chunk 4.0 after 3.0 with 1 rows
             apply to sink 1 chunk 5.0 after 4.0 with 1 rows
             append epoch 6
+            open sink 0 for generation 1
+            open sink 1 for generation 1
             append finished
             end Finished"#]],
     );
@@ -176,6 +181,8 @@ fn an_unknown_outcome_that_took_effect() {
             apply to sink 1 chunk 4.0 after 3.0 with 1 rows
             apply to sink 1 chunk 5.0 after 4.0 with 1 rows
             append epoch 6
+            open sink 0 for generation 1
+            open sink 1 for generation 1
             append finished
             end Finished"#]],
     );
@@ -210,6 +217,8 @@ fn an_unknown_outcome_without_effect() {
             apply to sink 1 chunk 4.0 after 3.0 with 1 rows
             apply to sink 1 chunk 5.0 after 4.0 with 1 rows
             append epoch 6
+            open sink 0 for generation 1
+            open sink 1 for generation 1
             append finished
             end Finished"#]],
     );
@@ -313,6 +322,8 @@ fn recovery() {
         apply to sink 0 chunk 5.0 after 4.0 with 2 rows
         apply to sink 1 chunk 5.0 after 4.0 with 1 rows
         append epoch 6
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         append finished
         end Finished"#]].assert_eq(&lab.trace[killed..].join("\n"));
 }
@@ -345,7 +356,11 @@ fn a_damaged_snapshot() {
         report Running { generation: Generation { number: 2, nonce: 2 }, after: Epoch(3), replayed: 1, snapshot: Some(Epoch(2)) }
         discover splits of table 0
         fetch a from 80
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         fetch a from 80
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         append epoch 4
         fetch a from 121
         store snapshot after epoch 4 in 1 parts
@@ -353,12 +368,16 @@ fn a_damaged_snapshot() {
         apply to sink 1 chunk 4.0 after 3.0 with 1 rows
         fetch a from 121
         report SnapshotStored { epoch: Epoch(4) }
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         append epoch 5
         store snapshot after epoch 5 in 1 parts
         apply to sink 0 chunk 5.0 after 4.0 with 2 rows
         apply to sink 1 chunk 5.0 after 4.0 with 1 rows
         report SnapshotStored { epoch: Epoch(5) }
         append epoch 6
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         append finished
         end Finished"#]].assert_eq(&lab.trace[killed..].join("\n"));
 }
@@ -376,17 +395,19 @@ fn drain_and_stop() {
     assert_trace(
         &lab,
         &expect![[r#"
-        append epoch 1
-        fetch a from 0
-        append epoch 2
-        fetch a from 39
-        fetch a from 39
-        append epoch 3
-        fetch a from 80
-        append epoch 4
-        apply to sink 0 chunk 4.0 after nothing with 1 rows
-        apply to sink 1 chunk 4.0 after nothing with 2 rows
-        end Stopped"#]],
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            fetch a from 39
+            fetch a from 39
+            append epoch 3
+            fetch a from 80
+            append epoch 4
+            apply to sink 0 chunk 4.0 after nothing with 1 rows
+            apply to sink 1 chunk 4.0 after nothing with 2 rows
+            open sink 0 for generation 1
+            open sink 1 for generation 1
+            end Stopped"#]],
     );
 }
 
@@ -477,11 +498,29 @@ fn every_request_of_the_opening_may_fail_for_a_while() {
         report Running { generation: Generation { number: 2, nonce: 2 }, after: Epoch(3), replayed: 0, snapshot: Some(Epoch(3)) }
         discover splits of table 0
         fetch a from 80
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         report Retrying { what: "table events", message: "not now", attempts: 1 }
         fetch a from 80
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         fetch a from 121
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         fetch a from 121
+        open sink 0 for generation 2
+        open sink 1 for generation 2
+        open sink 0 for generation 2
+        open sink 1 for generation 2
+        open sink 0 for generation 2
+        open sink 1 for generation 2
+        open sink 0 for generation 2
+        open sink 1 for generation 2
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         discover splits of table 0
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         append epoch 4"#]].assert_eq(&lab.trace[killed..].join("\n"));
 }
 

@@ -330,6 +330,9 @@ impl Pipeline {
         if waits || !quiet || !begun || !matches!(self.phase, Phase::Running) {
             return;
         }
+        if !self.is_ending() {
+            return;
+        }
         let verified = self.verify_markers(out);
         if !verified && !(leaves && self.unverified_sinks_fail()) {
             return;

@@ -356,11 +356,7 @@ fn a_damaged_snapshot() {
         report Running { generation: Generation { number: 2, nonce: 2 }, after: Epoch(3), replayed: 1, snapshot: Some(Epoch(2)) }
         discover splits of table 0
         fetch a from 80
-        open sink 0 for generation 2
-        open sink 1 for generation 2
         fetch a from 80
-        open sink 0 for generation 2
-        open sink 1 for generation 2
         append epoch 4
         fetch a from 121
         store snapshot after epoch 4 in 1 parts
@@ -368,8 +364,6 @@ fn a_damaged_snapshot() {
         apply to sink 1 chunk 4.0 after 3.0 with 1 rows
         fetch a from 121
         report SnapshotStored { epoch: Epoch(4) }
-        open sink 0 for generation 2
-        open sink 1 for generation 2
         append epoch 5
         store snapshot after epoch 5 in 1 parts
         apply to sink 0 chunk 5.0 after 4.0 with 2 rows
@@ -498,29 +492,11 @@ fn every_request_of_the_opening_may_fail_for_a_while() {
         report Running { generation: Generation { number: 2, nonce: 2 }, after: Epoch(3), replayed: 0, snapshot: Some(Epoch(3)) }
         discover splits of table 0
         fetch a from 80
-        open sink 0 for generation 2
-        open sink 1 for generation 2
         report Retrying { what: "table events", message: "not now", attempts: 1 }
         fetch a from 80
-        open sink 0 for generation 2
-        open sink 1 for generation 2
         fetch a from 121
-        open sink 0 for generation 2
-        open sink 1 for generation 2
         fetch a from 121
-        open sink 0 for generation 2
-        open sink 1 for generation 2
-        open sink 0 for generation 2
-        open sink 1 for generation 2
-        open sink 0 for generation 2
-        open sink 1 for generation 2
-        open sink 0 for generation 2
-        open sink 1 for generation 2
-        open sink 0 for generation 2
-        open sink 1 for generation 2
         discover splits of table 0
-        open sink 0 for generation 2
-        open sink 1 for generation 2
         append epoch 4"#]].assert_eq(&lab.trace[killed..].join("\n"));
 }
 

@@ -1,4 +1,4 @@
-//! Twelve canonical jobs, each over its own kind of sinks and journal, through every crash
+//! Thirteen canonical jobs, each over its own kind of sinks and journal, through every crash
 //! and every pause, judged by all oracles.
 
 mod judged;

@@ -1,6 +1,7 @@
 //! Thirteen canonical jobs, each over its own kind of sinks and journal, through every crash
 //! and every pause, judged by all oracles.
 
+mod found;
 mod judged;
 mod oracles;
 mod pauses;

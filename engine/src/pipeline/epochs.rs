@@ -334,7 +334,8 @@ impl Pipeline {
             return;
         }
         let verified = self.verify_markers(out);
-        if !verified && !(leaves && self.unverified_sinks_fail()) {
+        let may_end = verified || (leaves && self.unverified_sinks_fail());
+        if !may_end {
             return;
         }
         if verified && self.ingest.is_done(&self.plan) && self.sinks.all_served() {

@@ -16,6 +16,7 @@ const MENDED: &[(&str, u64)] = &[
     ("clickhouse, strict", 1_000_123),
     ("files", 169),
     ("kafka", 128),
+    ("topic journal", 217),
 ];
 
 /// What is found although no bug is planted: a fault of the engine, of a model or of an

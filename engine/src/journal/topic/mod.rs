@@ -113,6 +113,16 @@ impl Write {
         }
     }
 
+    /// The same as an entry of its own: a mistake, which only a plant makes.
+    fn once_more(self) -> Write {
+        match self {
+            Write::Entry { segment, index, bytes } if index > 0 => {
+                Write::Entry { segment, index: index + 1, bytes }
+            }
+            first => first,
+        }
+    }
+
     fn generation(&self) -> Generation {
         match self {
             Write::Fence { segment, .. } | Write::Entry { segment, .. } => segment.generation,
@@ -406,7 +416,7 @@ impl TopicJournal {
         match state {
             State::Writing(write) if is_sent && planted!(J7) => {
                 self.producer = None;
-                self.write(write)
+                self.write(write.once_more())
             }
             State::Writing(write) if is_sent => self.resolve(write),
             State::Describing(Goal::Prove(_)) | State::Reading { goal: Goal::Prove(_), .. } => {

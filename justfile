@@ -53,13 +53,21 @@ bless:
 fuzz *ARGS:
     scripts/fuzz {{ARGS}}
 
-# The simulator for long, on seeds of the commit: `just sim-night`, `just sim-night seeds=50 time=60s`.
+# The simulator for long, on seeds of the commit: `just sim-night`, `just sim-night seeds=20 time=30s cells=some profile=dev`.
 sim-night *ARGS:
     scripts/sim-night {{ARGS}}
 
 # A thousand seeds in a debug and in a release build: their traces must be the same.
 sim-twins *ARGS:
     scripts/sim-twins {{ARGS}}
+
+# What DuckDB gives for the canonical jobs: `just duckdb-truth VENV`, with `--check` to compare.
+duckdb-truth *ARGS:
+    scripts/duckdb-truth {{ARGS}}
+
+# The transcripts of ClickHouse on its engine: `just clickhouse-truth VENV FOLDER`.
+clickhouse-truth *ARGS:
+    scripts/clickhouse-truth {{ARGS}}
 
 # Start or stop a real service by hand: `just services redis start DIR PORT`.
 services *ARGS:

@@ -134,6 +134,10 @@ fn no_fixed_seed_of_a_canonical_job_changes_anything() {
         more.seeds.iter().for_each(|(mark, n)| *counts.seeds.entry(mark).or_insert(0) += n - 1);
     }
     tell(&format!("{:?}\n{seeds} seeds: {:?}", counts.faults, counts.seeds));
+    // A few seeds by hand are too few for everything to happen.
+    if self::seeds().count() < SEEDS.count() {
+        return;
+    }
     for kind in FAULTS {
         assert!(counts.faults.contains_key(kind), "{kind} never happened");
     }

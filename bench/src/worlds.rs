@@ -42,12 +42,12 @@ pub struct Arrivals {
     pub every: Span,
 }
 
-/// Of so many seeds one with a run of about 20,000 events and five faults: a crash between
+/// A plan with a run of about 20,000 events and five faults: a crash between
 /// append and apply, a process that is replaced while it stands still, the failover of a
 /// broker, a commit whose answer is lost, and a fetch that comes late.
 #[must_use]
 pub fn standard(seed: u64) -> RunPlan {
-    let arrivals = Arrivals { records: 2_500, every: Span::ms(4) };
+    let arrivals = Arrivals { records: 1_800, every: Span::ms(4) };
     let mut plan = calm(seed, arrivals);
     let draws = &mut Draws::new(seed, "bench", "faults");
     let split = |draws: &mut Draws| ["a", "b"][draws.below(2) as usize].to_owned();

@@ -137,6 +137,9 @@ impl World {
     /// was given and is asked for again is a record that is not complete yet.
     fn has_news(&self, process: u32, split: usize, from: u64, call: &SourceCall) -> bool {
         let Wanted::Data { until, bytes_max, .. } = &call.what else { return true };
+        if self.splits[split].stands_at_end(self.now, Offset(from)) {
+            return false;
+        }
         let reading = self.splits[split].read(self.now, Offset(from), *until, *bytes_max);
         let Reading::Data(data, LogEnd::AtEnd) = reading else { return true };
         let given = self

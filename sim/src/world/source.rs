@@ -220,6 +220,12 @@ impl SourceSplit {
         }
     }
 
+    /// Whether a reader at an offset has everything, and more may come.
+    pub(super) fn stands_at_end(&self, now: VirtualTime, from: Offset) -> bool {
+        let is_whole = self.retained_from == 0;
+        is_whole && from.0 == self.end_offset() && !self.has_ended(now)
+    }
+
     /// Reads from an offset on.
     pub(super) fn read(
         &self,

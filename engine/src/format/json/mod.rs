@@ -46,6 +46,8 @@ const RECORDS_PER_RUN: usize = 256;
 // spec: F-1
 pub struct JsonDecoder {
     fields: Vec<Field>,
+    /// The fields by name.
+    names: Fields,
     options: JsonOptions,
     schema: Schema,
 }
@@ -56,6 +58,7 @@ impl JsonDecoder {
     pub fn new(fields: &[Field], options: &JsonOptions) -> JsonDecoder {
         JsonDecoder {
             fields: fields.to_vec(),
+            names: Fields::new(fields.iter().map(|field| field.name.as_str())),
             options: options.clone(),
             schema: Schema::new(fields.to_vec()),
         }
@@ -82,7 +85,7 @@ struct Decoding<'a> {
     /// Whether every byte of the block is valid UTF-8; usual, and then no record needs
     /// a check of its own.
     all_utf8: bool,
-    fields: Fields,
+    fields: &'a Fields,
     guess: Guess,
     columns: Vec<(Column, Reader, RowErrors)>,
     /// For each column the spans of this run's rows, `run_max` of them.
@@ -108,7 +111,7 @@ impl<'a> Decoding<'a> {
                 scratch: Vec::new(),
             },
             all_utf8: std::str::from_utf8(&block.data).is_ok(),
-            fields: Fields::new(decoder.fields.iter().map(|field| field.name.as_str())),
+            fields: &decoder.names,
             guess: Guess::default(),
             columns: decoder.fields.iter().map(column).collect(),
             spans: vec![Span::MISSING; run_max * decoder.fields.len()],
@@ -164,7 +167,7 @@ impl<'a> Decoding<'a> {
         }
         let (spans, run_max) = (&mut self.spans, self.run_max);
         let found = |column: usize, span| spans[column * run_max + row] = span;
-        match self.guess.object(scanner, &self.fields, start, end, found) {
+        match self.guess.object(scanner, self.fields, start, end, found) {
             Ok(place) if place <= end => nothing_more(&data[..end], start, place),
             Ok(_) | Err(_) => Err(self.fault(start, end)),
         }
@@ -177,7 +180,7 @@ impl<'a> Decoding<'a> {
     #[cold]
     fn fault(&mut self, start: usize, end: usize) -> String {
         let scanner = Scanner { data: &self.values.scanner.data[..end] };
-        match self.guess.object(scanner, &self.fields, start, end, |_, _| ()) {
+        match self.guess.object(scanner, self.fields, start, end, |_, _| ()) {
             Err(fault) => syntax(fault.at.min(end) - start, fault.expected),
             Ok(_) => syntax(end - start, "the end of the object"),
         }

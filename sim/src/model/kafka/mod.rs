@@ -297,7 +297,10 @@ impl KafkaModel {
         let is_compacted =
             self.topics.get(&to.topic).is_some_and(|t| t.cleanup == Cleanup::Compact);
         let partition = self.leader_mut(now, to)?;
-        partition.log.hold_back();
+        // What is replicated at once cannot be lost again.
+        if stall_share > 0 || partition.replicas_at.is_some() {
+            partition.log.hold_back();
+        }
         let taken = partition.log.append(batch)?;
         let base_offset = match taken {
             Taken::Repeated { base_offset } => base_offset,

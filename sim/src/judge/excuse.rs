@@ -14,6 +14,8 @@ pub(super) struct Losses {
     pub(super) stores: bool,
     /// Something of what sinks hold.
     pub(super) sinks: bool,
+    /// That there is one history: the journal does not tell any more what sinks must hold.
+    pub(super) histories: bool,
     /// Records that sources had given.
     pub(super) sources: bool,
 }
@@ -33,7 +35,9 @@ impl Losses {
                 }
                 Action::Source { .. } => losses.sources = true,
                 // A clone that comes first writes what the job's own journal does not say.
-                Action::State(StateFault::PutBack | StateFault::StartCopy) => losses.stores = true,
+                Action::State(StateFault::PutBack | StateFault::StartCopy) => {
+                    (losses.stores, losses.histories) = (true, true);
+                }
                 Action::Disturb { .. }
                 | Action::Crash { .. }
                 | Action::PowerFailure { .. }

@@ -147,7 +147,8 @@ impl<'a> Judge<'a> {
     ) -> Option<Finding> {
         let (job, asserts, ends) = (self.job, self.asserts, BTreeMap::new());
         let judged = catch_unwind(AssertUnwindSafe(|| {
-            oracle::judge_all(plan, job, asserts, result, &ends, losses.sinks)
+            let is_open = losses.sinks || losses.histories;
+            oracle::judge_all(plan, job, asserts, result, &ends, is_open)
         }));
         match judged {
             Ok(Ok(Judged { findings, asserts })) => {
@@ -181,7 +182,7 @@ impl<'a> Judge<'a> {
         result: &RunResult,
         losses: Losses,
     ) -> Result<Option<Finding>, String> {
-        let is_asked = self.options.recut && !losses.sinks && !losses.sources;
+        let is_asked = self.options.recut && !losses.sinks && !losses.sources && !losses.histories;
         // A job that was stopped by what its stores lost has no results yet.
         let has_results = of_end(&result.end).is_none() || fails_by_a_record(&result.end);
         if !is_asked || !has_results || !recut::is_comparable(plan, self.job) {

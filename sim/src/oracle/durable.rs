@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::model::Disturbance;
-use crate::plan::{Action, RunPlan};
+use crate::plan::{Action, RunPlan, StateFault};
 use crate::world::{DurableSeen, LostSnapshot, RottenStart};
 use anabranch_engine::journal::EpochRecord;
 
@@ -11,7 +11,8 @@ use anabranch_engine::journal::EpochRecord;
 ///
 /// Where a bit of the journal turned, only those are asked for of which a later record
 /// says that they were durable: without that, the last record looks as one does that was
-/// never written to its end.
+/// never written to its end. Where somebody put an old state back or started a copy of it,
+/// there is more than one history, and nothing is asked.
 // spec: J-1, J-3, J-6
 #[must_use]
 pub fn durable_epochs(
@@ -19,8 +20,10 @@ pub fn durable_epochs(
     durable: &[DurableSeen],
     epochs: &[EpochRecord],
 ) -> Option<Finding> {
-    let mut losses =
-        plan.deviations.iter().filter_map(|deviation| loss_of_journal(&deviation.action));
+    if has_other_histories(plan) {
+        return None;
+    }
+    let mut losses = losses_of("journal", plan);
     let rots = match (losses.next(), losses.next()) {
         (None, _) => false,
         (Some(Disturbance::Rot { .. }), None) => true,
@@ -46,10 +49,17 @@ pub fn durable_epochs(
     Some(Finding::new("S2", "durable epoch lost", "journal", message))
 }
 
-/// What takes something away from the journal.
-fn loss_of_journal(action: &Action) -> Option<&Disturbance> {
-    match action {
-        Action::Disturb { service, disturbance } if service == "journal" => matches!(
+/// Whether somebody puts an old state back, or starts a copy of it.
+fn has_other_histories(plan: &RunPlan) -> bool {
+    plan.deviations.iter().any(|deviation| {
+        matches!(deviation.action, Action::State(StateFault::PutBack | StateFault::StartCopy))
+    })
+}
+
+/// What takes something away from a store.
+fn losses_of<'a>(store: &'a str, plan: &'a RunPlan) -> impl Iterator<Item = &'a Disturbance> {
+    plan.deviations.iter().filter_map(move |deviation| match &deviation.action {
+        Action::Disturb { service, disturbance } if service == store => matches!(
             disturbance,
             Disturbance::LoseAcknowledged { .. }
                 | Disturbance::LoseMarker
@@ -58,14 +68,18 @@ fn loss_of_journal(action: &Action) -> Option<&Disturbance> {
         )
         .then_some(disturbance),
         _ => None,
-    }
+    })
 }
 
-/// S5: a complete snapshot is listed until somebody asks for its removal.
+/// S5: a complete snapshot is listed until somebody asks for its removal, unless the store
+/// loses what it has.
 // spec: S-1
 #[must_use]
-pub fn listed_snapshots(lost: &[LostSnapshot]) -> Option<Finding> {
+pub fn listed_snapshots(plan: &RunPlan, lost: &[LostSnapshot]) -> Option<Finding> {
     let lost = lost.first()?;
+    if has_other_histories(plan) || losses_of("snapshots", plan).next().is_some() {
+        return None;
+    }
     let message = format!(
         "snapshot {} was complete at {}, nobody removed it, and at {} it is not listed",
         lost.name, lost.complete, lost.missed

@@ -57,6 +57,10 @@ fuzz *ARGS:
 sim-night *ARGS:
     scripts/sim-night {{ARGS}}
 
+# A thousand seeds in a debug and in a release build: their traces must be the same.
+sim-twins *ARGS:
+    scripts/sim-twins {{ARGS}}
+
 # Start or stop a real service by hand: `just services redis start DIR PORT`.
 services *ARGS:
     scripts/services {{ARGS}}

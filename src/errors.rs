@@ -104,7 +104,7 @@ codes! {
         "Several starts in a row died while they computed the same epoch, so one more will not help. The log of the starts before says why they ended.";
     /// A simulated run came to a wrong result.
     SIM_WRONG = "SIM001", 10, "wrong result",
-        "In a simulated run a sink held other rows than it should, or the job failed without a reason. The page and the plan show the smallest case that was found; docs/SIMULATION.md says how to read them. If the job is what you mean it to be, this is a mistake of the engine: please report it with the plan.";
+        "In a simulated run a sink held other rows than it should, an assert of the job did not hold, or the job failed without a reason. The page and the plan show the smallest case that was found; docs/SIMULATION.md says how to read them. An assert says what the job is meant for, and may be wrong about it. Otherwise, if the job is what you mean it to be, this is a mistake of the engine: please report it with the plan.";
     /// A simulated run did not come to its end.
     SIM_STUCK = "SIM002", 11, "stuck",
         "In a simulated run the job neither ended nor processed its input long after everything was well again, or it was started again and again. This is a mistake of the engine: please report it with the plan.";

@@ -116,3 +116,26 @@ SELECT dep, carrier, plane, origin, dest, delay, miles,
 FROM `flights$late`;
 
 END;
+
+-- What must hold of the results whatever goes wrong: each of these queries gives
+-- no row. `anabranch sim` and `anabranch test` look at them.
+
+-- assert one_row_an_hour:
+--   SELECT window_start, carrier FROM hourly
+--   GROUP BY window_start, carrier HAVING COUNT(*) > 1;
+
+-- The days of a plane do not overlap.
+-- assert days_apart:
+--   SELECT a.plane, a.session_start, b.session_start AS other_start
+--   FROM plane_days AS a JOIN plane_days AS b ON a.plane = b.plane
+--   WHERE a.session_start < b.session_start AND b.session_start < a.session_end;
+
+-- Three hours hold the departures of the first of them.
+-- assert three_hours_hold_the_first:
+--   SELECT three.window_start, three.departures, one.departures AS of_first
+--   FROM (SELECT window_start, SUM(departures) AS departures
+--         FROM rolling GROUP BY window_start) AS three
+--   JOIN (SELECT window_start, SUM(departures) AS departures
+--         FROM hourly GROUP BY window_start) AS one
+--     ON three.window_start = one.window_start
+--   WHERE one.departures > three.departures;

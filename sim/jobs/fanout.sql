@@ -73,3 +73,12 @@ INSERT INTO large
 SELECT k, v, ts FROM events WHERE v >= 4000;
 
 END;
+
+-- assert one_row_a_window:
+--   SELECT window_start, k FROM counts GROUP BY window_start, k HAVING COUNT(*) > 1;
+
+-- Over two services: a window holds what a shorter one with the same beginning holds.
+-- assert long_holds_short:
+--   SELECT c.window_start, c.k, c.n, l.n AS of_short
+--   FROM counts AS c JOIN latest AS l ON c.window_start = l.window_start AND c.k = l.k
+--   WHERE c.n < l.n;

@@ -29,3 +29,9 @@ INSERT INTO counts
 SELECT window_start, window_end, k, COUNT(*) AS n, SUM(v) AS total, MIN(v) AS least, MAX(v) AS most
 FROM TABLE(SESSION(TABLE events PARTITION BY k, DESCRIPTOR(ts), INTERVAL '1' SECOND))
 GROUP BY window_start, window_end, k;
+
+-- Sessions of a key do not overlap.
+-- assert sessions_apart:
+--   SELECT a.k, a.window_start, b.window_start AS other
+--   FROM counts AS a JOIN counts AS b ON a.k = b.k
+--   WHERE a.window_start < b.window_start AND b.window_start < a.window_end;

@@ -5,6 +5,7 @@
 //! what they are about, so leaving one thing out leaves the others as they were.
 
 use crate::judge::FindingKind;
+use crate::plan::text::{limits, set_limit};
 use crate::plan::{Action, LinkFault, MessageFault, RunPlan, Settings, Ties, Trigger};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::pipeline::PipelineConfig;
@@ -143,28 +144,24 @@ impl Shrinker<'_, '_> {
             return;
         }
         for change in [
-            |plan: &mut RunPlan, _: &PipelineConfig, usual: &Settings| {
-                plan.settings.links = usual.links;
-            },
-            |plan, _, usual| plan.settings.cpu = usual.cpu,
-            |plan, _, usual| plan.settings.restarts = usual.restarts,
-            |plan, _, usual| plan.settings.timing = usual.timing,
-            |plan, _, usual| plan.settings.pieces = usual.pieces,
-            |plan, usual, _| plan.pipeline.epoch_bytes_max = usual.epoch_bytes_max,
-            |plan, usual, _| plan.pipeline.fetch_bytes = usual.fetch_bytes,
-            |plan, usual, _| plan.pipeline.buffer_bytes_max = usual.buffer_bytes_max,
-            |plan, usual, _| plan.pipeline.split_buffer_bytes_max = usual.split_buffer_bytes_max,
-            |plan, usual, _| plan.pipeline.epochs_inflight_max = usual.epochs_inflight_max,
-            |plan, usual, _| plan.pipeline.sink_lag_bytes_max = usual.sink_lag_bytes_max,
-            |plan, usual, _| plan.pipeline.flush_bytes = usual.flush_bytes,
-            |plan, usual, _| plan.pipeline.flush_age_ms = usual.flush_age_ms,
-            |plan, usual, _| plan.pipeline.snapshot_bytes = usual.snapshot_bytes,
-            |plan, usual, _| plan.pipeline.retry_ms = usual.retry_ms,
-            |plan, usual, _| plan.pipeline.discover_ms = usual.discover_ms,
-        ] as [fn(&mut RunPlan, &PipelineConfig, &Settings); 16]
+            |plan: &mut RunPlan, usual: &Settings| plan.settings.links = usual.links,
+            |plan, usual| plan.settings.links.journal = usual.links.journal,
+            |plan, usual| plan.settings.links.snapshots = usual.links.snapshots,
+            |plan, usual| plan.settings.links.sinks = usual.links.sinks,
+            |plan, usual| plan.settings.links.sources = usual.links.sources,
+            |plan, usual| plan.settings.cpu = usual.cpu,
+            |plan, usual| plan.settings.restarts = usual.restarts,
+            |plan, usual| plan.settings.timing = usual.timing,
+            |plan, usual| plan.settings.pieces = usual.pieces,
+        ] as [fn(&mut RunPlan, &Settings); 9]
         {
             let mut changed = self.best.clone();
-            change(&mut changed, &usual, &settings);
+            change(&mut changed, &settings);
+            self.takes(changed);
+        }
+        for (name, value) in limits(&usual) {
+            let mut changed = self.best.clone();
+            set_limit(&mut changed.pipeline, name, value).expect("it is the value of a limit");
             self.takes(changed);
         }
     }

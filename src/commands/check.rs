@@ -18,6 +18,10 @@ pub(super) fn run(args: &JobArgs) -> Result<(), JobError> {
         super::run::check_plan(&job, &Arc::new(plan))?;
     }
     let statements = plural(compiled.statements.len() as u64, "statement");
-    tracing::info!("{}: {statements}, no errors", job.origin);
+    let asserts = match compiled.asserts.len() as u64 {
+        0 => String::new(),
+        count => format!(" and {}", plural(count, "assert")),
+    };
+    tracing::info!("{}: {statements}{asserts}, no errors", job.origin);
     Ok(())
 }

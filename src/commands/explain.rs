@@ -7,7 +7,7 @@ use crate::output::blocks::{guarantee, table_name, table_words};
 use crate::output::console::show_text;
 use crate::output::text;
 use anabranch_engine::plan::{
-    AggregateCall, Class, Node, NodeKind, Plan, Table, Window, WindowAggregate, expr_text,
+    AggregateCall, Assert, Class, Node, NodeKind, Plan, Table, Window, WindowAggregate, expr_text,
     plan_text,
 };
 use std::fmt::Write as _;
@@ -24,7 +24,7 @@ pub(super) fn run(args: &JobArgs) -> Result<(), JobError> {
         let message = format!("{} has neither an INSERT nor a SELECT", job.origin);
         return Err(JobError::new(&errors::NOTHING, message));
     };
-    show_text(&explanation(&job, &plan))
+    show_text(&(explanation(&job, &plan) + &asserts_text(&compiled.asserts)))
 }
 
 /// The whole text.
@@ -61,6 +61,18 @@ fn explanation(job: &JobText, plan: &Plan) -> String {
         false => "no journal: no sink keeps a marker, so a restart begins anew".to_owned(),
     };
     let _ = writeln!(out, "  {kept}");
+    out
+}
+
+/// What is said to hold of the sinks, and who looks.
+fn asserts_text(asserts: &[Assert]) -> String {
+    if asserts.is_empty() {
+        return String::new();
+    }
+    let mut out = "\nasserts, which sim and test check, and run does not\n".to_owned();
+    for assert in asserts {
+        let _ = writeln!(out, "  {assert}: {}", assert.text);
+    }
     out
 }
 

@@ -245,3 +245,48 @@ fn the_tests_of_the_example_pass() {
     ran.exits_with(0);
     assert!(ran.stdout.ends_with("2 tests: 2 passed\n"), "{}", ran.stdout);
 }
+
+#[test]
+fn asserts_hold_after_every_epoch_or_the_test_fails() {
+    // Both splits have a window that ends at 10 s, so that `totals` holds two rows, and
+    // later four.
+    let asserts = |text: &str| {
+        let folder = passing();
+        folder.write("t/job.sql", &format!("{JOB}{text}\n"));
+        folder
+    };
+    let holds = asserts(
+        "-- assert one_row: SELECT page, window_end FROM totals
+         -- GROUP BY page, window_end HAVING COUNT(*) > 1;
+         -- assert even: SELECT COUNT(*) AS n FROM totals HAVING COUNT(*) % 2 = 1;",
+    );
+    let ran = holds.run(&["test", "t"]);
+    ran.exits_with(0);
+    assert!(ran.stdout.contains(", 2 asserts, "), "{}", ran.stdout);
+    // What is wrong only in between is wrong.
+    let between = asserts("-- assert two: SELECT COUNT(*) AS n FROM totals HAVING COUNT(*) = 2");
+    let ran = between.run(&["test", "t"]);
+    ran.exits_with(1);
+    assert!(ran.stdout.contains("  assert two gives 1 row after epoch "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n    + {\"n\":2}\n"), "{}", ran.stdout);
+    let ran = between.run(&["test", "t", "--format", "json"]);
+    let result: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(result["asserts"][0]["holds"], false);
+    assert_eq!(result["differences"][0]["unexpected"], serde_json::json!(["{\"n\":2}"]));
+    // Nothing is blessed that does not hold.
+    let before = between.read("t/expected/totals.csv");
+    between.run(&["test", "t", "--bless"]).exits_with(1);
+    assert_eq!(between.read("t/expected/totals.csv"), before);
+}
+
+#[test]
+fn a_test_may_consist_of_asserts_alone() {
+    let folder = Folder::with(&[(
+        "t/job.sql",
+        &format!("{JOB}-- assert: SELECT page FROM totals WHERE total < 1\n"),
+    )]);
+    for (name, text) in clicks() {
+        folder.write(&format!("t/{name}"), &text);
+    }
+    folder.run(&["test", "t"]).exits_with(0);
+}

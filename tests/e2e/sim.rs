@@ -272,7 +272,10 @@ fn a_planted_bug_is_found_and_told() {
     ran.exits_with(0);
     assert!(ran.stdout.contains("| W1 | "), "{}", ran.stdout);
     assert!(ran.stdout.contains("| 2/2 |"), "{}", ran.stdout);
-    folder.run(&["sim", "plants", "W1", "--seeds", "0"]).exits_with(16).says("W1 (0 of 1)");
+    folder
+        .run(&["sim", "plants", "W1", "--seeds", "0"])
+        .exits_with(16)
+        .says("W1 with aligned (0 of 1)");
 }
 
 #[test]
@@ -296,4 +299,131 @@ fn latency_is_what_the_service_times_make_it() {
     folder.write("odd.toml", "[sink]\nbase-us = 1\n");
     let args = ["sim", "latency", "job.sql", "--service-times", "odd.toml"];
     folder.run(&args).exits_with(2).says("no section sink");
+}
+
+/// Three windows. The first one fires, and is shown, long before the last record comes.
+const THREE_WINDOWS: &str = "anabranch run plan 1
+job job.sql
+seed 1
+store journal local
+store snapshots local
+store sinks connector
+heal 1s budget 60s
+split clicks 0000 log
+record 0 at 0s = {\"k\":\"a\",\"v\":1,\"ts\":\"2024-01-01 00:00:01\"}
+record 1 at 100ms = {\"k\":\"a\",\"v\":2,\"ts\":\"2024-01-01 00:00:12\"}
+record 2 at 4s = {\"k\":\"a\",\"v\":4,\"ts\":\"2024-01-01 00:00:23\"}
+";
+
+fn with_asserts(asserts: &str) -> Folder {
+    Folder::with(&[("job.sql", &format!("{JOB}{asserts}\n")), ("my.plan", THREE_WINDOWS)])
+}
+
+#[test]
+fn an_assert_has_to_hold_at_every_epoch_that_a_reader_sees_and_at_the_end() {
+    let holds = with_asserts(
+        "-- assert one_row: SELECT window_start, k FROM counts
+         -- GROUP BY window_start, k HAVING COUNT(*) > 1;
+         -- assert few: SELECT COUNT(*) AS n FROM counts HAVING COUNT(*) > 3;",
+    );
+    let ran = holds.run(&["sim", "--plan", "my.plan"]);
+    ran.exits_with(0);
+    for words in ["one_row: 3 checks in 1 seed\n", "few: 3 checks in 1 seed\n"] {
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
+    }
+    // One row is there by itself for a while, and three are there at the end.
+    let early =
+        with_asserts("-- assert pairs: SELECT COUNT(*) AS n FROM counts HAVING COUNT(*) = 1");
+    let ran = early.run(&["sim", "--plan", "my.plan", "--report", "page.html"]);
+    ran.exits_with(10);
+    let words = "assert: violated: pairs: assert pairs gives {\"n\":1} (at epoch ";
+    assert!(ran.stdout.contains(words), "{}", ran.stdout);
+    assert!(ran.stdout.contains("  expected  no row\n  got       {\"n\":1}\n"), "{}", ran.stdout);
+    let page = early.read("page.html");
+    assert!(page.contains("assert pairs gives"), "{page}");
+    let late = with_asserts("-- assert all: SELECT COUNT(*) AS n FROM counts HAVING COUNT(*) = 3");
+    let ran = late.run(&["sim", "--plan", "my.plan"]);
+    ran.exits_with(10);
+    assert!(ran.stdout.contains("assert all gives {\"n\":3}"), "{}", ran.stdout);
+}
+
+#[test]
+fn an_assert_that_does_not_hold_is_shown_with_a_small_plan() {
+    let folder = with_asserts(
+        "-- assert small: SELECT window_start, k, n FROM counts WHERE n >= 3;
+         -- assert computable: SELECT k FROM counts WHERE 1 / (n - n) > 0;",
+    );
+    let ran = folder.run(&["sim", "job.sql", "--seeds", "1..2", "--records", "60", "--fail-fast"]);
+    ran.exits_with(10);
+    assert!(ran.stdout.contains("wrong result: assert: violated: small: "), "{}", ran.stdout);
+    let plan = folder.read("anabranch-sim/job-1.plan");
+    let records = plan.lines().filter(|line| line.starts_with("record ")).count();
+    // Three records of one window, and what ends it.
+    assert!((3..=5).contains(&records), "{plan}");
+    folder.run(&["sim", "--plan", "anabranch-sim/job-1.plan"]).exits_with(10);
+    // Of what cannot be computed nobody knows that it holds.
+    folder.write("job.sql", &format!("{JOB}-- assert: SELECT k FROM counts WHERE 1 / (n - n) > 0"));
+    let ran = folder.run(&["sim", "--plan", "my.plan"]);
+    ran.exits_with(10);
+    let words = "not computable: line 13: assert line 13 cannot be computed: division by zero";
+    assert!(ran.stdout.contains(words), "{}", ran.stdout);
+}
+
+#[test]
+fn an_assert_whose_tables_stay_empty_is_not_reached() {
+    let folder = with_asserts(
+        "CREATE TABLE huge (k STRING)
+         WITH ('connector' = 'filesystem', 'path' = 'huge', 'format' = 'json');
+         INSERT INTO huge SELECT k FROM clicks WHERE v > 1000000000 AND v < 1000000000;
+         -- assert none: SELECT k FROM huge WHERE k = 'x';",
+    );
+    let ran = folder.run(&["sim", "--plan", "my.plan"]);
+    ran.exits_with(0);
+    assert!(ran.stdout.contains("not reached asserts: none\n"), "{}", ran.stdout);
+    let ran = folder.run(&["sim", "--plan", "my.plan", "--format", "json"]);
+    let last = ran.stdout.lines().last().expect("a summary");
+    let summary: serde_json::Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(summary["summary"]["asserts_not_reached"], serde_json::json!(["none"]));
+}
+
+#[test]
+fn asserts_are_checked_with_the_job_and_explained_but_not_run() {
+    let folder = with_asserts("-- assert: SELECT kk FROM counts");
+    for command in ["check", "run", "sim"] {
+        let ran = folder.run(&[command, "job.sql"]);
+        ran.exits_with(2);
+        assert!(ran.stderr.contains("unknown column `kk`"), "{}", ran.stderr);
+    }
+    folder.write("job.sql", &format!("{JOB}-- assert all: SELECT k FROM counts;"));
+    let ran = folder.run(&["check", "job.sql"]);
+    ran.exits_with(0);
+    assert!(ran.stderr.contains("3 statements and 1 assert, no errors"), "{}", ran.stderr);
+    let ran = folder.run(&["explain", "job.sql"]);
+    ran.exits_with(0);
+    assert!(ran.stdout.contains("  all: SELECT k FROM counts\n"), "{}", ran.stdout);
+}
+
+#[test]
+fn an_assert_is_not_asked_of_half_an_epoch() {
+    // spec: K-2
+    let job =
+        JOB.replace("total BIGINT\n", "total BIGINT, PRIMARY KEY (window_start, k) NOT ENFORCED\n");
+    let sink = "'connector' = 'redis', 'url' = 'redis://localhost:6379', 'sink.chunk-rows' = '1'";
+    let job = job.replace("'connector' = 'filesystem', 'path' = 'out', 'format' = 'json'", sink);
+    let even = "-- assert even: SELECT COUNT(*) AS n FROM counts HAVING COUNT(*) % 2 = 1";
+    let odd = "-- assert odd: SELECT COUNT(*) AS n FROM counts HAVING COUNT(*) % 2 = 0";
+    let of_b = "record 1 at 1ms = {\"k\":\"b\",\"v\":2,\"ts\":\"2024-01-01 00:00:02\"}\n";
+    let of_a = "record 1 at 5ms = {\"k\":\"a\",\"v\":2,\"ts\":\"2024-01-01 00:00:02\"}\n";
+    let folder = Folder::with(&[
+        ("job.sql", &format!("{job}{even}\n")),
+        ("my.plan", &PLAN.replace(of_a, of_b)),
+    ]);
+    let ran = folder.run(&["sim", "--plan", "my.plan", "--report", "page.html"]);
+    ran.exits_with(0);
+    assert!(ran.stdout.contains("even: 2 checks in 1 seed\n"), "{}", ran.stdout);
+    let page = folder.read("page.html");
+    assert!(page.contains("readers of counts see 1 rows"), "nobody saw half an epoch");
+    assert!(page.contains("readers of counts see 2 rows"));
+    folder.write("job.sql", &format!("{job}{odd}\n"));
+    folder.run(&["sim", "--plan", "my.plan"]).exits_with(10);
 }

@@ -37,7 +37,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("anabranch-engine", &[]),
     ("anabranch-fuzz-props", &["anabranch-engine", "anabranch-sql"]),
     ("anabranch-sim", &["anabranch-engine"]),
-    ("anabranch-sim-plants", &["anabranch-engine", "anabranch-sim"]),
+    // Its tests compile the jobs of plans.
+    ("anabranch-sim-plants", &["anabranch-engine", "anabranch-sim", "anabranch-sql"]),
     ("anabranch-sql", &["anabranch-engine"]),
 ];
 

@@ -174,6 +174,9 @@ codes! {
     /// Statement sets.
     STATEMENT_SET = "SQL082", "statement set",
         "Between EXECUTE STATEMENT SET BEGIN and END; stand INSERT statements only, and each set is closed.";
+    /// An assert.
+    ASSERT = "SQL083", "assert",
+        "An assert is a query in a comment, `-- assert: SELECT …;`, over the tables that the job's INSERT statements fill. It must give no row, so one that gives a row whatever the tables hold is refused, as is everything that only a stream has: windows, watermarks and the clock.";
 }
 
 /// The constant for a code that came back from a text.

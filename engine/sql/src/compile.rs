@@ -1,16 +1,16 @@
 //! A whole text: statement by statement, each checked whatever the others are.
 
-use crate::bind::{Binder, Bound, Reported};
+use crate::bind::{Binder, Bound, Readable, Reported};
 use crate::catalog::{Catalog, Entry};
 use crate::codes;
-use crate::parse::{Chunk, Hint, Parsed, ParsedChunk, parse_chunk, split};
-use crate::plan::{DraftId, Graph};
+use crate::parse::{AssertText, Chunk, Hint, Parsed, ParsedChunk, asserts_of, parse_chunk, split};
+use crate::plan::{DraftId, DraftKind, Graph};
 use crate::settings::Settings;
 use crate::text::LineIndex;
 use anabranch_engine::diagnostic::{Diagnostic, Span};
 use anabranch_engine::plan::connector::{CONNECTORS, ConnectorSpec};
-use anabranch_engine::plan::{ColumnKind, Plan, plan_text};
-use std::collections::BTreeMap;
+use anabranch_engine::plan::{Assert, ColumnKind, NodeKind, Plan, plan_text};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The connectors that a job may use.
 pub trait ConnectorCatalog {
@@ -36,6 +36,8 @@ pub struct Compiled {
     /// The plan of all INSERTs and top-level SELECTs; `None` if there is none of
     /// them, or if anything is wrong.
     pub plan: Option<Plan>,
+    /// What the text says must hold of what its sinks hold.
+    pub asserts: Vec<Assert>,
     /// What is wrong, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
     /// What SET fixed, also keys without a meaning here.
@@ -121,7 +123,9 @@ pub struct DescribedColumn {
 #[must_use]
 pub fn compile(text: &str, connectors: &dyn ConnectorCatalog) -> Compiled {
     let index = LineIndex::new(text);
-    let split = split(text, &index);
+    let mut split = split(text, &index);
+    let (asserts, wrong) = asserts_of(&split.comments, &index);
+    split.diagnostics.extend(wrong);
     let mut compiler = Compiler {
         index: &index,
         catalog: Catalog::of(connectors.connectors()),
@@ -146,7 +150,8 @@ pub fn compile(text: &str, connectors: &dyn ConnectorCatalog) -> Compiled {
     for chunk in &split.chunks {
         compiler.chunk(chunk);
     }
-    compiler.finish()
+    let asserts = compiler.asserts(&asserts);
+    compiler.finish(asserts)
 }
 
 struct Compiler<'a> {
@@ -228,6 +233,7 @@ impl Compiler<'_> {
             place: span,
             depth: 0,
             blamed: false,
+            assert: None,
         }
     }
 
@@ -358,7 +364,40 @@ impl Compiler<'_> {
         Ok(StatementKind::Describe { name, columns })
     }
 
-    fn finish(mut self) -> Compiled {
+    /// The asserts, which may stand before the statements that fill their tables.
+    fn asserts(&mut self, texts: &[AssertText]) -> Vec<Assert> {
+        let filled = self.sinks.iter().filter_map(|sink| match &self.graph.node(*sink).kind {
+            DraftKind::Stream(NodeKind::Sink(sink)) => Some(sink.table),
+            DraftKind::Stream(_) | DraftKind::Bounded(_) => None,
+        });
+        let tables = filled.collect();
+        let readable = Readable { tables, is_complete: self.diagnostics.is_empty() };
+        let mut names = BTreeSet::new();
+        let mut asserts = Vec::new();
+        for text in texts {
+            if let Some((name, span)) = &text.name
+                && !names.insert(name)
+            {
+                let message = format!("two asserts are called `{name}`");
+                let help = "give this one another name";
+                let diagnostic = Diagnostic::new(codes::ASSERT, *span, message);
+                self.diagnostics.push(diagnostic.with_help(help));
+            }
+            let mut binder = self.binder("$assert", text.span);
+            binder.assert = Some(readable.clone());
+            if let Ok(query) = binder.assert(text) {
+                asserts.push(Assert {
+                    name: text.name.as_ref().map(|(name, _)| name.clone()),
+                    line: text.line,
+                    text: text.query.to_string(),
+                    query,
+                });
+            }
+        }
+        asserts
+    }
+
+    fn finish(mut self, asserts: Vec<Assert>) -> Compiled {
         if let Some(span) = self.open_set {
             self.diagnostics.push(
                 Diagnostic::new(codes::STATEMENT_SET, span, "the statement set is not closed")
@@ -389,6 +428,7 @@ impl Compiler<'_> {
         Compiled {
             statements: self.statements,
             plan,
+            asserts,
             diagnostics: self.diagnostics,
             settings: self.settings.values,
         }

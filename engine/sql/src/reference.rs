@@ -103,6 +103,53 @@ pub const STATEMENTS: &[Form] = &[
     ),
 ];
 
+/// Tables that the examples of [`ASSERTS`] read, and what fills them.
+pub const ASSERT_TABLES: &str = "\
+CREATE TABLE tops (hour_start TIMESTAMP(3), bidder STRING, top INT)
+WITH ('connector' = 'filesystem', 'path' = 'tops', 'format' = 'json');
+CREATE TABLE totals (hour_start TIMESTAMP(3), bids BIGINT)
+WITH ('connector' = 'filesystem', 'path' = 'totals', 'format' = 'json');
+INSERT INTO tops SELECT window_start, bidder, MAX(price)
+FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(ts), INTERVAL '1' HOUR))
+GROUP BY window_start, window_end, bidder;
+INSERT INTO totals SELECT window_start, COUNT(*)
+FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(ts), INTERVAL '1' HOUR))
+GROUP BY window_start, window_end;";
+
+/// Asserts, and what a query can do only there; examples stand behind [`ASSERT_TABLES`].
+pub const ASSERTS: &[Form] = &[
+    form(
+        "-- assert",
+        "-- assert [name]: query\n-- more of the query\n-- …;",
+        "The query goes on over the comment lines that follow, up to its `;` or the first line that is no comment. The name is one word of letters, digits and `_`; without one the assert is called after its line. It may stand anywhere in the file.",
+        "-- assert: SELECT * FROM totals WHERE bids < 1;",
+    ),
+    form(
+        "GROUP BY without a window",
+        "GROUP BY key, …",
+        "One row for each key; NULL is a key like others. HAVING or aggregates without GROUP BY make one group of all rows. FIRST_VALUE and LAST_VALUE are refused: a sink does not keep the order of events.",
+        "-- assert one_row_an_hour:\n--   SELECT hour_start, bidder, COUNT(*) AS n FROM tops\n--   GROUP BY hour_start, bidder HAVING COUNT(*) > 1;",
+    ),
+    form(
+        "JOIN",
+        "FROM a { [INNER] JOIN b ON condition | LEFT [OUTER] JOIN b ON condition | CROSS JOIN b | , b }",
+        "Pairs of rows; LEFT JOIN keeps rows of the left side without a partner, with NULLs. It is fast where something of one side must equal something of the other, and otherwise looks at every pair.",
+        "-- assert no_top_without_total:\n--   SELECT tops.* FROM tops LEFT JOIN totals ON tops.hour_start = totals.hour_start\n--   WHERE totals.hour_start IS NULL;",
+    ),
+    form(
+        "SELECT DISTINCT",
+        "SELECT DISTINCT …",
+        "Each row once.",
+        "-- assert few_bidders:\n--   SELECT COUNT(*) AS n FROM (SELECT DISTINCT bidder FROM tops) AS b\n--   HAVING COUNT(*) > 1000;",
+    ),
+    form(
+        "ORDER BY and LIMIT",
+        "ORDER BY { expression | place } [ASC | DESC] [NULLS { FIRST | LAST }], … [LIMIT n] [OFFSET n]",
+        "NULL is below every value, as in Flink. Equal rows are in the order of all their values, and so are rows without ORDER BY.",
+        "-- assert price_in_range:\n--   SELECT bidder, top FROM tops WHERE top > 1000000 ORDER BY top DESC LIMIT 3;",
+    ),
+];
+
 /// The parts of a query.
 pub const CLAUSES: &[Form] = &[
     form(

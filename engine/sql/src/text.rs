@@ -59,6 +59,13 @@ impl<'a> LineIndex<'a> {
         self.text.lines().nth(line.saturating_sub(1)).unwrap_or("")
     }
 
+    /// What stands before a byte in its line.
+    pub(crate) fn before(&self, byte: usize) -> &'a str {
+        let line = self.starts.partition_point(|start| *start <= byte).saturating_sub(1);
+        let start = self.starts.get(line).copied().unwrap_or(0);
+        self.text.get(start..byte).unwrap_or("")
+    }
+
     /// The byte after the word or character that starts at `start`.
     pub(crate) fn token_end(&self, start: usize) -> usize {
         let rest = self.text.get(start..).unwrap_or("");

@@ -4,6 +4,7 @@
 //! canonical text ([`Plan::canonical`]) and the hash of that are what the journal,
 //! the snapshots and `plan diff` hold; spans and secrets are no part of it.
 
+mod bounded;
 pub mod builder;
 mod catalog;
 pub mod connector;
@@ -12,6 +13,9 @@ mod node;
 mod records;
 mod window;
 
+pub use bounded::{
+    Assert, BoundedAggregate, BoundedJoin, BoundedKind, BoundedNode, BoundedPlan, Limit, SortKey,
+};
 pub use catalog::{
     ColumnKind, CsvOptions, FormatSpec, JsonOptions, OnError, Table, TableColumn, TimestampFormat,
     WatermarkSpec,
@@ -21,7 +25,7 @@ pub use node::{
     AggregateCall, Calc, ChangelogMode, Class, Node, NodeKind, Projection, Scan, SideKind,
     SideScan, Sink, Values, WindowAggregate, WindowAssign,
 };
-pub use records::{KeyLayout, KeyPiece, LayoutError, RecordLayout};
+pub use records::{KeyLayout, KeyPiece, LayoutError, RecordLayout, ValueLayout};
 pub use window::Window;
 
 use crate::ids::{NodeId, SinkId, TableId};

@@ -51,8 +51,9 @@ pub fn hunt(plant: Plant, witness: &Witness, start: u64, seeds_max: u64) -> Hunt
     for seed in start..start.saturating_add(seeds_max) {
         hunt.seeds += 1;
         let plan = witness.plan(seed, &job);
-        let Some(finding) = judge(Some(plant), &job, &plan) else { continue };
-        match judge(None, &job, &plan) {
+        let judge = |plant| judge(plant, &job, &plan).expect("a generated plan fits its job");
+        let Some(finding) = judge(Some(plant)) else { continue };
+        match judge(None) {
             None => {
                 let (oracle, what) = (finding.kind.oracle(), one_line(&finding));
                 hunt.found = Some(Find { seed, seeds: hunt.seeds, oracle, what });
@@ -67,14 +68,17 @@ pub fn hunt(plant: Plant, witness: &Witness, start: u64, seeds_max: u64) -> Hunt
 /// Judges a plan with a bug switched on, or with none, by a judge that has seen nothing
 /// else. The oracles and the models run with the switch as it is: none of them has a switch.
 ///
-/// # Panics
+/// # Errors
 /// If the plan names what the job does not have.
-#[must_use]
-pub fn judge(plant: Option<Plant>, job: &Arc<Plan>, plan: &RunPlan) -> Option<Finding> {
+pub fn judge(
+    plant: Option<Plant>,
+    job: &Arc<Plan>,
+    plan: &RunPlan,
+) -> Result<Option<Finding>, String> {
     switch(plant);
     let judged = Judge::new(job).judge(plan);
     switch(None);
-    judged.expect("the plan fits its job").1
+    Ok(judged?.1)
 }
 
 fn one_line(finding: &Finding) -> String {

@@ -12,6 +12,11 @@ const STRIDE: u64 = 10;
 /// Hunts do not share seeds.
 const APART: u64 = 1_000_000;
 
+/// What stands before the table in a document.
+pub const BEGIN: &str = "<!-- plants:begin -->";
+/// What stands behind it.
+pub const END: &str = "<!-- plants:end -->";
+
 /// How hard a planted bug is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
@@ -124,6 +129,14 @@ pub fn markdown(rows: &[Row]) -> String {
         .expect("a string takes all");
     }
     out
+}
+
+/// A document with another table between its marks; none if it has no marks.
+#[must_use]
+pub fn with_table(document: &str, table: &str) -> Option<String> {
+    let (before, rest) = document.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{table}{END}{after}"))
 }
 
 /// What so many tenths of the hunts that found it took at most.

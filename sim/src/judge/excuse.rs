@@ -76,22 +76,26 @@ fn is_loss(disturbance: &Disturbance) -> bool {
     }
 }
 
-/// Whether a job that did not end well did what it should: something was taken from it, and
-/// it says so; or the user wants it to stop at a bad record.
-pub(super) fn is_excused(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losses) -> bool {
-    let failure = match end {
-        RunEnd::Ended(Ending::Failed(failure)) => failure,
+/// Whether a job that did not end well did what it should.
+pub(super) fn excuses(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losses) -> bool {
+    match end {
+        RunEnd::Ended(Ending::Failed(failure)) => is_excused(plan, job, failure, losses),
         // Whoever starts it again hopes that what cannot be read can be read later.
-        RunEnd::RestartLoop { last } => return says_so(last, losses),
-        RunEnd::Stuck { why } => return why.starts_with(NOBODY) && says_so(why, losses),
+        RunEnd::RestartLoop { last } => says_so(last, losses),
+        RunEnd::Stuck { why } => why.starts_with(NOBODY) && says_so(why, losses),
         RunEnd::Ended(
             Ending::AlreadyFinished
             | Ending::Finished
             | Ending::FinishedWithout { .. }
             | Ending::Stopped,
         )
-        | RunEnd::Panicked { .. } => return false,
-    };
+        | RunEnd::Panicked { .. } => false,
+    }
+}
+
+/// Whether a failure is as it should be: something was taken from the job, and it says so;
+/// or the user wants it to stop at a bad record.
+pub(super) fn is_excused(plan: &RunPlan, job: &Plan, failure: &Failure, losses: Losses) -> bool {
     if plan.allow.iter().any(|name| name == failure_name(failure)) {
         return true;
     }
@@ -115,6 +119,31 @@ pub(super) fn is_excused(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losse
         | Failure::Poisoned { .. }
         | Failure::SinkRejected { .. }
         | Failure::SnapshotsUnreadable(_)
+        | Failure::TableFailed { .. } => false,
+    }
+}
+
+/// Whether a failure says that something is wrong that no restart mends. The others are
+/// how a process ends that was replaced, or whose stores or sources do not answer.
+pub(super) fn is_alarm(failure: &Failure) -> bool {
+    match failure {
+        Failure::BadRecord { .. }
+        | Failure::Diverged { .. }
+        | Failure::NotReproduced { .. }
+        | Failure::PlanChanged { .. }
+        | Failure::Poisoned { .. }
+        | Failure::SinkLostData { .. }
+        | Failure::SourceChanged { .. } => true,
+        // Who stands still between reading the journal and listing the snapshots may find one
+        // of its successor, taken after an epoch that it did not read of.
+        Failure::Damaged(_)
+        | Failure::Fenced { .. }
+        | Failure::JournalFailed(_)
+        | Failure::JournalUnreadable(_)
+        | Failure::Locked { .. }
+        | Failure::SinkRejected { .. }
+        | Failure::SnapshotsUnreadable(_)
+        | Failure::SourceFailed { .. }
         | Failure::TableFailed { .. } => false,
     }
 }

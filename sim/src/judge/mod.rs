@@ -1,23 +1,24 @@
 //! The judge of a run: what is wrong with it, by all that can be asked about it.
 //!
 //! In this order: are two runs of the plan the same; did the job end as it may; what do the
-//! oracles say; can every snapshot be used; and are the results those of a run in which
-//! nothing goes wrong? The first thing that is wrong is the finding. A plan that takes away
-//! what was acknowledged excuses the failures that say so, and no others.
+//! oracles say, and do the job's asserts hold; can every snapshot be used; and are the
+//! results those of a run in which nothing goes wrong? The first thing that is wrong is the
+//! finding. A plan that takes away what was acknowledged excuses the failures that say so,
+//! and no others.
 
 mod excuse;
 mod finding;
 
 pub use finding::{Finding, FindingKind, failure_name, of_end};
 
-use crate::oracle;
+use crate::oracle::{self, AssertResult, Judged};
 use crate::plan::RunPlan;
 use crate::recut;
 use crate::run::{message_of, run_with};
-use crate::world::{Host, Hosting, RunResult};
-use anabranch_engine::pipeline::Report;
-use anabranch_engine::plan::Plan;
-use excuse::{Losses, fails_by_a_record, is_excused};
+use crate::world::{Host, Hosting, ProcessEnding, RunResult};
+use anabranch_engine::pipeline::{Ending, Report};
+use anabranch_engine::plan::{Assert, Plan};
+use excuse::{Losses, excuses, fails_by_a_record, is_alarm, is_excused};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,11 +48,14 @@ impl Default for Options {
 /// Runs plans of one job and judges what came of them.
 pub struct Judge<'a> {
     job: &'a Arc<Plan>,
+    asserts: &'a [Assert],
     hosting: Option<&'a HostingFn>,
     options: Options,
     /// The last run in which nothing went wrong, with its plan: many plans differ in their
     /// deviations only.
     calm: Option<(RunPlan, RunResult)>,
+    /// What came of the asserts in the run that was judged last.
+    asserted: Vec<AssertResult>,
 }
 
 impl fmt::Debug for Judge<'_> {
@@ -64,7 +68,21 @@ impl<'a> Judge<'a> {
     /// A judge of runs of this job, over the stores that each plan names.
     #[must_use]
     pub fn new(job: &'a Arc<Plan>) -> Judge<'a> {
-        Judge { job, hosting: None, options: Options::default(), calm: None }
+        let (hosting, options) = (None, Options::default());
+        Judge { job, asserts: &[], hosting, options, calm: None, asserted: Vec::new() }
+    }
+
+    /// The same judge, who also looks whether these hold.
+    #[must_use]
+    pub fn asserting(self, asserts: &'a [Assert]) -> Judge<'a> {
+        Judge { asserts, ..self }
+    }
+
+    /// What came of each assert in the run that was judged last; nothing if that did not
+    /// come so far.
+    #[must_use]
+    pub fn asserted(&self) -> &[AssertResult] {
+        &self.asserted
     }
 
     /// The same judge over other stores.
@@ -84,6 +102,7 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// If the plan names what the job does not have.
     pub fn judge(&mut self, plan: &RunPlan) -> Result<(RunResult, Option<Finding>), String> {
+        self.asserted.clear();
         let result = self.run(plan)?;
         let finding = self.finding(plan, &result)?;
         Ok((result, finding))
@@ -106,29 +125,41 @@ impl<'a> Judge<'a> {
         }
         let losses = Losses::of(plan, &result.stale);
         if let Some(finding) = of_end(&result.end)
-            && !is_excused(plan, self.job, &result.end, losses)
+            && !excuses(plan, self.job, &result.end, losses)
         {
             return Ok(Some(finding));
         }
-        let finding = self.by_oracles(plan, result, losses);
-        match finding.or_else(|| by_snapshots(result, losses)) {
+        let finding = by_processes(plan, self.job, result, losses)
+            .or_else(|| self.by_oracles(plan, result, losses))
+            .or_else(|| by_snapshots(result, losses));
+        match finding {
             Some(finding) => Ok(Some(finding)),
             None => self.by_recut(plan, result, losses),
         }
     }
 
     /// What the interpreter finds.
-    fn by_oracles(&self, plan: &RunPlan, result: &RunResult, losses: Losses) -> Option<Finding> {
+    fn by_oracles(
+        &mut self,
+        plan: &RunPlan,
+        result: &RunResult,
+        losses: Losses,
+    ) -> Option<Finding> {
+        let (job, asserts, ends) = (self.job, self.asserts, BTreeMap::new());
         let judged = catch_unwind(AssertUnwindSafe(|| {
-            oracle::judge(plan, self.job, result, &BTreeMap::new(), losses.sinks)
+            oracle::judge_all(plan, job, asserts, result, &ends, losses.sinks)
         }));
         match judged {
-            Ok(Ok(findings)) => findings.into_iter().next().map(|finding| {
-                let word = finding.fingerprint.strip_prefix(finding.oracle);
-                let word = word.map_or(finding.fingerprint.clone(), |word| word.trim().to_owned());
-                let kind = FindingKind::Oracle(finding.oracle, word);
-                Finding { kind, detail: finding.message }
-            }),
+            Ok(Ok(Judged { findings, asserts })) => {
+                self.asserted = asserts;
+                findings.into_iter().next().map(|finding| {
+                    let word = finding.fingerprint.strip_prefix(finding.oracle);
+                    let word =
+                        word.map_or(finding.fingerprint.clone(), |word| word.trim().to_owned());
+                    let kind = FindingKind::Oracle(finding.oracle, word);
+                    Finding { kind, detail: finding.message }
+                })
+            }
             // A journal that rots need not be read again before the job ends.
             Ok(Err(_)) if losses.stores => None,
             Ok(Err(damage)) => Some(Finding {
@@ -190,6 +221,19 @@ fn difference_of_twins(result: &RunResult, twin: &RunResult) -> Option<Finding> 
         result.events, result.trace, twin.events, twin.trace
     );
     Some(Finding { kind: FindingKind::Oracle("S8", word.to_owned()), detail })
+}
+
+/// A process that calls something wrong that is not, even if another one came to the end:
+/// one that was replaced, or started beside it.
+fn by_processes(plan: &RunPlan, job: &Plan, result: &RunResult, losses: Losses) -> Option<Finding> {
+    result.processes.iter().find_map(|end| {
+        let ProcessEnding::Ended(Ending::Failed(failure)) = &end.how else { return None };
+        if !is_alarm(failure) || is_excused(plan, job, failure, losses) {
+            return None;
+        }
+        let kind = FindingKind::Failed(failure_name(failure));
+        Some(Finding { kind, detail: format!("process {}: {failure}", end.process) })
+    })
 }
 
 /// S5: a snapshot that is listed can be used, if nothing rots. One whose rows a sink does

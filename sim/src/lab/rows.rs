@@ -30,6 +30,8 @@ pub enum RowOrigin {
 /// A row that a sink holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkRow {
+    /// The epoch that made it.
+    pub epoch: Epoch,
     /// What decides where it stands.
     pub origin: RowOrigin,
     /// How it changes the sink's table.
@@ -59,7 +61,9 @@ impl Lab {
             for (sink, pieces) in &output.sinks {
                 let table = rehearsal.sink_table(*sink);
                 let known = rows.entry(*sink).or_default();
-                pieces.iter().for_each(|piece| take_rows(table, piece, &names, known));
+                pieces
+                    .iter()
+                    .for_each(|piece| take_rows(table, record.epoch, piece, &names, known));
             }
         }
         let mut by_table = BTreeMap::new();
@@ -100,6 +104,7 @@ impl Lab {
 
 fn take_rows(
     table: &Table,
+    epoch: Epoch,
     piece: &Rows,
     names: &BTreeMap<SplitId, SplitName>,
     out: &mut Vec<SinkRow>,
@@ -130,6 +135,7 @@ fn take_rows(
             FormatSpec::Json(_) | FormatSpec::None => json.clone(),
         };
         let json = json.trim_end_matches('\n').to_owned();
-        out.push(SinkRow { origin: origin.clone(), kind: piece.kind(row), json, stored });
+        let (origin, kind) = (origin.clone(), piece.kind(row));
+        out.push(SinkRow { epoch, origin, kind, json, stored });
     }
 }

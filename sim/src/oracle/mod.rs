@@ -5,6 +5,7 @@
 //! sink for more atomicity than it promises: how far a reader must see is a [`Reach`],
 //! which may leave a group open.
 
+mod assert;
 mod content;
 mod durable;
 mod epochs;
@@ -16,12 +17,13 @@ mod replay;
 mod run;
 mod time;
 
+pub use assert::{AssertResult, Violation};
 pub use content::{Guarantee, Shape, SinkOracle};
 pub use durable::{durable_epochs, listed_snapshots, whole_starts};
 pub use epochs::{Effect, MarkerSeen, Reach, generations, incarnations, markers, usage};
 pub use liveness::{Liveness, Recovery, Stall, Zombie, liveness};
 pub use replay::{replay, restore, same_trace};
-pub use run::{judge, logs_of, shape_of};
+pub use run::{Judged, judge, judge_all, logs_of, shape_of};
 pub use time::{discords, fires_once, snapshot_times};
 
 use std::fmt;

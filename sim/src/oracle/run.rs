@@ -1,5 +1,6 @@
 //! All oracles over one run of the world.
 
+use super::assert::{AssertResult, Asserting};
 use super::content::{Guarantee, Shape, SinkOracle, Watched};
 use super::epochs::{Effect, MarkerSeen, Reach, flush_ends, generations, incarnations, markers};
 use super::given_up::given_up;
@@ -12,7 +13,7 @@ use crate::world::{LogEndSeen, RunEnd, RunResult, Seen, SinkResult, StoredSnapsh
 use anabranch_engine::ids::{Epoch, SinkId, SplitName};
 use anabranch_engine::journal::{EpochRecord, Journal, JournalEntry, scan};
 use anabranch_engine::pipeline::{Ending, Report};
-use anabranch_engine::plan::{Plan, Table};
+use anabranch_engine::plan::{Assert, Plan, Table};
 use std::collections::BTreeMap;
 
 /// How a sink of a connector keeps its rows.
@@ -83,9 +84,16 @@ const RESTORED_MAX: usize = 3;
 /// that is more: in a long run the first ones are left out.
 const RESTORED_EPOCHS: usize = 1_000;
 
-/// What all oracles find in a run, the first thing of each kind: S1 to S8, and L1 to L6.
-/// `log_ends` is that of [`Case`], for what the caller knows better than the result does;
-/// `losses` says whether the plan made sinks lose what they had acknowledged.
+/// What all oracles say of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// What is wrong, the first thing of each kind: S1 to S8, L1 to L6, then asserts.
+    pub findings: Vec<Finding>,
+    /// What came of each assert, in the order in which they were given.
+    pub asserts: Vec<AssertResult>,
+}
+
+/// What all oracles find in a run of a job without asserts; see [`judge_all`].
 ///
 /// # Errors
 /// If the journal cannot be read: there is nothing to judge by.
@@ -96,6 +104,23 @@ pub fn judge(
     log_ends: &BTreeMap<(Epoch, SplitName), u64>,
     losses: bool,
 ) -> Result<Vec<Finding>, String> {
+    judge_all(plan, job, &[], result, log_ends, losses).map(|judged| judged.findings)
+}
+
+/// What all oracles find in a run. `log_ends` is that of [`Case`], for what the caller
+/// knows better than the result does; `losses` says whether the plan made sinks lose what
+/// they had acknowledged.
+///
+/// # Errors
+/// If the journal cannot be read: there is nothing to judge by.
+pub fn judge_all(
+    plan: &RunPlan,
+    job: &Plan,
+    asserts: &[Assert],
+    result: &RunResult,
+    log_ends: &BTreeMap<(Epoch, SplitName), u64>,
+    losses: bool,
+) -> Result<Judged, String> {
     if let Some(damage) = &result.journal_damage {
         return Err(damage.clone());
     }
@@ -112,11 +137,14 @@ pub fn judge(
         findings.extend(listed_snapshots(&result.lost_snapshots));
     }
     findings.extend(whole_starts(&result.rotten_starts));
-    for (index, sink) in result.sinks.iter().enumerate() {
+    let sinks = result.sinks.iter().enumerate().map(|(index, sink)| {
         let tears = tears(plan, &sink.table);
         let (expected, epochs) = (&expected, epochs.as_slice());
         let ends = flush_ends(epochs, SinkId(index as u32));
-        let judged = JudgedSink { job, expected, epochs, index, sink, ends, tears };
+        JudgedSink { job, expected, epochs, index, sink, ends, tears }
+    });
+    let sinks: Vec<JudgedSink<'_>> = sinks.collect();
+    for judged in &sinks {
         findings.extend(judged.contents(judged.finish_of(result, losses), losses));
         findings.extend(judged.history(losses));
         findings.extend(judged.served_again());
@@ -132,7 +160,12 @@ pub fn judge(
     if has_ended_well(&result.end) {
         findings.extend(liveness(&result.liveness));
     }
-    Ok(findings)
+    let asserts = match asserts {
+        [] => Vec::new(),
+        asserts => Asserting::of(&sinks, result, losses).all(asserts),
+    };
+    findings.extend(asserts.iter().filter_map(AssertResult::finding));
+    Ok(Judged { findings, asserts })
 }
 
 /// Where the logs ended, for the records that the journal kept.
@@ -191,7 +224,7 @@ fn has_ended_well(end: &RunEnd) -> bool {
 
 /// What a sink must hold at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finish {
+pub(super) enum Finish {
     /// The rows of every epoch.
     All,
     /// Those that its marker says: it was given up, or left behind.
@@ -208,12 +241,12 @@ fn chain_of(journal: &Journal) -> Option<anabranch_engine::journal::ChainHash> {
 }
 
 /// One sink of a run.
-struct JudgedSink<'a> {
-    job: &'a Plan,
-    expected: &'a Expected,
-    epochs: &'a [EpochRecord],
-    index: usize,
-    sink: &'a SinkResult,
+pub(super) struct JudgedSink<'a> {
+    pub(super) job: &'a Plan,
+    pub(super) expected: &'a Expected,
+    pub(super) epochs: &'a [EpochRecord],
+    pub(super) index: usize,
+    pub(super) sink: &'a SinkResult,
     /// The last epochs of its flush groups, sorted.
     ends: Vec<Epoch>,
     /// Whether a chunk may show in parts although its sink usually takes it whole.
@@ -221,17 +254,17 @@ struct JudgedSink<'a> {
 }
 
 impl JudgedSink<'_> {
-    fn id(&self) -> SinkId {
+    pub(super) fn id(&self) -> SinkId {
         SinkId(self.index as u32)
     }
 
-    fn table(&self) -> &Table {
+    pub(super) fn table(&self) -> &Table {
         self.job.table(self.expected.sinks[self.index].table)
     }
 
     /// What the sink must hold at the end of a run.
     // spec: K-8
-    fn finish_of(&self, result: &RunResult, losses: bool) -> Finish {
+    pub(super) fn finish_of(&self, result: &RunResult, losses: bool) -> Finish {
         if !has_ended_well(&result.end) {
             return Finish::Open;
         }
@@ -240,8 +273,10 @@ impl JudgedSink<'_> {
             matches!(report, Report::SinkLeft { sink } if *sink == self.sink.table)
         });
         let stopped = matches!(result.end, RunEnd::Ended(Ending::Stopped));
-        // The next start looks at the markers, and sends what was lost once more.
-        match is_given_up || (stopped && (is_left || losses)) {
+        // The next start looks at the markers, and sends what was lost once more. One that
+        // finds the job done looks at the sinks that answer.
+        let unseen = losses && self.was_unseen_at_the_end(result);
+        match is_given_up || unseen || (stopped && (is_left || losses)) {
             true => Finish::ByMarker,
             false => Finish::All,
         }
@@ -261,20 +296,32 @@ impl JudgedSink<'_> {
         Some(Finding::new("S4", "served again", table, message))
     }
 
-    /// What is wrong with what readers saw, first while it ran, then at the end.
-    fn contents(&self, finish: Finish, losses: bool) -> Vec<Finding> {
+    /// Whether the last start found the job done, and this sink did not answer it.
+    // spec: K-5
+    fn was_unseen_at_the_end(&self, result: &RunResult) -> bool {
+        let Some(last) = result.processes.iter().map(|end| end.process).max() else { return false };
+        let name = format!("sink {}", self.sink.table);
+        matches!(result.end, RunEnd::Ended(Ending::AlreadyFinished))
+            && result.reports.iter().any(|(_, process, report)| {
+                matches!(report, Report::Retrying { what, .. } if *process == last && *what == name)
+            })
+    }
+
+    /// What judges its content.
+    pub(super) fn oracle(&self) -> SinkOracle<'_> {
         let table = self.table();
         let guarantee = match table.keeps_marker() {
             true => Guarantee::ExactlyOnce,
             false => Guarantee::AtLeastOnce,
         };
-        let oracle = SinkOracle {
-            plan: self.job,
-            expected: self.expected,
-            sink: self.id(),
-            shape: shape_of(table),
-            guarantee,
-        };
+        let (plan, expected, sink) = (self.job, self.expected, self.id());
+        SinkOracle { plan, expected, sink, shape: shape_of(table), guarantee }
+    }
+
+    /// What is wrong with what readers saw, first while it ran, then at the end.
+    fn contents(&self, finish: Finish, losses: bool) -> Vec<Finding> {
+        let (table, oracle) = (self.table(), self.oracle());
+        let guarantee = oracle.guarantee;
         let mut found = Vec::new();
         let mut watched = Watched::new(oracle);
         let is_watched = table.keeps_marker() && !losses;
@@ -301,7 +348,7 @@ impl JudgedSink<'_> {
 
     /// How far a reader must and may see. A file appears behind the move of its marker,
     /// the blocks of an insert before it, and the parts of a Kafka transaction one by one, in any order with its marker.
-    fn reach(&self, seen: &Seen) -> Reach {
+    pub(super) fn reach(&self, seen: &Seen) -> Reach {
         let mut reach = Reach::of_ends(seen.marker, &self.ends);
         let connector = self.table().connector.as_str();
         let up_to = |epoch: Epoch| self.ends.partition_point(|end| *end <= epoch);

@@ -17,6 +17,7 @@
 // spec: E-2, E-3, E-5, T-1, T-2, T-3, T-4, T-5
 
 mod aggregate;
+mod bounded;
 mod calendar;
 mod cell;
 mod clock;
@@ -32,8 +33,9 @@ mod side;
 mod times;
 mod window;
 
+pub use bounded::{Answer, HeldRow, answer};
 pub use cell::Cell;
-pub use encode::{Pattern, encode};
+pub use encode::{Pattern, encode, encode_row};
 pub use expected::{
     Discord, EpochCounts, EpochTimes, Expected, ExpectedRow, ExpectedSink, Source, Stream,
 };

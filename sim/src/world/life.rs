@@ -131,7 +131,8 @@ impl World {
         self.holding.retain(|_, call| !call.is_of(process.id));
         for place in 0..self.places.len() {
             self.places[place].service.client_died(self.now, process.id);
-            self.changed(place, process.id, true);
+            // The dead do nothing: whatever changes, the service does by itself.
+            self.changed(place, 0, true);
         }
     }
 
@@ -216,7 +217,6 @@ impl World {
                 if *successor && process.watched && self.hosting.is_lock_free() {
                     self.watch.counts.mark("zombie");
                     process.watched = false;
-                    self.kept.replaced(process.id);
                     self.waiting.extend(until.map(|outputs| (process.id, u64::from(outputs))));
                     let at = self.now + self.plan.settings.restarts.delay;
                     self.heap.plan(at, Event::Start { watched: true });

@@ -70,6 +70,9 @@ pub(crate) struct PlantsArgs {
     /// How many are looked for at once [default: one for each core]
     #[arg(long, value_name = "COUNT")]
     pub jobs: Option<usize>,
+    /// Put the table into this document, too, between the marks that it has for it
+    #[arg(long, value_name = "FILE.md", conflicts_with = "only")]
+    pub into: Option<PathBuf>,
 }
 
 /// Whose watermarks.

@@ -91,13 +91,23 @@ pub(super) fn explain(
         None => world.out.join(format!("{}.html", found.file)),
     };
     let command = command(&subject.file, &plan_file, world);
-    let wrong = wrong::first(&plan, &subject.job, &result, &finding.kind);
+    let violation = match &finding.kind {
+        FindingKind::Oracle("assert", _) => {
+            judge.asserted().iter().find_map(|it| it.violation.clone())
+        }
+        _ => None,
+    };
+    let wrong = match &violation {
+        Some(violation) => Some(wrong::of_assert(violation)),
+        None => wrong::first(&plan, &subject.job, &result, &finding.kind),
+    };
     let page = html(&Failure {
         title: format!("{}, {}", subject.name, found.label),
         plan: &plan,
         result: &result,
         finding: Some(&finding),
         wrong: wrong.clone(),
+        violation,
         command: command.clone(),
     });
     if found.origin.is_none() {

@@ -11,7 +11,7 @@ use anabranch_connectors::source::{FetchRequest, FilesystemSource, Source, Sourc
 use anabranch_engine::format::frame;
 use anabranch_engine::ids::Offset;
 use anabranch_engine::pipeline::{FetchedData, LogEnd, Pipeline, PipelineConfig};
-use anabranch_engine::plan::{FormatSpec, JsonOptions, NodeKind, Plan, Table};
+use anabranch_engine::plan::{Assert, FormatSpec, JsonOptions, NodeKind, Plan, Table};
 use anabranch_sim::generate::{Assumption, Material, Profile, Sample, generate};
 use anabranch_sim::plan::{RunPlan, SplitShape, StoreKind, Stores};
 use anabranch_sim::rng::Draws;
@@ -33,6 +33,8 @@ pub(super) struct Subject {
     pub(super) file: String,
     /// Its plan.
     pub(super) job: Arc<Plan>,
+    /// What must hold of its sinks.
+    pub(super) asserts: Vec<Assert>,
     /// For each table that is read, what its records are.
     pub(super) inputs: Vec<String>,
     /// The records of a run that was, which are taken rather than any others.
@@ -54,7 +56,7 @@ impl Subject {
         subject.assumed = world.assumed.iter().copied().collect();
         if let Some(folder) = &world.from_journal {
             let text = JobText::read(file)?;
-            let plan = plan_of(&text)?;
+            let plan = plan_of(text.compile()?.plan, &text)?;
             let recorded = Recorded::load(folder, &plan, &text.origin, &text.base)?;
             subject.inputs = vec![recorded.words.clone()];
             subject.recorded = Some(recorded);
@@ -68,7 +70,8 @@ impl Subject {
     /// If it has errors, or its files cannot be read.
     pub(super) fn of_files(file: &Path, records: usize) -> Result<Subject, JobError> {
         let text = JobText::read(file)?;
-        let job = Arc::new(prepared(plan_of(&text)?));
+        let compiled = text.compile()?;
+        let job = Arc::new(prepared(plan_of(compiled.plan, &text)?));
         let checked = Pipeline::new(job.clone(), PipelineConfig::default());
         checked.map_err(|error| JobError::new(&errors::OPTIONS, error.to_string()))?;
         let (mut samples, mut inputs) = (BTreeMap::new(), Vec::new());
@@ -84,10 +87,10 @@ impl Subject {
                 None => inputs.push(format!("{name}: records made up from its columns")),
             }
         }
-        let (name, file) = (text.name, text.origin);
+        let (name, file, asserts) = (text.name, text.origin, compiled.asserts);
         let assumed = BTreeSet::new();
         let recorded = None;
-        Ok(Subject { name, file, job, inputs, recorded, samples, records, assumed })
+        Ok(Subject { name, file, job, asserts, inputs, recorded, samples, records, assumed })
     }
 
     /// Whether the records are those of a run that was.
@@ -142,8 +145,8 @@ impl Subject {
 }
 
 /// What a text compiles to.
-fn plan_of(text: &JobText) -> Result<Plan, JobError> {
-    text.compile()?.plan.ok_or_else(|| {
+fn plan_of(plan: Option<Plan>, text: &JobText) -> Result<Plan, JobError> {
+    plan.ok_or_else(|| {
         let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
         JobError::new(&errors::NOTHING, message)
     })

@@ -25,7 +25,8 @@ fn panicked_at() -> String {
 
 /// A judge of runs of this job, each of them twice if asked.
 pub(super) fn judge_of(subject: &Subject, twins: bool) -> Judge<'_> {
-    Judge::new(&subject.job).with(Options { twins, panicked_at, ..Options::default() })
+    let options = Options { twins, panicked_at, ..Options::default() };
+    Judge::new(&subject.job).asserting(&subject.asserts).with(options)
 }
 
 /// What the process exits with.

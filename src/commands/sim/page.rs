@@ -2,6 +2,7 @@
 
 use anabranch_sim::judge::{Finding, FindingKind};
 use anabranch_sim::model::ViewRecord;
+use anabranch_sim::oracle::Violation;
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::report::page::{EventKind, Life, Page, PageEvent, WrongRow};
 use anabranch_sim::time::VirtualTime;
@@ -20,6 +21,8 @@ pub(super) struct Failure<'a> {
     pub(super) finding: Option<&'a Finding>,
     /// The first wrong row.
     pub(super) wrong: Option<WrongRow>,
+    /// How an assert does not hold, if it is about one.
+    pub(super) violation: Option<Violation>,
     /// What runs it again.
     pub(super) command: String,
 }
@@ -186,6 +189,9 @@ impl Drawing {
     /// not be there, or else at the end.
     fn place_of_wrong(&self, failure: &Failure<'_>, finding: &Finding) -> (VirtualTime, usize) {
         let end = failure.result.duration;
+        if let Some(violation) = &failure.violation {
+            return (violation.at, self.lane(&violation.table));
+        }
         let named = failure.result.sinks.iter().find(|sink| match &finding.kind {
             FindingKind::Wrong(table, _) => sink.table == *table,
             FindingKind::Oracle(_, fingerprint) => {

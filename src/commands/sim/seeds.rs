@@ -50,12 +50,14 @@ pub(super) fn run(args: &SeedArgs) -> Result<(), JobError> {
 /// Runs a plan and notes what came of it.
 pub(super) fn run_one(subject: &Subject, plan: RunPlan, has_twin: bool) -> Result<Run, String> {
     let begun = Instant::now();
-    let (result, finding) = judge_of(subject, has_twin).judge(&plan)?;
+    let mut judge = judge_of(subject, has_twin);
+    let (result, finding) = judge.judge(&plan)?;
     let stale = result.stale.iter().filter_map(|index| plan.deviations.get(*index));
     let stale = stale.map(|it| format!("never happened: when {} do {}", it.trigger, it.action));
     let missed = result.missed.iter().map(|mark| format!("was not hit: {mark}"));
     let stale = stale.chain(missed).collect();
-    let numbers = RunNumbers::of(&plan, &subject.job, &result);
+    let mut numbers = RunNumbers::of(&plan, &subject.job, &result);
+    numbers.asserts = judge.asserted().to_vec();
     Ok(Run { numbers, found: finding.map(|finding| (finding, plan)), took: begun.elapsed(), stale })
 }
 
@@ -140,8 +142,9 @@ fn show_single(
             None => findings::seed_command(&subject.file, plan.seed, &args.world),
         };
         let title = format!("{}, seed {}", subject.name, plan.seed);
-        let (finding, wrong) = (None, None);
-        let page = html(&Failure { title, plan, result: &result, finding, wrong, command });
+        let result = &result;
+        let (finding, wrong, violation) = (None, None, None);
+        let page = html(&Failure { title, plan, result, finding, wrong, violation, command });
         findings::write(report, &page)?;
     }
     match args.trace {

@@ -8,6 +8,7 @@ use anabranch_engine::plan::{Plan, Table};
 use anabranch_sim::generate::Assumption;
 use anabranch_sim::generate::traits::{self, traits};
 use anabranch_sim::judge::failure_name;
+use anabranch_sim::oracle::AssertResult;
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::recut::can_be_recut;
 use anabranch_sim::world::{Counts, RunEnd, RunResult};
@@ -104,6 +105,17 @@ pub(super) struct Summary {
     excused: BTreeMap<&'static str, u64>,
     /// How many deviations there were, and how many of them never happened.
     pub(super) deviations: (u64, u64),
+    /// What came of the job's asserts, in their order.
+    asserts: Vec<AssertSum>,
+}
+
+/// What came of an assert in all runs.
+#[derive(Debug, Default)]
+struct AssertSum {
+    name: String,
+    checks: u64,
+    /// In how many seeds its tables held any row.
+    seeds: u64,
 }
 
 /// What one run adds.
@@ -119,6 +131,8 @@ pub(super) struct RunNumbers {
     /// How the job ended, if it did not come to its end.
     failure: Option<&'static str>,
     deviations: (u64, u64),
+    /// What came of the job's asserts.
+    pub(super) asserts: Vec<AssertResult>,
 }
 
 impl RunNumbers {
@@ -136,6 +150,7 @@ impl RunNumbers {
             rows: rows.map(|sink| (sink.table.clone(), sink.last.records.len() as u64)).collect(),
             enabled: plan.deviations.iter().map(|deviation| deviation.action.kind()).collect(),
             deviations: (plan.deviations.len() as u64, result.stale.len() as u64),
+            asserts: Vec::new(),
         }
     }
 
@@ -162,6 +177,19 @@ impl Summary {
         }
         self.deviations.0 += run.deviations.0;
         self.deviations.1 += run.deviations.1;
+        for (index, assert) in run.asserts.iter().enumerate() {
+            if self.asserts.len() <= index {
+                self.asserts.push(AssertSum { name: assert.name.clone(), ..AssertSum::default() });
+            }
+            self.asserts[index].checks += assert.checks;
+            self.asserts[index].seeds += u64::from(assert.rows > 0);
+        }
+    }
+
+    /// Asserts whose tables never held a row when they were judged.
+    fn idle_asserts(&self) -> Vec<&str> {
+        let idle = self.asserts.iter().filter(|assert| assert.seeds == 0);
+        idle.map(|assert| assert.name.as_str()).collect()
     }
 
     /// How many seeds were hit between an append and an apply.
@@ -223,6 +251,11 @@ impl Summary {
         }
         let rows = self.rows.iter().map(|(table, rows)| format!("{table} {}", count(*rows)));
         line("rows", &rows.collect::<Vec<_>>().join(", "));
+        for (index, assert) in self.asserts.iter().enumerate() {
+            let (checks, seeds) = (plural(assert.checks, "check"), plural(assert.seeds, "seed"));
+            let what = format!("{}: {checks} in {seeds}", assert.name);
+            line(if index == 0 { "asserts" } else { "" }, &what);
+        }
         if !is_calm {
             let share = (self.between() * 100).checked_div(self.seeds).unwrap_or(0);
             let (between, seeds) = (count(self.between()), plural(self.seeds, "seed"));
@@ -258,17 +291,14 @@ impl Summary {
             line(if index == 0 { "assumed" } else { "" }, what);
         }
         let (faults, marks) = self.not_reached(subject, is_calm);
-        let list = |names: Vec<&str>| names.join(", ");
-        match (faults.is_empty(), marks.is_empty()) {
-            (true, true) => line("not reached", "nothing"),
-            (faults_empty, marks_empty) => {
-                if !faults_empty {
-                    line("not reached", &format!("faults: {}", list(faults)));
-                }
-                if !marks_empty {
-                    line("not reached", &format!("marks: {}", list(marks)));
-                }
+        let missing = [("faults", faults), ("marks", marks), ("asserts", self.idle_asserts())];
+        for (word, names) in &missing {
+            if !names.is_empty() {
+                line("not reached", &format!("{word}: {}", names.join(", ")));
             }
+        }
+        if missing.iter().all(|(_, names)| names.is_empty()) {
+            line("not reached", "nothing");
         }
         out
     }
@@ -287,6 +317,8 @@ impl Summary {
             .map(|((kind, phase), times)| (format!("{kind}/{phase}"), *times))
             .collect();
         let (faults, marks) = self.not_reached(subject, is_calm);
+        let assert = |it: &AssertSum| serde_json::json!({"assert": it.name, "checks": it.checks, "seeds": it.seeds});
+        let asserts: Vec<serde_json::Value> = self.asserts.iter().map(assert).collect();
         serde_json::json!({
             "seeds": self.seeds,
             "found": self.found,
@@ -307,6 +339,8 @@ impl Summary {
             "assumed": assumptions(subject),
             "faults_not_reached": faults,
             "marks_not_reached": marks,
+            "asserts": asserts,
+            "asserts_not_reached": self.idle_asserts(),
         })
     }
 }

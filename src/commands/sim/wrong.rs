@@ -4,7 +4,7 @@ use anabranch_engine::ids::Epoch;
 use anabranch_engine::journal::{EpochRecord, scan};
 use anabranch_engine::plan::Plan;
 use anabranch_sim::judge::FindingKind;
-use anabranch_sim::oracle::{Shape, logs_of, shape_of};
+use anabranch_sim::oracle::{Shape, Violation, logs_of, shape_of};
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::reference::{Case, Expected, ExpectedRow, SplitLog, expect};
 use anabranch_sim::report::page::WrongRow;
@@ -53,6 +53,15 @@ pub(super) fn first(
         got: extra.map(|text| text.trim_end_matches('\n').to_owned()),
         origins: row.map(|row| origins(&expected, &logs, row)).unwrap_or_default(),
     })
+}
+
+/// The first row that an assert gives, where it should give none.
+pub(super) fn of_assert(violation: &Violation) -> WrongRow {
+    let got = match &violation.rows {
+        Ok(rows) => rows.first().cloned(),
+        Err(why) => Some(why.clone()),
+    };
+    WrongRow { expected: None, got, origins: Vec::new() }
 }
 
 /// The rows that must be there at the end: of each key the last one, if keys are kept.

@@ -4,6 +4,7 @@
 //! promises in a hostile world is for the simulator. What is asked here is whether it
 //! computes what its author meant, and the same in every way in which it can be run.
 
+mod asserts;
 mod diff;
 mod folder;
 mod inputs;
@@ -14,8 +15,9 @@ mod runs;
 use crate::cli::TestArgs;
 use crate::errors::{self, JobError};
 use crate::output::text::plural;
+use anabranch_engine::plan::Assert;
 use folder::TestFolder;
-use report::{Report, Verdict};
+use report::{AssertReport, Report, Verdict};
 use std::time::Instant;
 
 /// Runs all tests in a folder.
@@ -75,17 +77,28 @@ fn check(folder: &TestFolder, bless: bool, report: &mut Report) -> Result<Verdic
         JobError::new(&errors::NOTHING, message)
     })?;
     let expected = folder.expected(&plan)?;
-    let (plan, splits) = inputs::prepare(&plan, &folder.path)?;
+    let asserts = compiled.asserts;
+    let named = |assert: &Assert| AssertReport { name: assert.to_string(), ..Default::default() };
+    report.asserts = asserts.iter().map(named).collect();
+    let (prepared, splits) = inputs::prepare(&plan, &folder.path)?;
     report.records = inputs::count(&splits);
     let mut differences = Vec::new();
-    let straight = match runs::all(&plan, &splits, report, &mut differences) {
-        Ok(straight) => straight,
+    let (straight, cut) = match runs::all(&prepared, &splits, report, &mut differences) {
+        Ok(results) => results,
         Err(difference) => return Ok(Verdict::Failed(vec![difference])),
     };
+    let cut = cut.as_ref().map(|results| (runs::SMALL, results));
+    for run in [(runs::STRAIGHT, &straight)].into_iter().chain(cut) {
+        asserts::check(&plan, &asserts, run, report, &mut differences);
+    }
+    for idle in report.asserts.iter().filter(|assert| assert.rows == 0) {
+        let name = &idle.name;
+        report.notes.push(format!("assert {name}: its tables held no row, so it says nothing"));
+    }
     if bless && differences.is_empty() {
         return Ok(Verdict::Blessed(folder.bless(&straight, &expected)?));
     }
-    if expected.is_empty() && !bless {
+    if expected.is_empty() && asserts.is_empty() && !bless {
         differences.push(diff::Difference::words(
             "nothing is expected: --bless writes what came out, for you to read",
         ));

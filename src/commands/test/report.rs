@@ -23,10 +23,25 @@ pub(super) struct Report {
     pub(super) runs: Vec<String>,
     /// How many rows each sink got.
     pub(super) sinks: Vec<(String, usize)>,
+    /// What came of the job's asserts.
+    pub(super) asserts: Vec<AssertReport>,
     /// What nobody compared.
     pub(super) notes: Vec<String>,
     /// How long it took.
     pub(super) took: Duration,
+}
+
+/// What came of an assert in all runs in which it was judged.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AssertReport {
+    /// What it is called.
+    pub(super) name: String,
+    /// How often it was judged.
+    pub(super) checks: u64,
+    /// How many rows its tables held when they held most.
+    pub(super) rows: usize,
+    /// Whether it gave a row, or could not be computed.
+    pub(super) fails: bool,
 }
 
 /// The result of a test.
@@ -51,6 +66,7 @@ impl Report {
             records: 0,
             runs: Vec::new(),
             sinks: Vec::new(),
+            asserts: Vec::new(),
             notes: Vec::new(),
             took: Duration::ZERO,
         }
@@ -112,9 +128,13 @@ impl Report {
         let mut out = format!("{:<7} {}", self.word(), self.name);
         if !self.runs.is_empty() {
             let rows: usize = self.sinks.iter().map(|(_, rows)| rows).sum();
+            let asserts = match self.asserts.len() as u64 {
+                0 => String::new(),
+                count => format!("{}, ", plural(count, "assert")),
+            };
             let _ = write!(
                 out,
-                ": {} to {} in {}, {}, {}",
+                ": {} to {} in {}, {}, {asserts}{}",
                 plural(self.records as u64, "record"),
                 plural(rows as u64, "row"),
                 plural(self.sinks.len() as u64, "sink"),
@@ -144,12 +164,18 @@ impl Report {
         };
         let sinks: Vec<_> =
             self.sinks.iter().map(|(name, rows)| json!({"sink": name, "rows": rows})).collect();
+        let asserts: Vec<_> = self
+            .asserts
+            .iter()
+            .map(|it| json!({"assert": it.name, "checks": it.checks, "holds": !it.fails}))
+            .collect();
         json!({
             "test": self.name,
             "result": self.word(),
             "records": self.records,
             "sinks": sinks,
             "runs": self.runs,
+            "asserts": asserts,
             "notes": self.notes,
             "differences": differences,
             "error": error,

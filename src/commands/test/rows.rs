@@ -6,7 +6,7 @@
 // spec: E-3
 
 use super::diff::Difference;
-use anabranch_engine::ids::NodeId;
+use anabranch_engine::ids::{Epoch, NodeId};
 use anabranch_engine::plan::{CsvOptions, FormatSpec, NodeKind, Plan, Table};
 use anabranch_engine::rows::RowKind;
 use anabranch_sim::lab::{RowOrigin, SinkRow};
@@ -195,6 +195,11 @@ impl SinkRows {
         self.rows.len()
     }
 
+    /// The rows as lines of JSON, each with its epoch, in the order of the sink.
+    pub(super) fn held(&self) -> impl Iterator<Item = (Epoch, &str)> {
+        self.rows.iter().map(|row| (row.epoch, row.json.as_str()))
+    }
+
     /// Whether the table writes CSV.
     pub(super) fn is_csv(&self) -> bool {
         matches!(self.table.format, FormatSpec::Csv(_))
@@ -375,7 +380,7 @@ mod tests {
 
     fn row(kind: RowKind, json: &str) -> SinkRow {
         let (origin, json) = (RowOrigin::Nowhere, json.to_owned());
-        SinkRow { origin, kind, stored: json.clone(), json }
+        SinkRow { epoch: Epoch(1), origin, kind, stored: json.clone(), json }
     }
 
     #[test]

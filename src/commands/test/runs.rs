@@ -18,6 +18,11 @@ const PIECES: usize = 4;
 /// How long the answers of a slow split take, in virtual ms.
 const SLOW_MS: i64 = 40;
 
+/// The run in which nothing is special.
+pub(super) const STRAIGHT: &str = "straight";
+/// The run in which an epoch takes as little as it may.
+pub(super) const SMALL: &str = "re-cut into small epochs";
+
 /// What each sink came to hold, by its name.
 pub(super) type Results = BTreeMap<String, SinkRows>;
 
@@ -38,8 +43,8 @@ struct Ran {
     trace: Vec<String>,
 }
 
-/// Runs a job in every way; gives what the straight run came to. Other ways that come to
-/// something else are differences.
+/// Runs a job in every way; gives what the straight run came to, and that in small epochs
+/// if it ended well. Other ways that come to something else are differences.
 ///
 /// # Errors
 /// If the straight run does not end well.
@@ -48,7 +53,7 @@ pub(super) fn all(
     splits: &[LabSplit],
     report: &mut Report,
     differences: &mut Vec<Difference>,
-) -> Result<Results, Difference> {
+) -> Result<(Results, Option<Results>), Difference> {
     let straight = Way::straight();
     let first = run(&straight, plan, splits)
         .map_err(|what| Difference::words(&format!("the job did not end well: {what}")))?;
@@ -76,7 +81,7 @@ pub(super) fn all(
         ran.ok()
     };
     let small = small_limits(splits);
-    let cut = take(Way::small("re-cut into small epochs", &small));
+    let cut = take(Way::small(SMALL, &small));
     // Splits are held back one by one, so that records meet in other orders.
     for split in splits.iter().take(3) {
         let name = split.name.name.clone();
@@ -86,17 +91,17 @@ pub(super) fn all(
     take(Way { pieces: PIECES, ..Way::named(&format!("on {PIECES} executors")) });
     let name = format!("re-cut, on {PIECES} executors");
     take(Way { pieces: PIECES, ..Way::small(&name, &small) });
-    let trace = cut.map(|ran| ran.trace).unwrap_or_default();
+    let (cut, trace) = cut.map_or((None, Vec::new()), |ran| (Some(ran.results), ran.trace));
     for (place, crash) in crashes(plan, &trace) {
         let way = Way::small(&format!("crash right {place}"), &small);
         take(Way { crash: Some(crash), ..way });
     }
-    Ok(first.results)
+    Ok((first.results, cut))
 }
 
 impl Way {
     fn straight() -> Way {
-        Way::named("straight")
+        Way::named(STRAIGHT)
     }
 
     fn named(name: &str) -> Way {

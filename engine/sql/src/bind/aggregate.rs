@@ -56,6 +56,11 @@ impl Binder<'_> {
             let help = format!("aggregates are {}", AGGREGATES.join(", "));
             return Err(self.error_help(codes::UNSUPPORTED, span, message, help));
         };
+        if self.in_assert() && name.ends_with("_VALUE") {
+            let message = format!("{name} in an assert: a sink does not keep the order of events");
+            let help = "use MIN or MAX";
+            return Err(self.error_help(codes::ASSERT, span, message, help));
+        }
         let Some(mut group) = scope.group.take() else {
             if matches!(scope.clause, "SELECT" | "HAVING") {
                 return Err(self.unwindowed(span));
@@ -67,6 +72,7 @@ impl Binder<'_> {
             };
             return Err(self.error_help(codes::MISPLACED_AGGREGATE, span, message, help));
         };
+        group.called = true;
         let clause = std::mem::replace(&mut scope.clause, "an aggregate");
         let pending = self.pending(scope, function, known, span);
         scope.clause = clause;

@@ -16,6 +16,9 @@ use sqlparser::ast::{
 impl Binder<'_> {
     /// The one relation of FROM; several would be a join.
     pub(super) fn from(&mut self, from: &[TableWithJoins], span: Span) -> Bound<Relation> {
+        if self.in_assert() {
+            return self.joins(from, span);
+        }
         let (first, rest) = match from {
             [] => return Ok(self.no_from()),
             [first, rest @ ..] => (first, rest),
@@ -33,7 +36,7 @@ impl Binder<'_> {
         self.factor(relation, span)
     }
 
-    fn factor(&mut self, factor: &TableFactor, span: Span) -> Bound<Relation> {
+    pub(super) fn factor(&mut self, factor: &TableFactor, span: Span) -> Bound<Relation> {
         let place = self.index.span(factor.span());
         let span = if place.is_somewhere() { place } else { span };
         match factor {
@@ -143,6 +146,9 @@ impl Binder<'_> {
         args: &[sqlparser::ast::FunctionArg],
     ) -> Bound<Relation> {
         if super::function::WINDOW_FUNCTIONS.contains(&name) {
+            if self.in_assert() {
+                return Err(self.timeless(name, span));
+            }
             return self.window_function(name, span, args);
         }
         let near = crate::nearest::nearest(name, super::function::WINDOW_FUNCTIONS);
@@ -171,6 +177,9 @@ impl Binder<'_> {
 
     /// A table, view, common table expression, or the side rows of a table.
     pub(super) fn table_by_name(&mut self, ident: &Ident) -> Bound<Relation> {
+        if self.in_assert() {
+            return self.assert_table(ident);
+        }
         let span = self.ident_span(ident);
         let name = ident.value.as_str();
         for (suffix, kind) in [("$late", SideKind::Late), ("$dead", SideKind::Dead)] {
@@ -181,14 +190,16 @@ impl Binder<'_> {
         }
         let qualifier = Some(name.to_owned());
         match self.named(ident)? {
-            Named::View(view) => Ok(Relation { node: view.node, names: view.names, qualifier }),
+            Named::View(view) => {
+                Ok(Relation { node: view.node, names: view.names, qualifier, joined: Vec::new() })
+            }
             Named::Table(id) => {
                 self.apply_hint(id, span)?;
                 self.check_source(id, span)?;
                 let table = self.catalog.table(id);
                 let names = table.columns.iter().map(|column| column.name.clone()).collect();
                 let node = self.graph.table(table);
-                Ok(Relation { node, names, qualifier })
+                Ok(Relation { node, names, qualifier, joined: Vec::new() })
             }
         }
     }
@@ -230,7 +241,7 @@ impl Binder<'_> {
         let scan = self.graph.side(table, kind, schema);
         let columns = self.graph.all_columns(scan);
         let node = self.graph.calc(scan, None, columns);
-        Ok(Relation { node, names, qualifier: Some(name.to_owned()) })
+        Ok(Relation { node, names, qualifier: Some(name.to_owned()), joined: Vec::new() })
     }
 
     /// The options of the hint behind a table's name.

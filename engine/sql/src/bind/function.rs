@@ -13,6 +13,22 @@ use sqlparser::ast::{
     FunctionArguments, TrimWhereField,
 };
 
+/// Whether a function reads the epoch's clock or a watermark.
+fn is_of_time(name: &str, args: usize) -> bool {
+    const CLOCKS: [&str; 9] = [
+        "CURRENT_DATE",
+        "CURRENT_ROW_TIMESTAMP",
+        "CURRENT_TIME",
+        "CURRENT_TIMESTAMP",
+        "LOCALTIME",
+        "LOCALTIMESTAMP",
+        "NOW",
+        "PROCTIME",
+        "UNIX_TIMESTAMP",
+    ];
+    name == "CURRENT_WATERMARK" || (args == 0 && CLOCKS.contains(&name))
+}
+
 /// Functions that make rows of windows; they stand in FROM or in GROUP BY.
 pub(crate) const WINDOW_FUNCTIONS: [&str; 4] = ["CUMULATE", "HOP", "SESSION", "TUMBLE"];
 
@@ -213,6 +229,9 @@ impl Binder<'_> {
         span: Span,
     ) -> Bound<Option<Expr>> {
         let instant = SqlType::TimestampLtz(3);
+        if self.in_assert() && is_of_time(name, args.len()) {
+            return Err(self.timeless(name, span));
+        }
         let target = match (name, args.len()) {
             ("NOW" | "CURRENT_TIMESTAMP" | "PROCTIME" | "CURRENT_ROW_TIMESTAMP", 0) => instant,
             ("LOCALTIMESTAMP", 0) => SqlType::Timestamp(3),

@@ -33,6 +33,8 @@ pub(crate) struct Group {
     pub(super) rowtime: SqlType,
     /// The window of `GROUP BY TUMBLE(…)` with its rowtime column.
     pub(super) legacy: Option<(Window, usize)>,
+    /// Whether something asked for an aggregate, also one with an error.
+    pub(super) called: bool,
 }
 
 /// An aggregate whose column is not known yet.
@@ -49,6 +51,19 @@ pub(crate) struct Pending {
 }
 
 impl Group {
+    /// Groups without keys, aggregates or a window so far.
+    pub(super) fn new() -> Group {
+        Group {
+            keys: Vec::new(),
+            aggregates: Vec::new(),
+            window_columns: BTreeMap::new(),
+            grouped: BTreeSet::new(),
+            rowtime: SqlType::Timestamp(3),
+            legacy: None,
+            called: false,
+        }
+    }
+
     /// A column of the window.
     pub(super) fn window_column(&self, which: usize) -> Expr {
         let sql = if which == 2 { self.rowtime.clone() } else { SqlType::Timestamp(3) };
@@ -87,6 +102,9 @@ impl Binder<'_> {
         let message = format!("`{name}` is neither in GROUP BY nor in an aggregate");
         let help = match group.window_columns.contains_key(&index) {
             true => format!("add `{name}` to GROUP BY"),
+            false if self.in_assert() => {
+                format!("add `{name}` to GROUP BY, or write MIN(`{name}`)")
+            }
             false => format!("add `{name}` to GROUP BY, or write FIRST_VALUE(`{name}`)"),
         };
         Err(self.error_help(codes::NOT_GROUPED, span, message, help))
@@ -110,7 +128,7 @@ impl Binder<'_> {
         let columns = self.select_columns(&mut scope, selection);
         scope.clause = "HAVING";
         let having = having.map(|having| self.condition(&mut scope, having)).transpose();
-        let (mut columns, having) = (columns?, having?);
+        let (mut columns, mut having) = (columns?, having?);
         let Some(mut group) = scope.group.take() else { return Err(Reported) };
         for column in &columns {
             if let ExprKind::Column(index) = column.expr.kind {
@@ -138,21 +156,13 @@ impl Binder<'_> {
             (None, Some(windowed)) => self.aggregation(&group, &windowed, &scope, true)?,
             (None, None) => return Err(Reported),
         };
-        let final_place = final_place(&group);
-        for column in &mut columns {
-            column.expr = replace_columns(&column.expr, &mut |index, column| {
-                Expr::column(final_place(index), column.ty.clone()).at(column.span)
-            });
-        }
-        let having = having.map(|having| {
-            replace_columns(&having, &mut |index, column| {
-                Expr::column(final_place(index), column.ty.clone()).at(column.span)
-            })
-        });
+        let place = final_place(&group);
+        columns.iter_mut().for_each(|column| with_final_places(&mut column.expr, &place));
+        having.iter_mut().for_each(|having| with_final_places(having, &place));
         let filter = all_of(filter.into_iter().chain(having).collect());
         let names = columns.iter().map(|column| column.name.clone()).collect();
         let node = self.graph.calc(node, filter, columns);
-        Ok(Relation { node, names, qualifier: None })
+        Ok(Relation { node, names, qualifier: None, joined: Vec::new() })
     }
 
     fn pass_all(&self, relation: &Relation) -> Vec<Expr> {
@@ -166,14 +176,7 @@ impl Binder<'_> {
         group_by: &[Ast],
         windowed: Option<&Windowed>,
     ) -> Bound<Group> {
-        let mut group = Group {
-            keys: Vec::new(),
-            aggregates: Vec::new(),
-            window_columns: BTreeMap::new(),
-            grouped: BTreeSet::new(),
-            rowtime: SqlType::Timestamp(3),
-            legacy: None,
-        };
+        let mut group = Group::new();
         if let Some(windowed) = windowed {
             let fields = &self.graph.node(windowed.base).schema.fields;
             group.rowtime = fields[windowed.assign.rowtime].ty.sql.clone();
@@ -195,7 +198,7 @@ impl Binder<'_> {
     }
 
     /// One item of GROUP BY.
-    fn key(&mut self, scope: &mut Scope, ast: &Ast, group: &mut Group) -> Bound<()> {
+    pub(super) fn key(&mut self, scope: &mut Scope, ast: &Ast, group: &mut Group) -> Bound<()> {
         let span = self.span(ast);
         if let Ast::GroupingSets(_) | Ast::Cube(_) | Ast::Rollup(_) = ast {
             let message = "GROUPING SETS, CUBE and ROLLUP are not supported";
@@ -410,12 +413,13 @@ impl Group {
 }
 
 /// The columns below the aggregation, each expression once.
-struct Inner {
-    columns: Vec<Column>,
+pub(super) struct Inner {
+    pub(super) columns: Vec<Column>,
 }
 
 impl Inner {
-    fn add(&mut self, expr: Expr, name: String) -> usize {
+    /// The place of an expression, which gets one if it has none.
+    pub(super) fn add(&mut self, expr: Expr, name: String) -> usize {
         if let Some(known) = self.columns.iter().position(|column| column.expr == expr) {
             return known;
         }
@@ -463,7 +467,7 @@ fn moved_below(
 }
 
 /// Where a column of the groups lies once the number of aggregates is known.
-fn final_place(group: &Group) -> impl Fn(usize) -> usize {
+pub(super) fn final_place(group: &Group) -> impl Fn(usize) -> usize + use<> {
     let keys = group.keys.len();
     let aggregates = group.aggregates.len();
     move |index| match index {
@@ -471,4 +475,11 @@ fn final_place(group: &Group) -> impl Fn(usize) -> usize {
         index if index >= AGGREGATE_BASE => keys + (index - AGGREGATE_BASE),
         index => index,
     }
+}
+
+/// The expression over the columns of the groups, at their places.
+pub(super) fn with_final_places(expr: &mut Expr, place: &dyn Fn(usize) -> usize) {
+    *expr = replace_columns(expr, &mut |index, column| {
+        Expr::column(place(index), column.ty.clone()).at(column.span)
+    });
 }

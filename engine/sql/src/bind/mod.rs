@@ -1,15 +1,19 @@
 //! From the parser's tree to the graph: names, types, casts, windows.
 
 mod aggregate;
+mod assert;
+mod bounded;
 mod ddl;
 mod expr;
 mod from;
 mod function;
 mod group;
 mod insert;
+mod join;
 mod json;
 mod literal;
 mod operator;
+mod order;
 mod query;
 mod scope;
 mod select;
@@ -28,7 +32,7 @@ use crate::text::LineIndex;
 use anabranch_engine::diagnostic::{Diagnostic, Span};
 use anabranch_engine::ids::TableId;
 use sqlparser::ast::{Expr as Ast, Ident, ObjectName, Spanned};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many errors are reported: nobody reads more.
 const DIAGNOSTICS_MAX: usize = 200;
@@ -47,6 +51,24 @@ pub(crate) struct Relation {
     pub(crate) names: Vec<String>,
     /// The name before the dot: the table or its alias.
     pub(crate) qualifier: Option<String>,
+    /// The names before the dot, if it is a join, and which columns each stands for.
+    pub(crate) joined: Vec<Joined>,
+}
+
+/// One side of a join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) qualifier: String,
+    pub(crate) columns: std::ops::Range<usize>,
+}
+
+/// What an assert may read.
+#[derive(Clone, Debug)]
+pub(crate) struct Readable {
+    /// The tables that an INSERT fills.
+    pub(crate) tables: BTreeSet<TableId>,
+    /// Whether these are all: no statement has an error.
+    pub(crate) is_complete: bool,
 }
 
 /// What a name in FROM stands for.
@@ -70,6 +92,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) depth: usize,
     /// Whether the statement was said to depend on a broken one.
     pub(crate) blamed: bool,
+    /// In the query of an assert what it may read.
+    pub(crate) assert: Option<Readable>,
 }
 
 impl Binder<'_> {
@@ -161,13 +185,21 @@ impl Binder<'_> {
     /// A table or view by its name.
     pub(crate) fn described(&mut self, ident: &Ident) -> Bound<Relation> {
         match self.named(ident)? {
-            Named::View(view) => {
-                Ok(Relation { node: view.node, names: view.names, qualifier: None })
-            }
+            Named::View(view) => Ok(Relation {
+                node: view.node,
+                names: view.names,
+                qualifier: None,
+                joined: Vec::new(),
+            }),
             Named::Table(id) => {
                 let table = self.catalog.table(id);
                 let names = table.columns.iter().map(|column| column.name.clone()).collect();
-                Ok(Relation { node: self.graph.table(table), names, qualifier: None })
+                Ok(Relation {
+                    node: self.graph.table(table),
+                    names,
+                    qualifier: None,
+                    joined: Vec::new(),
+                })
             }
         }
     }

@@ -33,7 +33,7 @@ impl Binder<'_> {
         } = query;
         let span = self.place_of(self.index.span(body.span()));
         let mut refused = false;
-        if let Some(order_by) = order_by {
+        if let (Some(order_by), false) = (order_by, self.in_assert()) {
             let span = self.place_of(self.index.span(order_by.span()));
             let message = "ORDER BY is not supported";
             let help = "an unbounded table has no last row: rows of windows leave in the order \
@@ -43,7 +43,7 @@ impl Binder<'_> {
         }
         let limit = limit_clause.as_ref().map(Spanned::span);
         let limit = limit.or_else(|| fetch.as_ref().map(|_| body.span()));
-        if let Some(limit) = limit {
+        if let (Some(limit), false) = (limit, self.in_assert()) {
             let place = self.index.span(limit);
             let place = if place.is_somewhere() { place } else { span };
             let message = "LIMIT, OFFSET and FETCH are not supported";
@@ -66,7 +66,21 @@ impl Binder<'_> {
         }
         let outer = self.ctes.len();
         let with = with.as_ref().map_or(Ok(()), |with| self.with(with));
-        let relation = with.and_then(|()| self.body(body));
+        let relation = with.and_then(|()| match body.as_ref() {
+            SetExpr::Select(select) => self.select(select, order_by.as_ref()),
+            body => {
+                let relation = self.body(body)?;
+                if self.in_assert() {
+                    self.ordered(relation, order_by.as_ref())
+                } else {
+                    Ok(relation)
+                }
+            }
+        });
+        let relation = match self.in_assert() {
+            true => relation.and_then(|it| self.limited(it, limit_clause.as_ref(), fetch.as_ref())),
+            false => relation,
+        };
         self.ctes.truncate(outer);
         if refused { Err(Reported) } else { relation }
     }
@@ -117,7 +131,7 @@ impl Binder<'_> {
 
     fn body(&mut self, body: &SetExpr) -> Bound<Relation> {
         match body {
-            SetExpr::Select(select) => self.select(select),
+            SetExpr::Select(select) => self.select(select, None),
             SetExpr::Query(query) => self.query(query),
             SetExpr::Values(rows) => self.values(rows),
             SetExpr::SetOperation { .. } => self.union(body),
@@ -141,6 +155,9 @@ impl Binder<'_> {
         while let SetExpr::SetOperation { left, op, set_quantifier, right } = leftmost {
             if !matches!((op, set_quantifier), (SetOperator::Union, SetQuantifier::All)) {
                 let span = self.place_of(self.index.span(right.span()));
+                if self.in_assert() {
+                    return Err(self.refused_set_operation(*op, span));
+                }
                 let message = format!("{op} {set_quantifier}").trim().to_owned();
                 let help = match op {
                     SetOperator::Union => "write UNION ALL",
@@ -163,6 +180,19 @@ impl Binder<'_> {
             relations.push((relation?, span));
         }
         self.union_of(relations)
+    }
+
+    /// Refuses a set operation in an assert.
+    fn refused_set_operation(&mut self, op: SetOperator, span: Span) -> Reported {
+        let help = match op {
+            SetOperator::Union => "write SELECT DISTINCT … FROM (… UNION ALL …)",
+            SetOperator::Intersect => "write JOIN … ON with the columns of both",
+            SetOperator::Except | SetOperator::Minus => {
+                "write LEFT JOIN … ON with the columns of both, and WHERE … IS NULL"
+            }
+        };
+        let message = format!("{op} is not supported");
+        self.error_help(codes::SET_OPERATION, span, message, help)
     }
 
     /// Casts the inputs of a UNION ALL to common types.
@@ -205,7 +235,7 @@ impl Binder<'_> {
             })
             .collect();
         let node = self.graph.union(inputs, schema);
-        Ok(Relation { node, names, qualifier: None })
+        Ok(Relation { node, names, qualifier: None, joined: Vec::new() })
     }
 
     /// `VALUES (1, 'a'), …`.
@@ -275,7 +305,7 @@ impl Binder<'_> {
                 }
             }
         };
-        Relation { node, names, qualifier: None }
+        Relation { node, names, qualifier: None, joined: Vec::new() }
     }
 
     /// One row of nothing that matters, for SELECT without FROM.
@@ -288,7 +318,7 @@ impl Binder<'_> {
     /// The rows of a SELECT without FROM.
     pub(super) fn no_from(&mut self) -> Relation {
         let node = self.one_row();
-        Relation { node, names: Vec::new(), qualifier: None }
+        Relation { node, names: Vec::new(), qualifier: None, joined: Vec::new() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The columns that an expression can name.
 
 use super::group::Group;
-use super::{Binder, Bound, Relation};
+use super::{Binder, Bound, Joined, Relation};
 use crate::codes;
 use crate::nearest::nearest;
 use crate::plan::{DraftId, Graph};
@@ -22,6 +22,8 @@ pub(crate) struct Scope {
     pub(crate) columns: Vec<ScopeColumn>,
     /// The name before the dot.
     pub(crate) qualifier: Option<String>,
+    /// The names before the dot of a join.
+    pub(crate) joined: Vec<Joined>,
     /// The column that is the rows' event time.
     pub(crate) time: Option<usize>,
     /// The groups, while an expression over them is bound.
@@ -42,7 +44,9 @@ pub(crate) struct ScopeColumn {
 impl Scope {
     /// The columns of a relation.
     pub(crate) fn of(relation: &Relation, graph: &Graph, clause: &'static str) -> Scope {
-        Scope::over(relation.node, &relation.names, relation.qualifier.clone(), graph, clause)
+        let qualifier = relation.qualifier.clone();
+        let scope = Scope::over(relation.node, &relation.names, qualifier, graph, clause);
+        Scope { joined: relation.joined.clone(), ..scope }
     }
 
     /// The columns of a node under these names.
@@ -60,6 +64,7 @@ impl Scope {
         Scope {
             columns: columns.collect(),
             qualifier,
+            joined: Vec::new(),
             time: draft.time,
             group: None,
             clause,
@@ -72,11 +77,20 @@ impl Scope {
         Scope {
             columns: Vec::new(),
             qualifier: None,
+            joined: Vec::new(),
             time: None,
             group: None,
             clause,
             aliases: Vec::new(),
         }
+    }
+
+    /// What the names before the dot are, for advice.
+    pub(crate) fn called(&self) -> Option<String> {
+        let joined = self.joined.iter().map(|side| &side.qualifier);
+        let names: Vec<String> =
+            self.qualifier.iter().chain(joined).map(|name| format!("`{name}`")).collect();
+        (!names.is_empty()).then(|| format!("the rows here are called {}", names.join(" and ")))
     }
 
     fn positions(&self, name: &str) -> Vec<usize> {
@@ -91,14 +105,18 @@ impl Binder<'_> {
         match scope.positions(&ident.value).as_slice() {
             [only] => Ok(*only),
             [] => Err(self.unknown_column(scope, ident)),
-            several => {
-                let count = several.len();
-                let message = format!("`{}` is the name of {count} columns", ident.value);
-                let help = "give them different names with AS in the query below";
-                let span = self.ident_span(ident);
-                Err(self.error_help(codes::AMBIGUOUS_COLUMN, span, message, help))
-            }
+            several => Err(self.ambiguous(scope, ident, several.len())),
         }
+    }
+
+    fn ambiguous(&mut self, scope: &Scope, ident: &Ident, count: usize) -> super::Reported {
+        let message = format!("`{}` is the name of {count} columns", ident.value);
+        let help = match scope.joined.as_slice() {
+            [first, _, ..] => format!("write which: {}.{}", first.qualifier, ident.value),
+            _ => "give them different names with AS in the query below".to_owned(),
+        };
+        let span = self.ident_span(ident);
+        self.error_help(codes::AMBIGUOUS_COLUMN, span, message, help)
     }
 
     fn unknown_column(&mut self, scope: &Scope, ident: &Ident) -> super::Reported {
@@ -124,7 +142,24 @@ impl Binder<'_> {
 
     /// `a.b.c`: a column of a table, then fields of rows.
     pub(crate) fn compound(&mut self, scope: &mut Scope, parts: &[Ident]) -> Bound<Expr> {
-        let (first, mut rest) = match parts {
+        if let [qualifier, column, fields @ ..] = parts
+            && let Some(side) = scope.joined.iter().find(|it| it.qualifier == qualifier.value)
+        {
+            let mut found = scope.positions(&column.value);
+            found.retain(|index| side.columns.contains(index));
+            let index = match found.as_slice() {
+                [only] => *only,
+                [] => {
+                    let columns = scope.columns[side.columns.clone()].to_vec();
+                    let side = Scope { columns, ..Scope::empty(scope.clause) };
+                    return Err(self.unknown_column(&side, column));
+                }
+                several => return Err(self.ambiguous(scope, column, several.len())),
+            };
+            let expr = self.column_value(scope, index, self.ident_span(column))?;
+            return fields.iter().try_fold(expr, |expr, field| self.field(expr, field));
+        }
+        let (first, rest) = match parts {
             [] => return Err(self.error(codes::SYNTAX, self.place, "expected a name")),
             [qualifier, column, fields @ ..]
                 if scope.qualifier.as_deref() == Some(qualifier.value.as_str())
@@ -141,22 +176,14 @@ impl Binder<'_> {
             [first, rest @ ..] => (first, rest),
         };
         if scope.positions(&first.value).is_empty() && !rest.is_empty() {
-            let known = scope.qualifier.clone();
             let message = format!("unknown table or column `{}`", first.value);
-            let help = match known {
-                Some(known) => format!("the rows here are called `{known}`"),
-                None => "leave the name before the dot out".to_owned(),
-            };
+            let help = scope.called().unwrap_or("leave the name before the dot out".to_owned());
             let span = self.ident_span(first);
             return Err(self.error_help(codes::UNKNOWN_COLUMN, span, message, help));
         }
         let index = self.column(scope, first)?;
-        let mut expr = self.column_value(scope, index, self.ident_span(first))?;
-        while let Some((field, after)) = rest.split_first() {
-            expr = self.field(expr, field)?;
-            rest = after;
-        }
-        Ok(expr)
+        let expr = self.column_value(scope, index, self.ident_span(first))?;
+        rest.iter().try_fold(expr, |expr, field| self.field(expr, field))
     }
 
     /// A field of a row.

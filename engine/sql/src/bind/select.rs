@@ -5,8 +5,8 @@ use crate::codes;
 use crate::plan::Column;
 use anabranch_engine::diagnostic::Span;
 use sqlparser::ast::{
-    Distinct, Expr as Ast, GroupByExpr, Ident, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    Spanned, WildcardAdditionalOptions,
+    Distinct, Expr as Ast, GroupByExpr, Ident, OrderBy, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, Spanned, WildcardAdditionalOptions,
 };
 
 /// The list between SELECT and FROM.
@@ -26,8 +26,12 @@ impl Selection<'_> {
 }
 
 impl Binder<'_> {
-    /// A SELECT.
-    pub(super) fn select(&mut self, select: &Select) -> Bound<Relation> {
+    /// A SELECT; only that of an assert has an order.
+    pub(super) fn select(
+        &mut self,
+        select: &Select,
+        order_by: Option<&OrderBy>,
+    ) -> Bound<Relation> {
         let span = self.place_of(self.index.span(select.select_token.0.span));
         let refused = self.refuse_clauses(select, span);
         let having = select.having.as_ref();
@@ -45,6 +49,7 @@ impl Binder<'_> {
         });
         let result = match group_by {
             Err(Reported) => Err(Reported),
+            Ok(keys) if self.in_assert() => self.bounded_select(&relation, select, keys, order_by),
             Ok([]) => self.projected(&relation, &items, having),
             Ok(keys) => self.grouped(&relation, keys, &items, having),
         };
@@ -117,6 +122,12 @@ impl Binder<'_> {
     fn refuse_distinct(&mut self, distinct: Option<&Distinct>, span: Span) -> bool {
         match distinct {
             None | Some(Distinct::All) => false,
+            Some(Distinct::Distinct) if self.in_assert() => false,
+            Some(Distinct::On(_)) if self.in_assert() => {
+                let message = "DISTINCT ON is not supported";
+                self.error_help(codes::DISTINCT, span, message, "group by the columns");
+                true
+            }
             Some(Distinct::Distinct | Distinct::On(_)) => {
                 let message = "SELECT DISTINCT must remember every row for ever";
                 let help = "group by the columns over a window: each value comes once per window";
@@ -160,7 +171,7 @@ impl Binder<'_> {
         let columns = columns?;
         let names = columns.iter().map(|column| column.name.clone()).collect();
         let node = self.graph.calc(relation.node, None, columns);
-        Ok(Relation { node, names, qualifier: None })
+        Ok(Relation { node, names, qualifier: None, joined: Vec::new() })
     }
 
     /// The columns of the SELECT list; the errors of all are reported.
@@ -250,14 +261,14 @@ impl Binder<'_> {
             let message = "`*` with an option is not supported";
             return Err(self.error_help(codes::UNSUPPORTED, span, message, "name the columns"));
         }
-        if let Some(qualifier) = qualifier
+        let side = qualifier.and_then(|qualifier| {
+            scope.joined.iter().find(|side| side.qualifier == qualifier.value)
+        });
+        if let (Some(qualifier), None) = (qualifier, side)
             && scope.qualifier.as_deref() != Some(qualifier.value.as_str())
         {
             let message = format!("unknown table `{}` before `.*`", qualifier.value);
-            let help = match &scope.qualifier {
-                Some(known) => format!("the rows here are called `{known}`"),
-                None => "write `*`".to_owned(),
-            };
+            let help = scope.called().unwrap_or("write `*`".to_owned());
             return Err(self.error_help(codes::UNKNOWN_TABLE, span, message, help));
         }
         if scope.group.is_some() {
@@ -269,7 +280,8 @@ impl Binder<'_> {
             let message = "`*` without FROM";
             return Err(self.error(codes::UNSUPPORTED, span, message));
         }
-        let all = scope.columns.iter().enumerate();
+        let is_meant = |(index, _): &(usize, _)| side.is_none_or(|it| it.columns.contains(index));
+        let all = scope.columns.iter().enumerate().filter(is_meant);
         columns.extend(all.map(|(index, column)| Column::pass(index, &column.name, &column.ty)));
         Ok(())
     }

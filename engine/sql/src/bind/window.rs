@@ -323,6 +323,9 @@ impl Binder<'_> {
         if !super::function::WINDOW_FUNCTIONS.contains(&name.as_str()) {
             return Ok(None);
         }
+        if self.in_assert() {
+            return Err(self.timeless(&name, self.span(ast)));
+        }
         self.legacy_call(scope, &name, function, self.span(ast)).map(Some)
     }
 

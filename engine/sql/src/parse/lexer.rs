@@ -1,5 +1,6 @@
 //! Tokens, and the statements that they make up.
 
+use super::asserts::Comment;
 use super::dialect::FlinkDialect;
 use crate::codes;
 use crate::text::LineIndex;
@@ -39,6 +40,8 @@ pub(crate) struct Hint {
 pub(crate) struct Split {
     pub(crate) chunks: Vec<Chunk>,
     pub(crate) hints: Vec<Hint>,
+    /// Comments to the end of a line, in order.
+    pub(crate) comments: Vec<Comment>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -59,7 +62,9 @@ pub(crate) fn split(text: &str, index: &LineIndex<'_>) -> Split {
     let mut tokens = Vec::new();
     let result = Tokenizer::new(&FlinkDialect, text).tokenize_with_location_into_buf(&mut tokens);
     if let Err(error) = &result {
-        split.diagnostics.push(token_error(text, index, error));
+        let at = index.byte(error.location);
+        let comment = text.rfind("/*").unwrap_or(at);
+        split.diagnostics.push(token_error(index, error, at, comment));
     }
     let mut current = Vec::new();
     for token in tokens {
@@ -77,8 +82,8 @@ pub(crate) fn split(text: &str, index: &LineIndex<'_>) -> Split {
 }
 
 impl Split {
-    /// Leaves out white space and comments, notes hints and bad tokens.
-    fn keep(
+    /// Leaves out white space and comments, notes comments, hints and bad tokens.
+    pub(super) fn keep(
         &mut self,
         token: TokenWithSpan,
         before: Option<&TokenWithSpan>,
@@ -91,6 +96,10 @@ impl Split {
                     let after = before.map_or(0, |token| index.span(token.span).end);
                     self.hints.push(Hint { after, text: text.to_owned(), span });
                 }
+                None
+            }
+            Token::Whitespace(Whitespace::SingleLineComment { comment, prefix: _ }) => {
+                self.comments.push(Comment { at: token.span.start, text: comment.clone() });
                 None
             }
             Token::Whitespace(_) => None,
@@ -109,7 +118,7 @@ impl Split {
     }
 
     /// Ends a statement.
-    fn close(&mut self, tokens: Vec<TokenWithSpan>, index: &LineIndex<'_>) {
+    pub(super) fn close(&mut self, tokens: Vec<TokenWithSpan>, index: &LineIndex<'_>) {
         let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return };
         let span = index.span(first.span).to(index.span(last.span));
         match longest_run(&tokens) {
@@ -156,13 +165,14 @@ fn longest_run(tokens: &[TokenWithSpan]) -> Option<&TokenWithSpan> {
     None
 }
 
-/// What the tokenizer objects to, in our words.
-fn token_error(
-    text: &str,
+/// What the tokenizer objects to at a byte, in our words; `comment` is where a comment
+/// that does not end begins.
+pub(super) fn token_error(
     index: &LineIndex<'_>,
     error: &sqlparser::tokenizer::TokenizerError,
+    at: usize,
+    comment: usize,
 ) -> Diagnostic {
-    let at = index.byte(error.location);
     let span = Span::new(at, index.token_end(at));
     let found = error.message.as_str();
     if found.starts_with("Unterminated string literal") {
@@ -170,8 +180,7 @@ fn token_error(
             .with_help("close it with '; a quote inside a text is doubled: ''");
     }
     if found.contains("multi-line comment") {
-        let start = text.rfind("/*").unwrap_or(at);
-        let span = Span::new(start, (start + 2).min(text.len()));
+        let span = Span::new(comment, index.token_end(comment).max(comment + 2));
         return Diagnostic::new(codes::TOKEN, span, "the comment does not end")
             .with_help("close it with */");
     }

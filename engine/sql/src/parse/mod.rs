@@ -1,5 +1,6 @@
 //! From text to statements: tokens, our dialect of expressions, DDL.
 
+mod asserts;
 mod call;
 mod ddl;
 mod dialect;
@@ -9,6 +10,7 @@ mod prefix;
 mod statement;
 mod types;
 
+pub(crate) use asserts::{AssertText, asserts_of};
 pub(crate) use call::{DEFAULT_ON, ERROR_ON, RETURNING};
 pub(crate) use ddl::{
     ColumnSource, ColumnSyntax, CreateTable, OptionSyntax, PrimaryKey, Watermark,

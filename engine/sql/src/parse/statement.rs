@@ -91,6 +91,24 @@ pub(crate) fn parse_options(text: &str) -> Option<Vec<OptionSyntax>> {
     (parser.peek_token_ref().token == Token::EOF).then_some(options)
 }
 
+/// Parses a query that stands by itself.
+pub(super) fn parse_query(chunk: &Chunk, index: &LineIndex<'_>) -> Result<Box<Query>, Diagnostic> {
+    let mut parser = parser_of(&chunk.tokens);
+    let first = chunk.tokens.first();
+    let begins = first.is_some_and(|token| token.token == Token::LParen)
+        || ["SELECT", "VALUES", "WITH"].iter().any(|word| is_word(first, word));
+    if let (false, Some(first)) = (begins, first) {
+        let message = format!("an assert is a query, and this begins with {}", first.token);
+        let help = "write SELECT …: the query must give no row";
+        let span = index.span(first.span);
+        return Err(Diagnostic::new(codes::ASSERT, span, message).with_help(help));
+    }
+    parser
+        .parse_query()
+        .and_then(|query| end_of_statement(&mut parser).map(|()| query))
+        .map_err(|error| explain_error(&error, &chunk.tokens, chunk, index))
+}
+
 fn parser_of(tokens: &[TokenWithSpan]) -> Parser<'static> {
     Parser::new(&FlinkDialect)
         .with_recursion_limit(RECURSION_MAX)

@@ -5,7 +5,7 @@ use anabranch_engine::diagnostic::Span;
 use anabranch_engine::expr::{Expr, ExprKind};
 use anabranch_engine::ids::TableId;
 use anabranch_engine::plan::{
-    Calc, ColumnKind, NodeKind, Projection, Scan, SideKind, SideScan, Table, Window,
+    BoundedKind, Calc, ColumnKind, NodeKind, Projection, Scan, SideKind, SideScan, Table, Window,
     WindowAggregate, WindowAssign,
 };
 use anabranch_engine::types::{DataType, Field, Schema, SqlType};
@@ -24,13 +24,40 @@ pub(crate) struct DraftId(pub(crate) usize);
 /// A node that is being put together; tables are numbered as in the catalog.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    pub(crate) kind: NodeKind,
+    pub(crate) kind: DraftKind,
     pub(crate) inputs: Vec<DraftId>,
     pub(crate) schema: Schema,
     pub(crate) time: Option<usize>,
     /// The table or view that the statement fills: nodes are named after it.
     pub(crate) owner: String,
     pub(crate) span: Span,
+}
+
+/// What a node does.
+#[derive(Clone, Debug)]
+pub(crate) enum DraftKind {
+    /// What only the query of an assert can do.
+    Bounded(BoundedKind),
+    /// What a statement can do; a Calc, a Union and Values also an assert.
+    Stream(NodeKind),
+}
+
+impl Draft {
+    /// What a node of a statement does.
+    pub(super) fn stream(&self) -> &NodeKind {
+        match &self.kind {
+            DraftKind::Stream(kind) => kind,
+            DraftKind::Bounded(_) => unreachable!("no statement reads a node of an assert"),
+        }
+    }
+
+    /// Whether it is a Calc, and which.
+    fn as_calc(&self) -> Option<&Calc> {
+        match &self.kind {
+            DraftKind::Stream(NodeKind::Calc(calc)) => Some(calc),
+            DraftKind::Bounded(_) | DraftKind::Stream(_) => None,
+        }
+    }
 }
 
 /// A named output column of a Calc.
@@ -96,9 +123,29 @@ impl Graph {
         schema: Schema,
         time: Option<usize>,
     ) -> DraftId {
+        self.push_draft(DraftKind::Stream(kind), inputs, schema, time)
+    }
+
+    fn push_draft(
+        &mut self,
+        kind: DraftKind,
+        inputs: Vec<DraftId>,
+        schema: Schema,
+        time: Option<usize>,
+    ) -> DraftId {
         let owner = self.owner.clone();
         self.nodes.push(Draft { kind, inputs, schema, time, owner, span: self.span });
         DraftId(self.nodes.len() - 1)
+    }
+
+    /// A node that only an assert has.
+    pub(crate) fn bounded(
+        &mut self,
+        kind: BoundedKind,
+        inputs: Vec<DraftId>,
+        schema: Schema,
+    ) -> DraftId {
+        self.push_draft(DraftKind::Bounded(kind), inputs, schema, None)
     }
 
     /// All declared columns of a table: a Calc over its only scan.
@@ -197,7 +244,7 @@ impl Graph {
 
     /// The Calc that does the work of `calc` and of the Calc `below` it.
     fn merged(&self, below: DraftId, calc: &Calc) -> Option<Calc> {
-        let NodeKind::Calc(inner) = &self.node(below).kind else { return None };
+        let inner = self.node(below).as_calc()?;
         let sizes: Vec<usize> = inner.projections.iter().map(|p| size(&p.expr)).collect();
         let depths: Vec<usize> = inner.projections.iter().map(|p| depth(&p.expr)).collect();
         let outer = || calc.projections.iter().map(|p| &p.expr).chain(&calc.filter);
@@ -240,6 +287,9 @@ impl Graph {
         if let Some(pushed) = self.filter_below_window(input, &filter) {
             return pushed;
         }
+        if let Some(narrowed) = self.filter_in_join(input, &filter) {
+            return narrowed;
+        }
         let columns = self.all_columns(input);
         self.calc(input, Some(filter), columns)
     }
@@ -248,7 +298,9 @@ impl Graph {
     /// has the same windows whether others are there or not. Not so for sessions.
     fn filter_below_window(&mut self, input: DraftId, filter: &Expr) -> Option<DraftId> {
         let draft = self.node(input);
-        let NodeKind::WindowAssign(assign) = draft.kind.clone() else { return None };
+        let DraftKind::Stream(NodeKind::WindowAssign(assign)) = draft.kind.clone() else {
+            return None;
+        };
         let base = draft.inputs.first().copied()?;
         let base_len = self.node(base).schema.len();
         let session = matches!(assign.window, Window::Session { .. });
@@ -311,7 +363,7 @@ impl Graph {
     /// but Calcs does.
     pub(crate) fn windowed(&self, id: DraftId) -> Option<Windowed> {
         let draft = self.node(id);
-        match &draft.kind {
+        match draft.stream() {
             NodeKind::WindowAssign(assign) => Some(Windowed {
                 base: *draft.inputs.first()?,
                 assign: assign.clone(),
@@ -320,7 +372,7 @@ impl Graph {
             }),
             NodeKind::Calc(calc) => {
                 let input = *draft.inputs.first()?;
-                if matches!(self.node(input).kind, NodeKind::Calc(_)) {
+                if self.node(input).as_calc().is_some() {
                     // Two Calcs that were too large to be merged stay apart.
                     return None;
                 }

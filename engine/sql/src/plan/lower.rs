@@ -27,7 +27,7 @@ impl Graph {
         };
         // A scan is named after its table whatever else wants the name.
         for id in &order {
-            if let NodeKind::Scan(scan) = &self.node(*id).kind {
+            if let NodeKind::Scan(scan) = self.node(*id).stream() {
                 lowering.names.insert(tables[scan.table.0 as usize].name.clone());
             }
         }
@@ -48,7 +48,7 @@ impl Graph {
                 order.push(id);
             } else if seen.insert(id) {
                 stack.push((id, true));
-                if let NodeKind::SideScan(side) = &self.node(id).kind {
+                if let NodeKind::SideScan(side) = self.node(id).stream() {
                     // Nobody may read the scan, but without it there are no such rows.
                     stack.extend(self.scan_of(side.table).map(|scan| (scan, false)));
                 }
@@ -64,7 +64,7 @@ impl Graph {
         // Late rows show all columns of their table, so its scan must give them all.
         let late: BTreeSet<TableId> = order
             .iter()
-            .filter_map(|id| match &self.node(*id).kind {
+            .filter_map(|id| match self.node(*id).stream() {
                 NodeKind::SideScan(side) if side.kind == SideKind::Late => Some(side.table),
                 _ => None,
             })
@@ -72,14 +72,17 @@ impl Graph {
         for id in order.iter().rev() {
             let draft = self.node(*id);
             let mut own = required.remove(id).unwrap_or_default();
-            let shown = matches!(&draft.kind, NodeKind::Scan(scan) if late.contains(&scan.table));
-            if keeps_all(&draft.kind) || shown {
+            let shown =
+                matches!(draft.stream(), NodeKind::Scan(scan) if late.contains(&scan.table));
+            if keeps_all(draft.stream()) || shown {
                 own.extend(0..draft.schema.len());
             }
-            if let NodeKind::Scan(Scan { watermark: Some(watermark), .. }) = &draft.kind {
+            if let NodeKind::Scan(Scan { watermark: Some(watermark), .. }) = draft.stream() {
                 own.extend(columns_of(watermark));
             }
-            if own.is_empty() && matches!(draft.kind, NodeKind::Scan(_)) && unread(*id, self, order)
+            if own.is_empty()
+                && matches!(draft.stream(), NodeKind::Scan(_))
+                && unread(*id, self, order)
             {
                 own.extend(0..draft.schema.len());
             }
@@ -96,7 +99,7 @@ impl Graph {
         // Window columns stand behind all columns of the input, whoever needs those.
         for id in order {
             let draft = self.node(*id);
-            if let (NodeKind::WindowAssign(_), [input]) = (&draft.kind, &draft.inputs[..]) {
+            if let (NodeKind::WindowAssign(_), [input]) = (draft.stream(), &draft.inputs[..]) {
                 let passed = self.node(*input).schema.len();
                 let mut own = required.get(input).cloned().unwrap_or_default();
                 own.extend(passed..draft.schema.len());
@@ -127,7 +130,7 @@ fn keeps_all(kind: &NodeKind) -> bool {
 
 /// The columns of its input that a node needs to give the columns `own`.
 fn needs_of(draft: &Draft, own: &BTreeSet<usize>, input_len: usize) -> BTreeSet<usize> {
-    match &draft.kind {
+    match draft.stream() {
         NodeKind::Scan(_) | NodeKind::SideScan(_) | NodeKind::Values(_) => BTreeSet::new(),
         NodeKind::Calc(calc) => {
             let kept = own.iter().filter_map(|index| calc.projections.get(*index));
@@ -196,7 +199,7 @@ impl Lowering<'_> {
                 Expr::column(place(index), column.ty.clone()).at(column.span)
             })
         };
-        match &draft.kind {
+        match draft.stream() {
             NodeKind::Scan(scan) => NodeKind::Scan(Scan {
                 table: self.table(scan.table, catalog),
                 columns: kept.iter().map(|index| scan.columns[*index]).collect(),

@@ -1,5 +1,6 @@
 //! Whole texts through the compiler; expected plans and errors stand beside them.
 
+mod asserts;
 mod broken;
 #[path = "../flink_rows/mod.rs"]
 mod flink_rows;

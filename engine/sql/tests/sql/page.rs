@@ -12,7 +12,8 @@ use anabranch_engine::plan::connector::{
 };
 use anabranch_engine::types::SqlType;
 use anabranch_sql::reference::{
-    AGGREGATES, CLAUSES, EXPRESSIONS, Form, LEXICAL, STATEMENTS, Special, WINDOWS, settings,
+    AGGREGATES, ASSERT_TABLES, ASSERTS, CLAUSES, EXPRESSIONS, Form, LEXICAL, STATEMENTS, Special,
+    WINDOWS, settings,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -46,8 +47,13 @@ fn table_of(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Strin
 
 /// Statements and clauses: each with its syntax and an example that compiles.
 fn forms(out: &mut String, forms: &[Form]) {
+    forms_behind(out, "", forms);
+}
+
+/// The same, with examples that need more tables.
+fn forms_behind(out: &mut String, tables: &str, forms: &[Form]) {
     for Form { name, syntax, doc, example } in forms {
-        let found = compiled(example);
+        let found = compiled(&format!("{tables}\n{example}"));
         assert!(found.diagnostics.is_empty(), "{example}: {:?}", found.diagnostics);
         let _ = write!(out, "### {name}\n\n{doc}\n\n```text\n{syntax}\n```\n\n");
         let _ = write!(out, "```sql\n{example}\n```\n\n");
@@ -237,6 +243,20 @@ fn side_columns(suffix: &str) -> String {
     names.join(", ")
 }
 
+/// Asserts: what they are, and what only they can do.
+fn asserts() -> String {
+    let mut out = String::from(
+        "## Asserts\n\nAn assert is a query that must give no row, over what the job's sinks hold. It stands in a comment, so that the file means the same to other engines, and is no part of the job's plan. `anabranch sim` judges it whenever a reader could look, `anabranch test` after every epoch ([SIMULATION.md](SIMULATION.md#what-must-hold-of-your-own-job)); `anabranch check` shows its errors, and `anabranch run` does not run it.\n\nIts tables are those that an INSERT of the job fills, each with the columns that are stored; computed and METADATA columns are not. A table whose connector keeps nothing, such as 'print', cannot be read, nor can sources and views. CSV does not tell an empty text from NULL unless `csv.null-literal` is set. A query that gives a row whatever the tables hold, such as `SELECT COUNT(*) FROM t` without HAVING, is refused; so are windows, watermarks and the clock, for rows in a sink have no time but their columns. A value that cannot be computed, such as a division by zero, does not hold.\n\nAll expressions, functions and aggregates of this page can be used, sub-queries in FROM, WITH, VALUES and UNION ALL as well. The examples use these tables:\n\n",
+    );
+    let _ = write!(out, "```sql\n{ASSERT_TABLES}\n```\n\n");
+    for form in ASSERTS {
+        let text = format!("{ASSERT_TABLES}\n{}", form.example);
+        assert_eq!(compiled(&text).asserts.len(), 1, "{text}");
+    }
+    forms_behind(&mut out, ASSERT_TABLES, ASSERTS);
+    out
+}
+
 fn refused() -> String {
     let rows = REFUSED.iter().map(|text| {
         let found = compiled(text);
@@ -275,6 +295,7 @@ fn generated() -> String {
         vec![code(&format!("table${suffix}")), what.to_owned(), side_columns(suffix)]
     });
     out.push_str(&table_of(&["Table", "Rows", "Own columns"], rows));
+    out.push_str(&asserts());
     out.push_str("## Settings\n\n");
     let rows = settings().into_iter().map(|(key, takes)| vec![code(key), cell(takes)]);
     out.push_str(&table_of(&["Key", "Takes"], rows));

@@ -5,14 +5,14 @@ use anabranch_engine::pipeline::PipelineConfig;
 macro_rules! limits {
     ($($name:ident)*) => {
         /// Every limit with its value.
-        pub(super) fn limits(config: &PipelineConfig) -> Vec<(&'static str, i128)> {
+        pub(crate) fn limits(config: &PipelineConfig) -> Vec<(&'static str, i128)> {
             // A limit that is new has to be named here.
             let PipelineConfig { binary: _, $($name),* } = config;
             vec![$((stringify!($name), *$name as i128)),*]
         }
 
         /// Sets a limit.
-        pub(super) fn set_limit(
+        pub(crate) fn set_limit(
             config: &mut PipelineConfig,
             name: &str,
             value: i128,
@@ -43,6 +43,7 @@ limits! {
     heal_horizon_ms
     retry_ms
     attempts_max
+    prove_ms
     discover_ms
     poison_starts
     samples_max

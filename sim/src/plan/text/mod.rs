@@ -23,6 +23,7 @@ mod parse;
 mod print;
 mod token;
 
+pub(crate) use config::{limits, set_limit};
 pub use parse::PlanError;
 
 use super::RunPlan;

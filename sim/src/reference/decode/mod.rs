@@ -4,13 +4,13 @@ mod csv;
 mod json;
 mod text;
 
-pub(super) use text::range_of;
+pub(super) use text::{Unreadable, range_of};
 
 use super::cell::Cell;
 use super::eval::Trouble;
 use super::log::LogRecord;
 use anabranch_engine::expr::ErrorKind;
-use anabranch_engine::plan::{ColumnKind, FormatSpec, Plan, Scan, Table};
+use anabranch_engine::plan::{ColumnKind, FormatSpec, JsonOptions, Plan, Scan, Table};
 use anabranch_engine::types::Field;
 
 /// The length from which on a record is too long for every format.
@@ -35,9 +35,8 @@ pub(super) fn decode(plan: &Plan, scan: &Scan, split: &str, record: &LogRecord) 
     }
     let physical = physical_fields(table);
     let read = match &table.format {
-        FormatSpec::Json(options) => json::read(&record.bytes, &physical, options).map(Some),
-        FormatSpec::Csv(options) => csv::read(&record.bytes, &physical, options),
         FormatSpec::None => Err("the table has no format".to_owned()),
+        format => read_record(format, &physical, &record.bytes),
     };
     let values = match read {
         Err(_) => return Decoded::Malformed,
@@ -61,7 +60,22 @@ pub(super) fn decode(plan: &Plan, scan: &Scan, split: &str, record: &LogRecord) 
     Decoded::Row(scan.columns.iter().map(column).collect())
 }
 
-fn physical_fields(table: &Table) -> Vec<Field> {
+/// The values of the fields of a record, or what is wrong with it as a whole; nothing if
+/// it is no row. A table without a format is written as JSON.
+pub(super) fn read_record(
+    format: &FormatSpec,
+    fields: &[Field],
+    record: &[u8],
+) -> Result<Option<Vec<Result<Cell, Unreadable>>>, String> {
+    match format {
+        FormatSpec::Csv(options) => csv::read(record, fields, options),
+        FormatSpec::Json(options) => json::read(record, fields, options).map(Some),
+        FormatSpec::None => json::read(record, fields, &JsonOptions::default()).map(Some),
+    }
+}
+
+/// The columns of a record of a table.
+pub(super) fn physical_fields(table: &Table) -> Vec<Field> {
     let physical = table.columns.iter().filter(|c| matches!(c.kind, ColumnKind::Physical));
     physical.map(|column| Field::new(column.name.clone(), column.ty.clone())).collect()
 }

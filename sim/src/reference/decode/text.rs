@@ -7,7 +7,7 @@ use num_bigint::BigInt;
 
 /// That a text is no value of the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unreadable;
+pub(in crate::reference) struct Unreadable;
 
 /// Without the white space and control characters around it.
 fn trimmed(text: &str) -> &str {

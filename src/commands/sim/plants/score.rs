@@ -5,8 +5,12 @@ use super::super::pool;
 use crate::errors::{self, JobError};
 use crate::output::console::{progress_bar, show_text};
 use crate::output::text::plural;
-use anabranch_sim_plants::score::{Effort, Row, chosen, markdown, row, unsound};
+use anabranch_sim_plants::score::{
+    BEGIN, END, Effort, Row, chosen, markdown, row, unsound, with_table,
+};
+use std::fs;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 /// Hunts all bugs that are asked for, and prints the table.
 ///
@@ -37,10 +41,24 @@ pub(super) fn run(args: &PlantsArgs) -> Result<(), JobError> {
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    show_text(&markdown(&rows))?;
+    let table = markdown(&rows);
+    show_text(&table)?;
+    if let Some(file) = &args.into {
+        put_into(file, &table)?;
+    }
     let found = rows.iter().filter(|row| row.is_found()).count();
     show_text(&format!("\n{found} of {} found.\n", plural(rows.len() as u64, "planted bug")))?;
     conclude(&rows)
+}
+
+/// Replaces the table of a document.
+fn put_into(file: &Path, table: &str) -> Result<(), JobError> {
+    let failed =
+        |what: String| JobError::new(&errors::NO_FILE, format!("{}: {what}", file.display()));
+    let document = fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    let document = with_table(&document, table)
+        .ok_or_else(|| failed(format!("there is no place between {BEGIN} and {END}")))?;
+    fs::write(file, document).map_err(|error| failed(error.to_string()))
 }
 
 fn conclude(rows: &[Row]) -> Result<(), JobError> {

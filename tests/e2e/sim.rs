@@ -172,7 +172,8 @@ fn what_makes_no_sense_is_refused_before_anything_runs() {
 fn a_sweep_kills_the_job_around_every_output() {
     // spec: J-1, K-1, K-4, S-2
     let folder = folder();
-    let ran = folder.run(&["sim", "sweep", "job.sql", "--records", "12", "--every", "4"]);
+    let ran =
+        folder.run(&["sim", "sweep", "job.sql", "--records", "12", "--every", "3", "--seed", "4"]);
     ran.exits_with(0);
     assert!(ran.stdout.contains("nothing found"), "{}", ran.stdout);
     let (_, deviations) = ran.stdout.split_once("deviations").expect("they are counted");
@@ -236,7 +237,8 @@ fn the_commands_of_the_page_do_what_it_says() {
     let blocks = blocks("docs/SIMULATION.md", "sh");
     let mut commands = 0;
     for line in blocks.iter().flat_map(|block| block.lines()) {
-        let words = line.strip_prefix("anabranch ").expect("a command of ours");
+        // Scripts of the repository are for those who have it.
+        let Some(words) = line.strip_prefix("anabranch ") else { continue };
         folder.run(&words.split(' ').collect::<Vec<_>>()).exits_with(0);
         commands += 1;
     }

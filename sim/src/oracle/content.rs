@@ -106,6 +106,16 @@ impl<'a> Watched<'a> {
         }
     }
 
+    /// These records are all that there is now.
+    pub(super) fn show(&mut self, records: &'a [ViewRecord]) {
+        let is_same = |(record, seen): &(&ViewRecord, &Seen<'_>)| {
+            let text = record.value.strip_suffix(b"\n").unwrap_or(&record.value);
+            record.part == seen.part && text == seen.text
+        };
+        let kept = records.iter().zip(&self.seen).take_while(is_same).count();
+        self.change(kept, &records[kept..]);
+    }
+
     /// What is wrong with the view at present.
     pub(super) fn judge(&mut self, reach: Reach) -> Option<Finding> {
         let (oracle, sink) = (self.oracle, self.oracle.sink());

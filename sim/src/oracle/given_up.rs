@@ -14,6 +14,10 @@ use std::collections::BTreeSet;
 /// for it, so that only time is.
 const ROOMY: usize = 1_000_000;
 
+/// So many requests an operation of a sink may take: one whose table allows it less time
+/// than these need is away whenever something is asked of it.
+const REQUESTS: i64 = 20;
+
 /// The first sink that was given up without a reason.
 // spec: K-8
 pub(super) fn given_up(
@@ -30,6 +34,7 @@ pub(super) fn given_up(
             (false, _) => {
                 ("given up", format!("sink {name} was given up, and its table says hold"))
             }
+            (true, _) if is_slow(plan, table) => return None,
             (true, away) if is_enough(plan, table, away) => return None,
             (true, None) => {
                 ("given up", format!("sink {name} was given up, and nothing was wrong with it"))
@@ -45,6 +50,12 @@ pub(super) fn given_up(
         };
         Some(Finding::new("L1", kind, name, message))
     })
+}
+
+/// Whether a sink needs longer for what it is asked than its table allows.
+fn is_slow(plan: &RunPlan, table: &Table) -> bool {
+    let link = plan.settings.links.sinks;
+    Span::ms(table.lag_budget_ms()).0 <= REQUESTS * 2 * (link.base.0 + link.jitter.0)
 }
 
 /// Whether a sink that was away for so long may be given up.

@@ -336,6 +336,7 @@ impl JudgedSink<'_> {
             (Finish::ByMarker | Finish::Open, _) => None,
         };
         if let Some(reach) = reach {
+            watched.show(&self.sink.last.records);
             found.extend(watched.judge(reach));
             if guarantee == Guarantee::ExactlyOnce {
                 found.extend(fires_once(self.job, self.id(), &self.sink.last));

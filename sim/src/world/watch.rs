@@ -217,6 +217,8 @@ impl World {
         for slot in 0..self.processes.len() {
             if let Some(process) = self.processes[slot].take() {
                 self.note_end(&process, ProcessEnding::StillRuns);
+                // Its lock would keep the journal from being read.
+                self.places[0].service.client_died(self.now, process.id);
             }
         }
         for place in 0..self.places.len() {

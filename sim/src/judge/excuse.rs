@@ -32,8 +32,10 @@ impl Losses {
                     }
                 }
                 Action::Source { .. } => losses.sources = true,
-                // A clone that comes first writes what the job's own journal does not say.
-                Action::State(StateFault::PutBack | StateFault::StartCopy) => losses.stores = true,
+                // What sinks hold is then of a history that the journal does not tell.
+                Action::State(StateFault::PutBack | StateFault::StartCopy) => {
+                    (losses.stores, losses.sinks) = (true, true);
+                }
                 Action::Disturb { .. }
                 | Action::Crash { .. }
                 | Action::PowerFailure { .. }

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::model::Disturbance;
-use crate::plan::{Action, RunPlan};
+use crate::plan::{Action, RunPlan, StateFault};
 use crate::world::{DurableSeen, LostSnapshot, RottenStart};
 use anabranch_engine::journal::EpochRecord;
 
@@ -19,11 +19,10 @@ pub fn durable_epochs(
     durable: &[DurableSeen],
     epochs: &[EpochRecord],
 ) -> Option<Finding> {
-    let mut losses =
-        plan.deviations.iter().filter_map(|deviation| loss_of_journal(&deviation.action));
+    let mut losses = losses_of(plan, "journal");
     let rots = match (losses.next(), losses.next()) {
         (None, _) => false,
-        (Some(Disturbance::Rot { .. }), None) => true,
+        (Some(Loss::Rot), None) => true,
         // Of two bits the second may have taken the proof of what the first one took.
         (Some(_), _) => return None,
     };
@@ -46,26 +45,37 @@ pub fn durable_epochs(
     Some(Finding::new("S2", "durable epoch lost", "journal", message))
 }
 
-/// What takes something away from the journal.
-fn loss_of_journal(action: &Action) -> Option<&Disturbance> {
-    match action {
-        Action::Disturb { service, disturbance } if service == "journal" => matches!(
-            disturbance,
+/// How something is taken away from a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// A bit turns.
+    Rot,
+    /// It is gone, or as it was once.
+    Other,
+}
+
+/// What a plan takes away from a store.
+fn losses_of(plan: &RunPlan, store: &str) -> impl Iterator<Item = Loss> {
+    plan.deviations.iter().filter_map(move |deviation| match &deviation.action {
+        Action::Disturb { service, disturbance } if service == store => match disturbance {
+            Disturbance::Rot { .. } => Some(Loss::Rot),
             Disturbance::LoseAcknowledged { .. }
-                | Disturbance::LoseMarker
-                | Disturbance::Retention { .. }
-                | Disturbance::Rot { .. }
-        )
-        .then_some(disturbance),
+            | Disturbance::LoseMarker
+            | Disturbance::Retention { .. } => Some(Loss::Other),
+            _ => None,
+        },
+        // The whole state is what it was, or another one goes on with a copy.
+        Action::State(StateFault::PutBack | StateFault::StartCopy) => Some(Loss::Other),
         _ => None,
-    }
+    })
 }
 
 /// S5: a complete snapshot is listed until somebody asks for its removal.
 // spec: S-1
 #[must_use]
-pub fn listed_snapshots(lost: &[LostSnapshot]) -> Option<Finding> {
-    let lost = lost.first()?;
+pub fn listed_snapshots(plan: &RunPlan, lost: &[LostSnapshot]) -> Option<Finding> {
+    // One whose manifest rots is none any more.
+    let lost = lost.first().filter(|_| losses_of(plan, "snapshots").next().is_none())?;
     let message = format!(
         "snapshot {} was complete at {}, nobody removed it, and at {} it is not listed",
         lost.name, lost.complete, lost.missed

@@ -133,9 +133,7 @@ pub fn judge_all(
     let expected = expect(case);
     let mut findings = discords(&expected);
     findings.extend(durable_epochs(plan, &result.durable, &epochs));
-    if !losses {
-        findings.extend(listed_snapshots(&result.lost_snapshots));
-    }
+    findings.extend(listed_snapshots(plan, &result.lost_snapshots));
     findings.extend(whole_starts(&result.rotten_starts));
     let sinks = result.sinks.iter().enumerate().map(|(index, sink)| {
         let tears = tears(plan, &sink.table);

@@ -153,6 +153,8 @@ settings! {
         "starts that died while they computed one epoch, after which a job is poisoned";
     "progress-interval", progress_interval, "a time span such as 10 s, 0 for none",
         "how often a JSON log says where the job is";
+    "prove-ms", pipeline.prove_ms in 1..=MS_MAX, "milliseconds from 1 on",
+        "time without an append after which the journal is asked whether it is still ours";
     "retry-ms", pipeline.retry_ms in 0..=MS_MAX, "milliseconds",
         "the first wait before what failed is tried again";
     "samples-max", pipeline.samples_max, "a number",

@@ -1,4 +1,4 @@
--- Into Redis, where each key is a hash of columns.
+-- Into Redis, a row a key, as a hash with a field for each column.
 CREATE TABLE events (
   k  STRING,
   v  BIGINT,
@@ -24,8 +24,8 @@ CREATE TABLE counts (
   PRIMARY KEY (window_start, k) NOT ENFORCED
 ) WITH (
   'connector' = 'redis',
-  'value.type' = 'hash',
   'url' = 'redis://localhost:6379',
+  'value.type' = 'hash',
   'sink.chunk-rows' = '3'
 );
 

@@ -3,7 +3,7 @@
 use super::{Answers, Event};
 use anabranch_connectors::in_phase;
 use anabranch_connectors::store::{LocalJournalStore, StoreError};
-use anabranch_engine::ids::{Epoch, RequestId};
+use anabranch_engine::ids::{Epoch, Generation, RequestId};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
 use anabranch_engine::pipeline::Input;
 use bytes::Bytes;
@@ -29,6 +29,7 @@ pub(super) enum Command {
     Open { segment: SegmentName, bytes: Bytes },
     Append { epoch: Epoch, bytes: Bytes },
     Note { request: RequestId, bytes: Bytes },
+    Prove { request: RequestId, generation: Generation },
     Finish { bytes: Bytes },
     Remove { request: RequestId, segments: Vec<SegmentName> },
 }
@@ -106,6 +107,10 @@ impl Journal {
                 in_phase("note", || self.append(bytes))?;
                 self.answer(Input::NoteAppended { request });
             }
+            Command::Prove { request, generation } => {
+                let proved = in_phase("prove", || self.prove(request, generation))?;
+                self.answer(proved);
+            }
             Command::Finish { bytes } => {
                 in_phase("finish", || self.append(bytes))?;
                 self.answer(Input::FinishRecorded);
@@ -144,6 +149,19 @@ impl Journal {
             }
         }
         Ok(Input::JournalOpened)
+    }
+
+    fn prove(&mut self, request: RequestId, generation: Generation) -> Result<Input, Event> {
+        let is_newest = match &mut self.store {
+            JournalStore::Memory => Ok(true),
+            JournalStore::Local(store) => store.prove(generation),
+        };
+        match is_newest {
+            Ok(true) => Ok(Input::JournalProved { request }),
+            Ok(false) => Ok(Input::JournalNotProved { request }),
+            Err(StoreError::Fenced { by }) => Ok(Input::JournalFenced { by }),
+            Err(error) => Err(failed(&error)),
+        }
     }
 
     fn append(&mut self, bytes: Bytes) -> Result<(), Event> {

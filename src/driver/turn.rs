@@ -298,6 +298,9 @@ impl World<'_> {
             Output::AppendNote { request, bytes } => {
                 self.journal(journal::Command::Note { request, bytes });
             }
+            Output::ProveJournal { request, generation } => {
+                self.journal(journal::Command::Prove { request, generation });
+            }
             Output::RecordFinish { bytes } => self.journal(journal::Command::Finish { bytes }),
             Output::ApplyChunk { request, chunk } => {
                 self.sink(chunk.sink, sinks::Command::Apply { request, chunk });

@@ -2,6 +2,7 @@
 
 use crate::fs_exec::FolderExecutor;
 use crate::store::StoreError;
+use anabranch_engine::ids::Generation;
 use anabranch_engine::journal::local::{LOCK, LocalJournal, STARTING};
 use anabranch_engine::journal::{JournalMachine, JournalStep, SegmentBytes, SegmentName};
 use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
@@ -94,6 +95,20 @@ impl LocalJournalStore {
         match self.run(step)? {
             JournalStep::Appended => Ok(()),
             step => panic!("appending ended with {step:?}"),
+        }
+    }
+
+    /// Whether the journal is known to belong to this generation still.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if another process has it. After any error the process has to
+    /// end.
+    // spec: J-3
+    pub fn prove(&mut self, generation: Generation) -> Result<bool, StoreError> {
+        let step = self.machine.prove(generation);
+        match self.run(step)? {
+            JournalStep::Proved(is_newest) => Ok(is_newest),
+            step => panic!("a proof ended with {step:?}"),
         }
     }
 

@@ -14,7 +14,7 @@ mod table;
 mod test_support;
 
 pub use csv::CsvDecoder;
-pub use encode::{encode_csv, encode_json, encode_text};
+pub use encode::{encode_csv, encode_field, encode_json, encode_text};
 pub use framing::{Framed, RECORD_LEN_MAX, frame};
 pub use json::JsonDecoder;
 pub use print::encode_print;

@@ -238,7 +238,9 @@ impl LocalJournal {
         let unknown = format!("{what}; what is durable is unknown");
         match mem::take(&mut self.state) {
             State::Idle | State::Ended => panic!("a failure of no request: {what}"),
-            State::Locking | State::Claiming { .. } if kind == FsFailure::Locked => {
+            State::Locking | State::Claiming { .. } | State::Proving { .. }
+                if kind == FsFailure::Locked =>
+            {
                 self.end(JournalStep::Fenced { by: what })
             }
             // The lock is held: what it says only helps whoever finds it so.

@@ -28,7 +28,9 @@ pub trait JournalMachine: std::fmt::Debug {
     fn append(&mut self, bytes: Bytes) -> JournalStep;
 
     /// Asks the store whether `generation` is still the newest; ends with
-    /// [`JournalStep::Proved`].
+    /// [`JournalStep::Fenced`] if somebody newer is seen there, and with
+    /// [`JournalStep::Proved`] otherwise.
+    // spec: J-3
     fn prove(&mut self, generation: Generation) -> JournalStep;
 
     /// Removes segments, oldest first; ends with [`JournalStep::Trimmed`].
@@ -56,7 +58,8 @@ pub enum JournalStep {
     },
     /// What was appended is durable.
     Appended,
-    /// Whether the generation is still the newest.
+    /// Whether the generation is known to be still the newest; if not, the store does not
+    /// say so now, and may say so later.
     Proved(bool),
     /// The segments are gone.
     Trimmed,

@@ -48,6 +48,10 @@ pub struct PipelineConfig {
     pub retry_ms: i64,
     /// A failing source or store is given up after so many attempts in a row.
     pub attempts_max: u32,
+    /// A run that has had nothing to append for so long, in ms, asks the journal whether it
+    /// still owns it.
+    // spec: J-3
+    pub prove_ms: i64,
     /// Tables that grow are asked for new splits this often, in ms.
     pub discover_ms: i64,
     /// So many starts that died while they computed one epoch make a job poisoned.
@@ -76,6 +80,7 @@ impl Default for PipelineConfig {
             heal_horizon_ms: 600_000,
             retry_ms: 50,
             attempts_max: 20,
+            prove_ms: 5_000,
             discover_ms: 1_000,
             poison_starts: 3,
             samples_max: 5,

@@ -1,10 +1,11 @@
 //! Rows as what a sink takes, and as the bytes of the output hash.
 
-use crate::format::{encode_csv, encode_json, encode_print, encode_text};
+use crate::format::{encode_csv, encode_field, encode_json, encode_print, encode_text};
 use crate::ids::Epoch;
 use crate::key::encode_value;
-use crate::plan::{FormatSpec, JsonOptions, KeyLayout, KeyPiece, RecordLayout, Table};
+use crate::plan::{FormatSpec, JsonOptions, KeyLayout, KeyPiece, RecordLayout, Table, ValueLayout};
 use crate::rows::{RowKind, Rows};
+use crate::sink::redis::put_field;
 use crate::sink::{ChunkPayload, SinkRecord};
 use crate::types::Schema;
 use bytes::Bytes;
@@ -130,9 +131,12 @@ fn records_of(table: &Table, layout: &RecordLayout, epoch: Epoch, piece: &Rows) 
     let schema = table.stored_schema();
     let rows: Vec<usize> =
         (0..piece.len()).filter(|row| piece.kind(*row) != RowKind::UpdateBefore).collect();
-    let values = texts(&rows, |row, out| {
-        lines_of_piece(table, &schema, piece, row..row + 1, out);
-        out.pop();
+    let values = texts(&rows, |row, out| match &layout.value {
+        ValueLayout::Fields(columns) => fields_of(columns, &schema, piece, row, out),
+        ValueLayout::Row => {
+            lines_of_piece(table, &schema, piece, row..row + 1, out);
+            out.pop();
+        }
     });
     let keys = texts(&rows, |row, out| key_of(&layout.key, &schema, piece, row, out));
     let partitions = texts(&rows, |row, out| {
@@ -150,6 +154,18 @@ fn records_of(table: &Table, layout: &RecordLayout, epoch: Epoch, piece: &Rows) 
         value,
     };
     rows.iter().zip(parts).map(record).collect()
+}
+
+/// The columns of a row that are not NULL, as the fields of a hash.
+fn fields_of(columns: &[usize], schema: &Schema, piece: &Rows, row: usize, out: &mut Vec<u8>) {
+    let mut text = Vec::new();
+    for column in columns {
+        let field = &schema.fields[*column];
+        text.clear();
+        if encode_field(&field.ty.sql, piece.batch.column(*column), row, &mut text) {
+            put_field(out, field.name.as_bytes(), &text);
+        }
+    }
 }
 
 /// What `write` appends for each row, as parts of one piece of memory.

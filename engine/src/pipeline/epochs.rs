@@ -308,6 +308,7 @@ impl Pipeline {
     pub(super) fn journal_appended(&mut self, epoch: Epoch, out: &mut Vec<Output>) {
         assert!(epoch <= self.epoch, "the journal confirms epoch {epoch}, which was not written");
         self.durable = self.durable.max(epoch);
+        self.ownership.confirm(self.clock.now);
         self.sinks.note_durable(self.durable);
         self.store_snapshot_if_durable(out);
     }
@@ -329,7 +330,15 @@ impl Pipeline {
         if waits || !quiet || !begun || !matches!(self.phase, Phase::Running) {
             return;
         }
-        if self.ingest.is_done(&self.plan) && self.sinks.all_served() {
+        if !self.is_ending() {
+            return;
+        }
+        let verified = self.verify_markers(out);
+        let may_end = verified || (leaves && self.unverified_sinks_fail());
+        if !may_end {
+            return;
+        }
+        if verified && self.ingest.is_done(&self.plan) && self.sinks.all_served() {
             self.phase = Phase::Finishing;
             let entry = JournalEntry::Finished(crate::journal::FinishedRecord {
                 epoch: self.epoch,

@@ -183,6 +183,16 @@ pub enum Input {
         /// What failed, for a person.
         message: String,
     },
+    /// The journal still belongs to this run.
+    JournalProved {
+        /// Which request this answers.
+        request: RequestId,
+    },
+    /// The journal's store could not say whether the journal still belongs to this run.
+    JournalNotProved {
+        /// Which request this answers.
+        request: RequestId,
+    },
     /// A note is durable.
     NoteAppended {
         /// Which request this answers.
@@ -348,6 +358,16 @@ pub enum Output {
         request: RequestId,
         /// The entry.
         bytes: Bytes,
+    },
+    /// Ask the journal's store whether this generation is still the newest; answer with
+    /// [`Input::JournalProved`], [`Input::JournalNotProved`], [`Input::JournalFenced`] or
+    /// [`Input::JournalFailed`].
+    // spec: J-3
+    ProveJournal {
+        /// Names the request.
+        request: RequestId,
+        /// Which generation.
+        generation: Generation,
     },
     /// Append the entry that the job is done; answer with [`Input::FinishRecorded`],
     /// [`Input::JournalFenced`] or [`Input::JournalFailed`].

@@ -16,6 +16,7 @@ mod ingest;
 mod invariants;
 mod io;
 mod lag;
+mod prove;
 mod rehearse;
 mod replay;
 mod serve;
@@ -23,6 +24,7 @@ mod sinks;
 mod snapshots;
 mod start;
 mod status;
+mod verify;
 mod wake;
 mod wary;
 mod why;
@@ -43,6 +45,7 @@ use crate::plan::{Plan, PlanHash};
 use crate::planted;
 use crate::time::{Monotonic, Tick};
 use ingest::Ingest;
+use prove::Ownership;
 use replay::Recovery;
 use sinks::Sinks;
 use snapshots::Snapshots;
@@ -92,6 +95,8 @@ pub struct Pipeline {
     /// What is noted before an epoch is computed.
     // spec: F-6
     wary: Wary,
+    /// Since when the journal's store said nothing.
+    ownership: Ownership,
 }
 
 /// Where in its life a pipeline is.
@@ -161,6 +166,7 @@ impl Pipeline {
             stopping_since: None,
             has_written: false,
             wary: Wary::default(),
+            ownership: Ownership::default(),
             plan,
             config,
         })
@@ -211,6 +217,7 @@ impl Pipeline {
                 self.sink_inspected(sink, generation, marker, out)
             }
             Input::JournalOpened => self.journal_opened(out),
+            Input::JournalFenced { .. } if planted!(K11) => Ok(()),
             Input::JournalFenced { by } => Err(Failure::Fenced { what: "the journal".into(), by }),
             Input::SnapshotsListed { request, manifests } => {
                 self.snapshots_listed(request, manifests, out)
@@ -248,6 +255,8 @@ impl Pipeline {
                 Ok(())
             }
             Input::JournalFailed { message } => Err(Failure::JournalFailed(message)),
+            Input::JournalProved { request } => self.journal_proved(request),
+            Input::JournalNotProved { request } => self.journal_not_proved(request),
             Input::NoteAppended { request } => {
                 self.note_appended(request);
                 Ok(())
@@ -307,6 +316,7 @@ impl Pipeline {
             self.ask_for_splits(out);
             self.ask_for_data(out);
             self.apply_chunks(out);
+            self.ask_for_proof(out);
             self.report_who_holds(out);
             self.finish_if_done(out);
         }

@@ -268,6 +268,7 @@ impl Pipeline {
             });
         }
         self.phase = Phase::Running;
+        self.ownership.confirm(self.clock.now);
         for (id, split) in self.dataflow.splits().iter() {
             self.ingest.split_mut(id).resume(split);
         }

@@ -78,6 +78,9 @@ impl Pipeline {
         let acked = sink.acked;
         let marker = if sink.keeps_marker(&self.plan) { marker } else { acked };
         self.settle(id, marker)?;
+        let is_ending = self.is_ending();
+        let sink = self.sinks.get_mut(id);
+        sink.verified = is_ending;
         if matches!(self.phase, Phase::Opening(_)) {
             return self.sink_found(id, out);
         }
@@ -181,7 +184,7 @@ impl Pipeline {
                 let sink = self.sinks.get_mut(id);
                 let applied = sink.queue.front().expect("a chunk is applied from the queue");
                 sink.acked = Some(applied.marker);
-                sink.ack_moved = true;
+                (sink.ack_moved, sink.verified) = (true, false);
                 sink.drop_through(0);
                 sink.lag.succeed();
                 sink.phase = SinkPhase::Ready;

@@ -54,6 +54,9 @@ pub(super) struct SinkState {
     // spec: K-5
     pub(super) first_opened: bool,
     pub(super) ever_opened: bool,
+    /// Whether it was opened since it acknowledged its last chunk, at the end of the job.
+    // spec: K-5
+    pub(super) verified: bool,
     /// How it fails, and for how long.
     pub(super) lag: Lag,
     pub(super) rows: u64,
@@ -105,6 +108,7 @@ impl SinkState {
             recording: VecDeque::new(),
             first_opened: false,
             ever_opened: false,
+            verified: false,
             lag: Lag::of(table),
             rows: 0,
             chunks: 0,

@@ -328,11 +328,13 @@ impl Pipeline {
         for (name, bytes) in manifests {
             match Manifest::decode(&bytes) {
                 Ok(manifest) if self.is_ahead_of_journal(&manifest) => {
-                    return Err(Failure::Damaged(format!(
+                    let what = format!(
                         "snapshot {name} was taken after epoch {}, which the journal does not \
                          hold any more",
                         manifest.epoch
-                    )));
+                    );
+                    self.suspect_damage(what, out);
+                    return Ok(());
                 }
                 Ok(manifest) => match self.usable(&manifest) {
                     Ok(()) => candidates.push((name, manifest)),
@@ -353,8 +355,8 @@ impl Pipeline {
         self.load_next_snapshot(out)
     }
 
-    /// Whether a snapshot proves that the journal lost a record: it is stored only
-    /// when the record of its epoch is durable.
+    /// Whether a snapshot proves that the journal lost a record, unless a newer run has
+    /// taken it: it is stored only when the record of its epoch is durable.
     // spec: J-6
     fn is_ahead_of_journal(&self, manifest: &Manifest) -> bool {
         manifest.lineage == self.lineage

@@ -22,6 +22,8 @@ pub enum WakeReason {
     Flush,
     /// A sink has failed, or not answered, for as long as it may.
     Lag,
+    /// The journal is asked whether it is still ours.
+    Prove,
     /// The splits of a table are listed again after a failure.
     RetryDiscover,
     /// A source is read again after a failure.
@@ -74,6 +76,7 @@ impl Pipeline {
             .chain(self.sinks.retries_at().map(wake(WakeReason::RetrySink)))
             .chain(self.sink_waits_end_at().map(wake(WakeReason::Lag)))
             .chain(self.stop_wait_ends_at().map(wake(WakeReason::Stop)))
+            .chain(self.proof_due_at().map(wake(WakeReason::Prove)))
             .filter(|wakeup| wakeup.at > self.clock.now)
             .min()
     }

@@ -197,6 +197,7 @@ impl Output {
             }
             Output::AppendJournal { .. } => "append epoch".to_owned(),
             Output::AppendNote { .. } => "append note".to_owned(),
+            Output::ProveJournal { .. } => "prove journal".to_owned(),
             Output::RecordFinish { .. } => "append finish".to_owned(),
             Output::ApplyChunk { chunk, .. } => format!("apply to sink {}", sink(&chunk.sink)),
             Output::StoreSnapshot { .. } => "store snapshot".to_owned(),

@@ -25,7 +25,7 @@ pub use node::{
     AggregateCall, Calc, ChangelogMode, Class, Node, NodeKind, Projection, Scan, SideKind,
     SideScan, Sink, Values, WindowAggregate, WindowAssign,
 };
-pub use records::{KeyLayout, KeyPiece, LayoutError, RecordLayout};
+pub use records::{KeyLayout, KeyPiece, LayoutError, RecordLayout, ValueLayout};
 pub use window::Window;
 
 use crate::ids::{NodeId, SinkId, TableId};

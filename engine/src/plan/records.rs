@@ -12,6 +12,18 @@ pub struct RecordLayout {
     pub key: KeyLayout,
     /// The column whose value decides the partition, if one does.
     pub partition: Option<usize>,
+    /// What the value is made of.
+    pub value: ValueLayout,
+}
+
+/// What a record's value is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueLayout {
+    /// A field for each of these columns that is not NULL: their places, in the order of
+    /// their names.
+    Fields(Vec<usize>),
+    /// The row in the table's format.
+    Row,
 }
 
 /// What a record's key is made of.
@@ -62,7 +74,24 @@ impl Table {
         if self.connector == "clickhouse" && self.is_keyed() && self.primary_key.is_none() {
             return Err(LayoutError::new("mode", "'mode' = 'keyed' needs a PRIMARY KEY"));
         }
-        Ok(Some(RecordLayout { key, partition }))
+        Ok(Some(RecordLayout { key, partition, value: self.value_layout() }))
+    }
+
+    /// Whether a row becomes a hash with a field for each column.
+    #[must_use]
+    pub fn is_hash(&self) -> bool {
+        self.connector == "redis" && self.options.get("value.type").is_some_and(|it| it == "hash")
+    }
+
+    fn value_layout(&self) -> ValueLayout {
+        if !self.is_hash() {
+            return ValueLayout::Row;
+        }
+        // The places among the columns that are stored, as in a row that is written.
+        let names: Vec<&String> = self.stored_columns().map(|column| &column.name).collect();
+        let mut places: Vec<usize> = (0..names.len()).collect();
+        places.sort_by_key(|place| names[*place]);
+        ValueLayout::Fields(places)
     }
 
     /// Whether a later row of a key replaces an earlier one.
@@ -277,6 +306,16 @@ mod tests {
         assert!(refusal("redis", None, &[]).contains("PRIMARY KEY"));
         assert!(refusal("kafka", None, &[("key.fields", "a")]).contains("needs 'key.format'"));
         assert!(refusal("kafka", None, &[("key.format", "json")]).contains("needs 'key.fields'"));
+    }
+
+    #[test]
+    fn a_hash_has_its_columns_by_name() {
+        let layout = |options: &[(&str, &str)]| {
+            let layout = table("redis", Some(&[1]), options).record_layout();
+            layout.expect("it is allowed").expect("it takes records").value
+        };
+        assert_eq!(layout(&[("value.type", "string")]), ValueLayout::Row);
+        assert_eq!(layout(&[("value.type", "hash")]), ValueLayout::Fields(vec![0, 1, 2]));
     }
 
     #[test]

@@ -90,6 +90,9 @@ pub enum ClickHouseRequest {
         table: String,
         /// The one that it is like.
         like: String,
+        /// How many blocks the new table remembers for deduplication, if that differs:
+        /// `non_replicated_deduplication_window`.
+        deduplication_window: Option<u64>,
     },
     /// What a table is. Answered by [`ClickHouseAnswer::Table`].
     Describe {

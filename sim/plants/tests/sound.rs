@@ -4,8 +4,20 @@ use anabranch_sim_plants::judge;
 use anabranch_sim_plants::table::PLANTED;
 use std::collections::BTreeMap;
 
-/// How many seeds of each witness are run.
-const SEEDS: u64 = 15;
+/// Seeds of each witness; `SOUND_SEEDS=FIRST..LAST` chooses others, and
+/// `SOUND_WITNESS=NAME` one witness.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=15;
+
+/// Seeds in which something was found once.
+const MENDED: &[(&str, u64)] = &[
+    ("clickhouse, strict", 89),
+    ("clickhouse, strict", 1_000_033),
+    ("clickhouse, strict", 1_000_066),
+    ("clickhouse, strict", 1_000_123),
+    ("files", 169),
+    ("kafka", 128),
+    ("topic journal", 217),
+];
 
 /// What is found although no bug is planted: a fault of the engine, of a model or of an
 /// oracle that nobody has looked into yet. A hunt does not count such a seed.
@@ -13,6 +25,26 @@ const KNOWN: &[(&str, u64)] = &[];
 
 /// Witnesses whose sources change: a change that nobody reads again need not be noticed.
 const LOSES: &[&str] = &["replaced"];
+
+fn chosen(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The seeds of a witness that are run.
+fn seeds(name: &str) -> Vec<u64> {
+    if chosen("SOUND_WITNESS").is_some_and(|chosen| chosen != name) {
+        return Vec::new();
+    }
+    let Some(text) = chosen("SOUND_SEEDS") else {
+        let mended = MENDED.iter().filter(|(it, _)| *it == name).map(|(_, seed)| *seed);
+        return SEEDS.chain(mended).collect();
+    };
+    let ends = text
+        .split_once("..")
+        .and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let (first, last) = ends.expect("SOUND_SEEDS is FIRST..LAST");
+    (first..=last).collect()
+}
 
 #[test]
 fn without_a_bug_nothing_is_found() {
@@ -22,7 +54,7 @@ fn without_a_bug_nothing_is_found() {
     let mut problems = Vec::new();
     for (name, witness) in witnesses {
         let job = witness.job();
-        for seed in 1..=SEEDS {
+        for seed in seeds(name) {
             let finding = judge(None, &job, &witness.plan(seed, &job)).expect("the plan fits");
             match (finding, KNOWN.contains(&(name, seed))) {
                 (Some(finding), false) => problems.push(format!("{name}, seed {seed}: {finding}")),

@@ -54,8 +54,13 @@ impl Dialect for ClickHouseDialect {
             "drop" => ClickHouseRequest::Drop { table: table()? },
             "insert" => insert(phrase)?,
             "like" => {
-                phrase.only(&["table", "like"])?;
-                ClickHouseRequest::CreateLike { table: table()?, like: phrase.str("like")? }
+                phrase.only(&["table", "like", "window"])?;
+                let window = phrase.find("window").map(|_| phrase.parsed("window"));
+                ClickHouseRequest::CreateLike {
+                    table: table()?,
+                    like: phrase.str("like")?,
+                    deduplication_window: window.transpose()?,
+                }
             }
             "move" => transfer(phrase, PartitionTransfer::Move)?,
             "optimize" => {

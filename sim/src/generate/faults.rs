@@ -149,51 +149,15 @@ impl Maker<'_> {
             }
             Family::Twins => Deviation { trigger: self.when(draws), action: Action::DoubleStart },
             Family::Brokers => self.broker(draws),
-            Family::Databases => {
-                let tables: Vec<&String> = self.of(Model::ClickHouse).collect();
-                let service = (*draws.choose(&tables)).clone();
-                let disturbance = match draws.below(4) {
-                    0 => Disturbance::StopInsert { parts: draws.below(3) as u32 },
-                    1 => Disturbance::ForgetTokens,
-                    _ => Disturbance::Merge,
-                };
-                // Where there are parts already.
-                let point = Point::After(Operation::Apply(Some(service.clone())));
-                let nth = 2 + draws.below(5) as u32;
-                let trigger = Trigger::When { nth, point, holding: None, restarts: None };
-                Deviation { trigger, action: Action::Disturb { service, disturbance } }
-            }
+            Family::Databases => self.database(draws),
             Family::Days => unreachable!("days are made of several deviations"),
-            Family::Disks => {
-                let disks: Vec<&String> = self.of(Model::Disk).collect();
-                let service = (*draws.choose(&disks)).clone();
-                let fill = Disturbance::Fill { writes: draws.below(20) as u32 };
-                let disturbance = if draws.below(4) > 0 { Disturbance::FailSync } else { fill };
-                let action = Action::Disturb { service, disturbance };
-                Deviation { trigger: self.when(draws), action }
-            }
+            Family::Disks => self.disk(draws),
             Family::Drift => {
                 let ppm = *draws.choose(&[-20_000, -200, 50, 1_000, 50_000]);
                 Deviation { trigger: self.when(draws), action: Action::ClockDrift { ppm } }
             }
-            Family::Outages => {
-                let (budget, more) = (self.lag_budget.0, 1 + draws.below(60_000) as i64);
-                let span = OUTAGE.max(Span(budget + Span::ms(more).0));
-                let service = self.sink(draws);
-                let action = Action::Link { service, fault: LinkFault::Cut, span };
-                Deviation { trigger: self.when(draws), action }
-            }
-            Family::Partitions => {
-                let service = self.service(draws);
-                let span = Span::ms(1 + draws.below(8_000) as i64);
-                let fault = match draws.below(4) {
-                    0 => LinkFault::Cut,
-                    1 => LinkFault::CutAnswers,
-                    _ => LinkFault::CutRequests,
-                };
-                let action = Action::Link { service, fault, span };
-                Deviation { trigger: self.when(draws), action }
-            }
+            Family::Outages => self.outage(draws),
+            Family::Partitions => self.partition(draws),
             Family::Unclear => self.unclear(draws),
         }
     }
@@ -211,6 +175,54 @@ impl Maker<'_> {
                 Action::Link { service, fault: LinkFault::Slow(Span::ms(by)), span: Span::ms(span) }
             }
         };
+        Deviation { trigger: self.when(draws), action }
+    }
+
+    /// A table's parts are merged, its tokens forgotten, an insert is stopped.
+    fn database(&self, draws: &mut Draws) -> Deviation {
+        let tables: Vec<&String> = self.of(Model::ClickHouse).collect();
+        let service = (*draws.choose(&tables)).clone();
+        let disturbance = match draws.below(4) {
+            0 => Disturbance::StopInsert { parts: draws.below(3) as u32 },
+            1 => Disturbance::ForgetTokens,
+            _ => Disturbance::Merge,
+        };
+        // Where there are parts already.
+        let point = Point::After(Operation::Apply(Some(service.clone())));
+        let nth = 2 + draws.below(5) as u32;
+        let trigger = Trigger::When { nth, point, holding: None, restarts: None };
+        Deviation { trigger, action: Action::Disturb { service, disturbance } }
+    }
+
+    /// A disk fails to sync, or gets full.
+    fn disk(&self, draws: &mut Draws) -> Deviation {
+        let disks: Vec<&String> = self.of(Model::Disk).collect();
+        let service = (*draws.choose(&disks)).clone();
+        let fill = Disturbance::Fill { writes: draws.below(20) as u32 };
+        let disturbance = if draws.below(4) > 0 { Disturbance::FailSync } else { fill };
+        let action = Action::Disturb { service, disturbance };
+        Deviation { trigger: self.when(draws), action }
+    }
+
+    /// A sink is away for longer than it may fail.
+    fn outage(&self, draws: &mut Draws) -> Deviation {
+        let (budget, more) = (self.lag_budget.0, 1 + draws.below(60_000) as i64);
+        let span = OUTAGE.max(Span(budget + Span::ms(more).0));
+        let service = self.sink(draws);
+        let action = Action::Link { service, fault: LinkFault::Cut, span };
+        Deviation { trigger: self.when(draws), action }
+    }
+
+    /// A link lets nothing through in one direction, or in both.
+    fn partition(&self, draws: &mut Draws) -> Deviation {
+        let service = self.service(draws);
+        let span = Span::ms(1 + draws.below(8_000) as i64);
+        let fault = match draws.below(4) {
+            0 => LinkFault::Cut,
+            1 => LinkFault::CutAnswers,
+            _ => LinkFault::CutRequests,
+        };
+        let action = Action::Link { service, fault, span };
         Deviation { trigger: self.when(draws), action }
     }
 

@@ -35,6 +35,7 @@ pub(super) fn limits(seed: u64) -> PipelineConfig {
         heal_horizon_ms: *draws.choose(&[0, 0, 50, 500, 600_000]),
         sink_wait_ms: *draws.choose(&[50, 500, 10_000]),
         stop_wait_ms: *draws.choose(&[500, 10_000]),
+        prove_ms: *draws.choose(&[200, 1_000, 5_000]),
         ..usual
     }
 }

@@ -263,9 +263,10 @@ impl JournalMachine for IdealJournal {
                 self.checked(all, &bytes, tag)
             }
             (State::Checking(_), ObjectAnswer::NotFound) => Self::fenced(),
-            (State::Proving(generation), answer) => JournalStep::Proved(
-                newest_of(&answer).is_some_and(|name| name.generation == generation),
-            ),
+            (State::Proving(generation), answer) => match newest_of(&answer) {
+                Some(newest) if newest.generation != generation => Self::fenced(),
+                newest => JournalStep::Proved(newest.is_some()),
+            },
             (State::Unlisting(segments), ObjectAnswer::Tagged(tag)) => {
                 self.head_tag = Some(tag);
                 self.listed.retain(|name| !segments.contains(name));

@@ -83,19 +83,15 @@ pub(super) fn excuses(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losses) 
     match end {
         RunEnd::Ended(Ending::Failed(failure)) => is_excused(plan, job, failure, losses),
         // Whoever starts it again hopes that what cannot be read can be read later.
-        RunEnd::RestartLoop { last } => {
-            let is_damaged = losses.stores && last.contains("is damaged");
-            // A folder that lost its manifest holds files that nobody wrote.
-            is_damaged || (losses.sinks && last.contains("and not by this sink"))
-        }
+        RunEnd::RestartLoop { last } => says_so(last, losses),
+        RunEnd::Stuck { why } => why.starts_with(NOBODY) && says_so(why, losses),
         RunEnd::Ended(
             Ending::AlreadyFinished
             | Ending::Finished
             | Ending::FinishedWithout { .. }
             | Ending::Stopped,
         )
-        | RunEnd::Panicked { .. }
-        | RunEnd::Stuck { .. } => false,
+        | RunEnd::Panicked { .. } => false,
     }
 }
 
@@ -152,6 +148,16 @@ pub(super) fn is_alarm(failure: &Failure) -> bool {
         | Failure::SourceFailed { .. }
         | Failure::TableFailed { .. } => false,
     }
+}
+
+/// How it begins why a run is stuck in which no process lives: each one ended, and said why.
+const NOBODY: &str = "no process lives; ";
+
+/// Whether the last words of a job that is started again and again are about a loss.
+fn says_so(last: &str, losses: Losses) -> bool {
+    let is_damaged = losses.stores && last.contains("is damaged");
+    // A folder that lost its manifest holds files that nobody wrote.
+    is_damaged || (losses.sinks && last.contains("and not by this sink"))
 }
 
 /// Whether a job stopped at a bad record.

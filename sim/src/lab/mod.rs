@@ -435,6 +435,12 @@ impl Lab {
                 self.journal.append(&bytes);
                 vec![Input::NoteAppended { request }]
             }
+            Output::ProveJournal { request, generation } => {
+                vec![match self.journal.newer_than(generation) {
+                    Some(by) => Input::JournalFenced { by },
+                    None => Input::JournalProved { request },
+                }]
+            }
             Output::RecordFinish { bytes } => {
                 self.journal.append(&bytes);
                 vec![Input::FinishRecorded]

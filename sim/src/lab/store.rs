@@ -52,6 +52,13 @@ impl JournalStore {
         Ok(())
     }
 
+    /// The newest segment, if it is of a newer generation than this one.
+    #[must_use]
+    pub fn newer_than(&self, generation: Generation) -> Option<String> {
+        let newest = self.segments.keys().next_back();
+        newest.filter(|newest| newest.generation > generation).map(ToString::to_string)
+    }
+
     /// Appends to the newest segment.
     pub fn append(&mut self, bytes: &[u8]) {
         let newest = self.segments.values_mut().next_back();

@@ -26,6 +26,7 @@ pub fn trace_line(output: &Output) -> String {
         },
         Output::AppendJournal { epoch, .. } => format!("append epoch {epoch}"),
         Output::AppendNote { .. } => "append note".into(),
+        Output::ProveJournal { .. } => "prove journal".into(),
         Output::RecordFinish { .. } => "append finished".into(),
         Output::ApplyChunk { chunk, .. } => format!(
             "apply to sink {} chunk {}.{} after {} with {} rows",

@@ -5,7 +5,7 @@ use super::content::finding;
 use super::epochs::Reach;
 use super::matching::{Seen, Wanted, compare};
 use super::{Finding, snapshot_times};
-use crate::reference::{Case, Cell, EpochCounts, Expected, ExpectedSink, SplitLog, encode};
+use crate::reference::{Case, Cell, EpochCounts, Expected, ExpectedSink, SplitLog, encode_row};
 use anabranch_engine::dataflow::EpochOutput;
 use anabranch_engine::executor::Sequential;
 use anabranch_engine::expr::value_at;
@@ -120,7 +120,7 @@ fn wrong_rows(
             let cells: Vec<Cell> = columns
                 .map(|(column, field)| Cell::of(&value_at(column, row, &field.ty.sql)))
                 .collect();
-            texts.push(encode(&table.format, &schema, &cells));
+            texts.push(encode_row(table, &schema, &cells));
         }
     }
     let seen: Vec<Seen<'_>> = texts

@@ -271,8 +271,10 @@ impl JudgedSink<'_> {
             matches!(report, Report::SinkLeft { sink } if *sink == self.sink.table)
         });
         let stopped = matches!(result.end, RunEnd::Ended(Ending::Stopped));
-        // The next start looks at the markers, and sends what was lost once more.
-        match is_given_up || (stopped && (is_left || losses)) {
+        // The next start looks at the markers, and sends what was lost once more. One that
+        // finds the job done looks at the sinks that answer.
+        let unseen = losses && self.was_unseen_at_the_end(result);
+        match is_given_up || unseen || (stopped && (is_left || losses)) {
             true => Finish::ByMarker,
             false => Finish::All,
         }
@@ -290,6 +292,17 @@ impl JudgedSink<'_> {
         let message =
             format!("sink {table} was given up with epoch {epoch}, and holds {marker} at {at}");
         Some(Finding::new("S4", "served again", table, message))
+    }
+
+    /// Whether the last start found the job done, and this sink did not answer it.
+    // spec: K-5
+    fn was_unseen_at_the_end(&self, result: &RunResult) -> bool {
+        let Some(last) = result.processes.iter().map(|end| end.process).max() else { return false };
+        let name = format!("sink {}", self.sink.table);
+        matches!(result.end, RunEnd::Ended(Ending::AlreadyFinished))
+            && result.reports.iter().any(|(_, process, report)| {
+                matches!(report, Report::Retrying { what, .. } if *process == last && *what == name)
+            })
     }
 
     /// What judges its content.

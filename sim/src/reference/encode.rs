@@ -2,7 +2,7 @@
 
 use super::calendar::{date_text, time_text, timestamp_text};
 use super::cell::Cell;
-use anabranch_engine::plan::{CsvOptions, FormatSpec, JsonOptions, TimestampFormat};
+use anabranch_engine::plan::{CsvOptions, FormatSpec, JsonOptions, Table, TimestampFormat};
 use anabranch_engine::types::{Schema, SqlType};
 use std::fmt;
 
@@ -62,6 +62,62 @@ impl Writer {
 
     fn gap(&mut self) {
         self.parts.push(Vec::new());
+    }
+}
+
+/// A row of a sink's table as it is written there, without a line end.
+#[must_use]
+pub fn encode_row(table: &Table, schema: &Schema, cells: &[Cell]) -> Pattern {
+    match table.is_hash() {
+        true => hash(schema, cells),
+        false => encode(&table.format, schema, cells),
+    }
+}
+
+/// A row as the fields of a hash, in the order of their names: each is the length of the
+/// name, the name, the length of the value and the value. NULL has no field; a value stands
+/// there as in JSON, without quotes and escapes.
+fn hash(schema: &Schema, cells: &[Cell]) -> Pattern {
+    let mut out = Writer::new();
+    let mut fields: Vec<_> = schema.fields.iter().zip(cells).collect();
+    fields.retain(|(_, cell)| !matches!(cell, Cell::Null));
+    fields.sort_by_key(|(field, _)| &field.name);
+    for (field, cell) in fields {
+        out.push(length(field.name.len()));
+        out.push(&field.name);
+        if let Cell::Opaque(start) = cell {
+            out.gap();
+            out.push(start);
+            out.gap();
+            continue;
+        }
+        let text = field_text(cell, &field.ty.sql);
+        out.push(length(text.len()));
+        out.push(text);
+    }
+    Pattern { parts: out.parts }
+}
+
+/// Seven bits a byte, the lowest first; all but the last have the eighth set.
+fn length(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 128 {
+        bytes.push(value as u8 | 128);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+fn field_text(cell: &Cell, ty: &SqlType) -> Vec<u8> {
+    match cell {
+        Cell::Text(text) => text.clone().into_bytes(),
+        Cell::Row(_) | Cell::Array(_) => {
+            let mut out = Writer::new();
+            json_value(&JsonOptions::default(), cell, ty, &mut out);
+            out.parts.concat()
+        }
+        _ => bare_text(cell, ty).unwrap_or_else(|| quoted_text(cell, ty, ' ')).into_bytes(),
     }
 }
 
@@ -298,6 +354,25 @@ mod tests {
             String::from_utf8_lossy(csv.exact().unwrap()),
             "\"1970-01-01 00:00:01.5\",-Infinity,-0.05,\"a\"\"\u{1f}\",Zm9vYg=="
         );
+    }
+
+    #[test]
+    fn a_row_is_written_as_a_hash() {
+        let (schema, mut cells) = row();
+        cells[2] = Cell::Null;
+        let fields = [
+            ("b", "Zm9vYg=="),
+            ("d", "-Infinity"),
+            ("s", "a\"\u{1f}"),
+            ("t", "1970-01-01 00:00:01.5"),
+        ];
+        let mut expected = Vec::new();
+        for (name, value) in fields {
+            expected.extend([1, name.as_bytes()[0], value.len() as u8]);
+            expected.extend(value.as_bytes());
+        }
+        assert_eq!(hash(&schema, &cells).exact(), Some(expected.as_slice()));
+        assert_eq!(length(300), [0b1010_1100, 2]);
     }
 
     #[test]

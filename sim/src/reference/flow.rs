@@ -4,7 +4,7 @@ use super::Case;
 use super::cell::Cell;
 use super::clock::{NEVER, Read, Reading, feeding_tables, operators};
 use super::decode::Decoded;
-use super::encode::encode;
+use super::encode::encode_row;
 use super::eval::{Env, Trouble, eval};
 use super::expected::{EpochCounts, Expected, ExpectedRow, ExpectedSink, Stream};
 use super::row::{Dead, Late, Malformed, Origin, Row};
@@ -351,7 +351,7 @@ impl<'a> Flow<'a> {
                 epoch: self.reading.times[row.epoch].epoch,
                 stream,
                 key: table.primary_key.as_ref().map(key),
-                value: encode(&table.format, &schema, &cells),
+                value: encode_row(table, &schema, &cells),
                 cells,
                 sources: row.sources.clone(),
             });

@@ -35,7 +35,7 @@ mod window;
 
 pub use bounded::{Answer, HeldRow, answer};
 pub use cell::Cell;
-pub use encode::{Pattern, encode};
+pub use encode::{Pattern, encode, encode_row};
 pub use expected::{
     Discord, EpochCounts, EpochTimes, Expected, ExpectedRow, ExpectedSink, Source, Stream,
 };

@@ -275,15 +275,12 @@ impl Hosting for Host {
             }
             "filesystem" => Box::new(FileSink::new(sink, ".jsonl")),
             "kafka" => Box::new(KafkaSink::new(kafka_config(sink, table))),
-            "redis" => {
-                let is_hash = table.options.get("value.type").is_some_and(|kind| kind == "hash");
-                Box::new(RedisSink::new(RedisSinkConfig {
-                    target: shard(sink),
-                    marker_key: format!("anabranch:{JOB}:{}", table.name).into(),
-                    key_prefix: bytes::Bytes::new(),
-                    layout: if is_hash { RedisLayout::Hash } else { RedisLayout::Text },
-                }))
-            }
+            "redis" => Box::new(RedisSink::new(RedisSinkConfig {
+                target: shard(sink),
+                marker_key: format!("anabranch:{JOB}:{}", table.name).into(),
+                key_prefix: bytes::Bytes::new(),
+                layout: if table.is_hash() { RedisLayout::Hash } else { RedisLayout::Text },
+            })),
             // What is printed, or thrown away, keeps no marker.
             _ => Box::new(IdealSink::new(false)),
         }

@@ -42,10 +42,6 @@ pub(super) struct Kept {
     durable: Vec<DurableSeen>,
     /// When each process started, and when it said that recovery was over.
     lives: Vec<(VirtualTime, Option<VirtualTime>)>,
-    /// Processes that were replaced while they lived.
-    replaced: Vec<u32>,
-    /// When each process last asked a service for something.
-    asked: BTreeMap<u32, VirtualTime>,
     /// When the job came to its end.
     done: Option<VirtualTime>,
     /// Splits that should have been called idle.
@@ -66,15 +62,6 @@ impl Kept {
         if let Some((_, running)) = self.lives.get_mut(process as usize - 1) {
             running.get_or_insert(at);
         }
-    }
-
-    /// A process is taken for dead, or another one is started beside it.
-    pub(super) fn replaced(&mut self, process: u32) {
-        self.replaced.push(process);
-    }
-
-    pub(super) fn asks(&mut self, process: u32, at: VirtualTime) {
-        self.asked.insert(process, at);
     }
 
     pub(super) fn done(&mut self, at: VirtualTime) {
@@ -265,16 +252,14 @@ impl World {
         let ends = |process: u32| {
             self.watch.ends.iter().find(|end| end.process == process).map(|end| end.at)
         };
-        let zombies = self.kept.replaced.iter().filter_map(|process| {
-            let newer = lives().filter(|(newer, _)| newer > process);
-            // Who stood still before its claim may well be the newest when it goes on.
-            let generation = self.generation_of(*process).number;
-            let newer = newer.filter(|(newer, _)| self.generation_of(*newer).number > generation);
+        // Who stood still before its claim may well be the newest when it goes on.
+        let claimed = |process: u32| Some(self.generation_of(process).number).filter(|it| *it > 0);
+        let zombies = lives().filter_map(|(process, _)| {
+            let generation = claimed(process)?;
+            let newer = lives().filter(|(other, _)| claimed(*other) > Some(generation));
             let running = newer.filter_map(|(_, (_, running))| *running).min()?;
             let fenced = running.max(timing.heal);
-            // Who has nothing to write asks nobody, and cannot learn.
-            self.kept.asked.get(process).filter(|asked| **asked > fenced)?;
-            Some(Zombie { process: format!("process {process}"), fenced, exited: ends(*process) })
+            Some(Zombie { process: format!("process {process}"), fenced, exited: ends(process) })
         });
         let pipeline = &self.plan.pipeline;
         let patience = Span::ms(pipeline.sink_wait_ms + 60_000);
@@ -287,7 +272,9 @@ impl World {
             recoveries: recoveries.collect(),
             recovery_budget: Span(patience.0 + 10 * timing.request_limit.0),
             zombies: zombies.collect(),
-            zombie_budget: timing.budget,
+            zombie_budget: Span(
+                patience.0 + Span::ms(pipeline.prove_ms).0 + 10 * timing.request_limit.0,
+            ),
             idle: self.kept.restless.clone(),
             idle_budget: Span(0),
             given_up_early: self.kept.given_up_early.clone(),

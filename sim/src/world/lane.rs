@@ -62,6 +62,10 @@ pub(super) enum Tag {
     Prove {
         lane: usize,
     },
+    /// For the pipeline itself.
+    ProveJournal {
+        request: RequestId,
+    },
     /// Of the journal, after the snapshots.
     TrimJournal {
         request: RequestId,

@@ -23,6 +23,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// How often it is looked whether the job is done.
 pub(super) const LOOK_EVERY: Span = Span::ms(250);
 
+/// A job that was started more often than this, and failed, was not stuck in one place.
+const STARTS_MANY: usize = 20;
+
 /// For so long nothing may change before a job without an end is told to stop, beyond
 /// all its timeouts.
 const QUIET: Span = Span::ms(2_000);
@@ -128,7 +131,8 @@ impl World {
         self.holding.retain(|_, call| !call.is_of(process.id));
         for place in 0..self.places.len() {
             self.places[place].service.client_died(self.now, process.id);
-            self.changed(place, process.id, true);
+            // The dead do nothing: whatever changes, the service does by itself.
+            self.changed(place, 0, true);
         }
     }
 
@@ -213,7 +217,6 @@ impl World {
                 if *successor && process.watched && self.hosting.is_lock_free() {
                     self.watch.counts.mark("zombie");
                     process.watched = false;
-                    self.kept.replaced(process.id);
                     self.waiting.extend(until.map(|outputs| (process.id, u64::from(outputs))));
                     let at = self.now + self.plan.settings.restarts.delay;
                     self.heap.plan(at, Event::Start { watched: true });
@@ -435,6 +438,11 @@ impl World {
 
     /// Ends the run: the job neither ended nor did all that it should.
     pub(super) fn get_stuck(&mut self) {
+        let last = &self.supervisor.last_failure;
+        if self.processes.len() > STARTS_MANY && !last.is_empty() {
+            self.supervisor.end = Some(RunEnd::RestartLoop { last: last.clone() });
+            return;
+        }
         let mut why = Vec::new();
         for process in self.processes.iter().flatten() {
             let status = process.pipeline.status();

@@ -98,10 +98,18 @@ impl World {
                 Some(Input::NoteAppended { request: *request })
             }
             (Tag::Finish, JournalStep::Appended) => Some(Input::FinishRecorded),
-            (Tag::Prove { lane }, JournalStep::Proved(is_newest)) => {
-                return Err((*lane, Answer::Proved(is_newest)));
+            (Tag::Prove { lane: asker }, step) => {
+                let is_newest = step == JournalStep::Proved(true);
+                self.tell_of_proof(process, lane, tag, step);
+                return Err((*asker, Answer::Proved(is_newest)));
             }
-            (Tag::Prove { lane }, _) => return Err((*lane, Answer::Proved(false))),
+            (Tag::ProveJournal { request }, JournalStep::Proved(is_newest)) => {
+                let request = *request;
+                Some(match is_newest {
+                    true => Input::JournalProved { request },
+                    false => Input::JournalNotProved { request },
+                })
+            }
             (Tag::TrimJournal { request, failure: None }, JournalStep::Trimmed) => {
                 Some(Input::Trimmed { request: *request })
             }
@@ -123,6 +131,19 @@ impl World {
             }
             (tag, other) => panic!("{other:?} does not end {tag:?}"),
         })
+    }
+
+    /// Tells the pipeline what a proof that a sink asked for says of the journal as a
+    /// whole: the sink only learns that it must not go on.
+    // spec: J-3
+    fn tell_of_proof(&mut self, process: &mut Process, lane: usize, tag: &Tag, step: JournalStep) {
+        let input = match step {
+            JournalStep::Fenced { by } => Input::JournalFenced { by },
+            JournalStep::Failed { message, .. } => Input::JournalFailed { message },
+            _ => return,
+        };
+        process.lanes[lane].is_broken = true;
+        self.tell(process, lane, tag, input);
     }
 
     fn snapshots_outcome(

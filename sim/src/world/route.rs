@@ -54,6 +54,9 @@ impl World {
             Output::AppendNote { request, bytes } => {
                 (JOURNAL, Job::Note { bytes }, Tag::Note { request })
             }
+            Output::ProveJournal { request, generation } => {
+                (JOURNAL, Job::Prove { generation }, Tag::ProveJournal { request })
+            }
             Output::RecordFinish { bytes } => (JOURNAL, Job::Finish { bytes }, Tag::Finish),
             Output::ApplyChunk { request, chunk } => {
                 let after = chunk.predecessor.map_or(Epoch(0), |before| before.epoch);

@@ -152,6 +152,7 @@ impl World {
                 self.note_record(process, bytes);
                 (Kind::Other, Concerns::Nothing)
             }
+            Output::ProveJournal { .. } => (Kind::Prove, Concerns::Nothing),
             Output::RecordFinish { .. } => (Kind::Finish, Concerns::Nothing),
             Output::ApplyChunk { chunk, .. } => {
                 let after = chunk.predecessor.map_or_else(Default::default, |p| p.epoch);

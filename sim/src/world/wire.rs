@@ -66,7 +66,7 @@ pub(super) fn kind_of(tag: &Tag) -> (Kind, Concerns) {
         Tag::Append { after, last } => (Kind::Append, Concerns::Epochs(*after, *last)),
         Tag::Note { .. } => (Kind::Other, Concerns::Nothing),
         Tag::Finish => (Kind::Finish, Concerns::Nothing),
-        Tag::Prove { .. } => (Kind::Prove, Concerns::Nothing),
+        Tag::Prove { .. } | Tag::ProveJournal { .. } => (Kind::Prove, Concerns::Nothing),
         Tag::TrimJournal { .. } | Tag::Remove { .. } => (Kind::Trim, Concerns::Nothing),
         Tag::List { .. } => (Kind::List, Concerns::Nothing),
         Tag::Load { .. } => (Kind::Load, Concerns::Nothing),
@@ -164,7 +164,6 @@ impl World {
             return;
         }
         self.watch.counts.requests += 1;
-        self.kept.asks(process.id, self.now);
         let parcel = Parcel {
             process: process.id,
             restarts: process.restarts,

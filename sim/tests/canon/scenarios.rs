@@ -17,7 +17,7 @@ pub(crate) struct Scenario {
     pub(crate) plan: RunPlan,
 }
 
-/// All twelve.
+/// All thirteen.
 pub(crate) fn all() -> Vec<Scenario> {
     vec![
         tumble(),
@@ -32,6 +32,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         union(),
         fan_out(),
         mixed(),
+        hash(),
     ]
 }
 
@@ -265,6 +266,16 @@ fn mixed() -> Scenario {
     sink(&mut plan, "topic", "kafka", raw, false, &[]);
     sink(&mut plan, "raw", "clickhouse", raw, false, &[]);
     scenario("mixed", plan, two_splits(SplitShape::File), LOCAL)
+}
+
+/// Windows into Redis, each as a hash with a field for each column.
+fn hash() -> Scenario {
+    let mut plan = PlanBuilder::default();
+    let (_, scan) = events(&mut plan, "events", true);
+    let window = Window::Tumble { size_ms: 50, offset_ms: 0 };
+    let rows = counts(&mut plan, scan, window, TOTALS);
+    sink(&mut plan, "keys", "redis", rows, true, &[("value.type", "hash")]);
+    scenario("hash", plan, two_splits(SplitShape::File), LOCAL)
 }
 
 fn events(plan: &mut PlanBuilder, name: &str, bounded: bool) -> (TableId, NodeId) {

@@ -22,11 +22,6 @@ fn seeds() -> std::ops::RangeInclusive<u64> {
     first..=last
 }
 
-/// Seeds with a fault that is known and not mended: a process that is not the newest any
-/// more, and has nothing left to append, learns so from the proof that its sink asks for,
-/// and asks again for ever.
-const KNOWN: &[(&str, u64)] = &[("session", 4), ("session", 40)];
-
 /// Kinds of faults, each of which happens in some of the seeds.
 const FAULTS: &[&str] = &[
     "clock-drift",
@@ -95,8 +90,7 @@ fn plans(scenario: &Scenario) -> Vec<(String, RunPlan)> {
         records_max: 40,
         ..Material::new(scenario.name, Profile::Swarm)
     };
-    let seeds = seeds().filter(|seed| !KNOWN.contains(&(scenario.name, *seed)));
-    seeds
+    seeds()
         .map(|seed| {
             let mut plan = generate(seed, &scenario.job, &material);
             harden(&mut plan, &scenario.job);

@@ -240,8 +240,9 @@ fn run_with_zombie(pause: u64, ahead: u32) -> Result<(), String> {
         return Err("the successor is not the newest".into());
     }
     let step = zombie.prove(generation(1));
-    if drive(&mut world, 1, &mut zombie, step).expect("no fault") != JournalStep::Proved(false) {
-        return Err("the zombie is the newest".into());
+    let by = format!("generation {}", generation(2));
+    if drive(&mut world, 1, &mut zombie, step).expect("no fault") != (JournalStep::Fenced { by }) {
+        return Err("the zombie is not told who is the newest".into());
     }
     let found = read(&mut world, 3, &mut journal()).map_err(|it| format!("{it:?}"))?;
     let expected: Vec<u32> = (1..=next).collect();

@@ -108,6 +108,7 @@ fn the_other_sink_goes_on_and_a_stop_does_not_wait_for_ever() {
         report Retrying { what: "sink records (transient failure)", message: "unreachable", attempts: 3 }
         open sink 1 for generation 1
         report Retrying { what: "sink records (transient failure)", message: "unreachable", attempts: 4 }
+        open sink 0 for generation 1
         report SinkLeft { sink: "records" }
         end Stopped"#]].assert_eq(&lab.trace.join("\n"));
     assert!(lab.elapsed_ms() < 400, "{}", lab.elapsed_ms());
@@ -162,6 +163,8 @@ fn it_comes_back_ahead_of_what_the_journal_knows_of_it() {
         open sink 1 for generation 2
         apply to sink 1 chunk 5.0 after 4.0 with 1 rows
         append epoch 6
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         append finished
         end Finished"#]].assert_eq(&lab.trace.join("\n"));
     assert_eq!(lab.results()["records"].lines().count(), 4);
@@ -198,6 +201,8 @@ fn it_comes_back_with_what_the_journal_knows_of_it() {
         apply to sink 1 chunk 4.0 after 3.0 with 1 rows
         apply to sink 1 chunk 5.0 after 4.0 with 1 rows
         append epoch 6
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         append finished
         end Finished"#]].assert_eq(&lab.trace.join("\n"));
     assert_eq!(lab.results()["records"].lines().count(), 4);
@@ -265,6 +270,7 @@ fn recovery_does_without_a_sink_that_does_not_answer() {
         report Running { generation: Generation { number: 2, nonce: 2 }, after: Epoch(5), replayed: 5, snapshot: None }
         discover splits of table 0
         apply to sink 0 chunk 5.0 after 4.0 with 2 rows
+        open sink 0 for generation 2
         report SinkLeft { sink: "records" }
         end Stopped"#]].assert_eq(&lab.trace.join("\n"));
     assert_eq!(lab.results()["counts"].lines().count(), 4);
@@ -334,6 +340,7 @@ fn a_sink_whose_budget_is_used_up_is_given_up_for_good() {
         report Retrying { what: "sink records (transient failure)", message: "unreachable", attempts: 5 }
         report SinkGivenUp { sink: "records", epoch: Epoch(6) }
         append epoch 6
+        open sink 0 for generation 1
         append finished
         end FinishedWithout { sinks: ["records"] }"#]].assert_eq(&lab.trace.join("\n"));
     let journal = scan(&lab.journal.segments(), &[]).expect("the journal is whole");

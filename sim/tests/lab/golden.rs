@@ -79,6 +79,7 @@ fn start_steady_state_and_end() {
         append epoch 5
         apply to sink 0 chunk 5.0 after nothing with 3 rows
         append epoch 6
+        open sink 0 for generation 1
         append finished
         end Finished"#]].assert_eq(&lab.trace.join("\n"));
 }
@@ -110,6 +111,8 @@ fn several_epochs_in_flight() {
             apply to sink 0 chunk 5.0 after 4.0 with 2 rows
             apply to sink 1 chunk 5.0 after 4.0 with 1 rows
             append epoch 6
+            open sink 0 for generation 1
+            open sink 1 for generation 1
             append finished
             end Finished"#]],
     );
@@ -142,6 +145,8 @@ fn a_slow_sink() {
             apply to sink 1 chunk 4.0 after 3.0 with 1 rows
             apply to sink 1 chunk 5.0 after 4.0 with 1 rows
             append epoch 6
+            open sink 0 for generation 1
+            open sink 1 for generation 1
             append finished
             end Finished"#]],
     );
@@ -176,6 +181,8 @@ fn an_unknown_outcome_that_took_effect() {
             apply to sink 1 chunk 4.0 after 3.0 with 1 rows
             apply to sink 1 chunk 5.0 after 4.0 with 1 rows
             append epoch 6
+            open sink 0 for generation 1
+            open sink 1 for generation 1
             append finished
             end Finished"#]],
     );
@@ -210,6 +217,8 @@ fn an_unknown_outcome_without_effect() {
             apply to sink 1 chunk 4.0 after 3.0 with 1 rows
             apply to sink 1 chunk 5.0 after 4.0 with 1 rows
             append epoch 6
+            open sink 0 for generation 1
+            open sink 1 for generation 1
             append finished
             end Finished"#]],
     );
@@ -313,6 +322,8 @@ fn recovery() {
         apply to sink 0 chunk 5.0 after 4.0 with 2 rows
         apply to sink 1 chunk 5.0 after 4.0 with 1 rows
         append epoch 6
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         append finished
         end Finished"#]].assert_eq(&lab.trace[killed..].join("\n"));
 }
@@ -359,6 +370,8 @@ fn a_damaged_snapshot() {
         apply to sink 1 chunk 5.0 after 4.0 with 1 rows
         report SnapshotStored { epoch: Epoch(5) }
         append epoch 6
+        open sink 0 for generation 2
+        open sink 1 for generation 2
         append finished
         end Finished"#]].assert_eq(&lab.trace[killed..].join("\n"));
 }
@@ -376,17 +389,19 @@ fn drain_and_stop() {
     assert_trace(
         &lab,
         &expect![[r#"
-        append epoch 1
-        fetch a from 0
-        append epoch 2
-        fetch a from 39
-        fetch a from 39
-        append epoch 3
-        fetch a from 80
-        append epoch 4
-        apply to sink 0 chunk 4.0 after nothing with 1 rows
-        apply to sink 1 chunk 4.0 after nothing with 2 rows
-        end Stopped"#]],
+            append epoch 1
+            fetch a from 0
+            append epoch 2
+            fetch a from 39
+            fetch a from 39
+            append epoch 3
+            fetch a from 80
+            append epoch 4
+            apply to sink 0 chunk 4.0 after nothing with 1 rows
+            apply to sink 1 chunk 4.0 after nothing with 2 rows
+            open sink 0 for generation 1
+            open sink 1 for generation 1
+            end Stopped"#]],
     );
 }
 

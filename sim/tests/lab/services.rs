@@ -5,8 +5,10 @@ use anabranch_engine::ids::SinkId;
 use anabranch_engine::pipeline::Ending;
 use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::plan::{Plan, Window};
-use anabranch_engine::types::SqlType;
-use anabranch_sim::lab::{Crash, Lab, RunEnd};
+use anabranch_engine::sink::ChunkPayload;
+use anabranch_engine::sink::redis::read_fields;
+use anabranch_engine::types::{Field, SqlType};
+use anabranch_sim::lab::{Crash, Lab, LabSplit, RunEnd};
 use expect_test::expect;
 
 /// The same counts for Kafka, Redis and ClickHouse, in chunks of two rows, and the
@@ -59,6 +61,56 @@ fn a_row_becomes_a_record_of_the_service() {
         keys:x:1970-01-01 00%3A00%3A00 {"k":"x","window_start":"1970-01-01 00:00:00","a0":4}
         {"k":"x","window_start":"1970-01-01 00:00:00"}[x] {"k":"x","window_start":"1970-01-01 00:00:00","a0":4}
          {"k":"x","v":0,"_split":"a.jsonl"}"#]].assert_eq(&firsts.join("\n"));
+}
+
+#[test]
+fn a_row_becomes_a_hash_with_a_field_for_each_value() {
+    let mut plan = PlanBuilder::default();
+    let row = SqlType::Row(vec![Field::new("a", SqlType::BigInt.nullable())]);
+    let columns = [
+        ("v", SqlType::BigInt),
+        ("k", SqlType::STRING),
+        ("r", row),
+        ("d", SqlType::Double),
+        ("ts", SqlType::Timestamp(3)),
+    ];
+    let events = plan.table("events", "filesystem", &columns, None, true);
+    let scan = plan.scan(events);
+    let sink = plan.sink("keys", "redis", scan);
+    let table = plan.table_of_sink(sink);
+    plan.table_mut(table).primary_key = Some(vec![1]);
+    let hash = ("value.type".to_owned(), "hash".to_owned());
+    plan.table_mut(table).options.extend([hash]);
+    let text = concat!(
+        r#"{"v":7,"k":"a\"b","r":{"a":null},"d":2,"ts":"1970-01-01 00:00:01.5"}"#,
+        "\n",
+        r#"{"v":null,"k":"","r":null,"d":null,"ts":null}"#,
+        "\n",
+    );
+    let split = LabSplit::file(0, "a", text.to_owned());
+    let mut lab = Lab::new(plan.build(), small_limits(), vec![split]);
+    assert_eq!(lab.run_through(&[]), Ending::Finished);
+    let mut rows = Vec::new();
+    for chunk in lab.sinks[&SinkId(0)].chunks() {
+        let ChunkPayload::Records { records } = &chunk.payload else { panic!("they are records") };
+        for record in records {
+            let fields = read_fields(&record.value).expect("they are fields");
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let fields = fields.iter().map(|(name, value)| (text(name), text(value)));
+            rows.push((text(&record.key), fields.collect::<Vec<_>>()));
+        }
+    }
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let first = vec![
+        field("d", "2.0"),
+        field("k", "a\"b"),
+        field("r", r#"{"a":null}"#),
+        field("ts", "1970-01-01 00:00:01.5"),
+        field("v", "7"),
+    ];
+    let expected =
+        vec![("keys:a\"b".to_owned(), first), ("keys:".to_owned(), vec![field("k", "")])];
+    assert_eq!(rows, expected);
 }
 
 #[test]

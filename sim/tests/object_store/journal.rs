@@ -204,10 +204,15 @@ fn only_the_newest_generation_is_proved() {
     );
     let (mut new, newer) = open(&mut store, 2);
     assert_eq!(drive(&mut store, new.prove(newer.generation), &mut new), JournalStep::Proved(true));
+    // spec: J-3
+    let by = format!("generation {}", newer.generation);
     assert_eq!(
         drive(&mut store, old.prove(segment.generation), &mut old),
-        JournalStep::Proved(false)
+        JournalStep::Fenced { by }
     );
+    assert_eq!(old.prove(segment.generation), JournalStep::Proved(false), "it is closed");
+    let (mut old, segment) = open(&mut store, 3);
+    let (_, newer) = open(&mut store, 4);
     let fenced = drive(&mut store, old.append("x".into()), &mut old);
     let by = format!("generation {}", newer.generation);
     assert_eq!(fenced, JournalStep::Fenced { by });

@@ -131,6 +131,8 @@ impl Life<'_> {
                 self.stores.append(process, disks, (None, bytes))?;
                 Input::NoteAppended { request }
             }
+            // Its lock is its own as long as it lives.
+            Output::ProveJournal { request, .. } => Input::JournalProved { request },
             Output::RecordFinish { bytes } => self.stores.append(process, disks, (None, bytes))?,
             Output::ApplyChunk { request, chunk } => {
                 let (sink, step) = (chunk.sink, self.sinks[chunk.sink.0 as usize].apply(chunk));

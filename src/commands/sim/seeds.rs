@@ -72,6 +72,9 @@ fn run_seeds(args: &SeedArgs) -> Result<(), JobError> {
     let deadline = args.time.map(|time| begun + time);
     let is_single = range.first == range.last;
     let plan_of = |seed| subject.plan(seed, args.profile);
+    if let Some(file) = &args.save {
+        findings::write(file, &plan_of(range.first).to_string())?;
+    }
     let work = |seed: u64| {
         super::plants::switch_on(&args.world)?;
         let has_twin = is_single || seed.is_multiple_of(TWIN_EVERY);
@@ -111,9 +114,6 @@ fn run_seeds(args: &SeedArgs) -> Result<(), JobError> {
         true => format!("seed {}", range.first),
         false => format!("{seeds} of {range}"),
     };
-    if let Some(file) = &args.save {
-        findings::write(file, &plan_of(range.first).to_string())?;
-    }
     if is_single {
         show_single(args, &subject, &plan_of(range.first), &batch)?;
     }

@@ -52,6 +52,11 @@ fn keys<'a>(names: impl Iterator<Item = &'a str>) -> impl Iterator<Item = Vec<u8
     })
 }
 
+/// Appends a value as it stands in JSON, with times as in SQL.
+pub(super) fn json_value(cells: &Cells<'_>, row: usize, out: &mut Vec<u8>) {
+    Writer { separator: b' ' }.value(cells, row, out);
+}
+
 struct Writer {
     separator: u8,
 }

@@ -9,4 +9,4 @@ mod value;
 
 pub use csv::encode_csv;
 pub use json::encode_json;
-pub use text::encode_text;
+pub use text::{encode_field, encode_text};

@@ -236,6 +236,20 @@ impl ObjectJournal {
         self.ask(State::MovingBase { first }, request)
     }
 
+    /// Nothing stands where the own next record goes, or the first record of whoever took
+    /// over, whose claim is never removed.
+    // spec: J-3
+    fn proved(&mut self, answer: &ObjectAnswer) -> JournalStep {
+        let ObjectAnswer::Data { bytes, .. } = answer else {
+            return JournalStep::Proved(*answer == ObjectAnswer::NotFound);
+        };
+        let number = self.next.expect("only an owner asks");
+        match Record::decode(number, bytes) {
+            Ok(found) => self.fenced(format!("generation {}", found.segment.generation)),
+            Err(_) => JournalStep::Proved(false),
+        }
+    }
+
     /// Removes what is before the base, but no claim.
     fn delete(&mut self, first: u64) -> JournalStep {
         let is_claim =
@@ -306,7 +320,7 @@ impl ObjectJournal {
             (State::Putting(put), answer) => self.put_answered(put, &answer),
             (State::Comparing(put), answer) => self.compared(put, &answer),
             (State::CheckingBase(put), answer) => self.base_checked(put, &answer),
-            (State::Proving, answer) => JournalStep::Proved(answer == ObjectAnswer::NotFound),
+            (State::Proving, answer) => self.proved(&answer),
             (State::CheckingOwner { first }, answer) => {
                 self.find_base(first, answer == ObjectAnswer::NotFound)
             }

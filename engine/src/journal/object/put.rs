@@ -98,7 +98,7 @@ impl ObjectJournal {
         self.fenced(by)
     }
 
-    fn fenced(&mut self, by: String) -> JournalStep {
+    pub(super) fn fenced(&mut self, by: String) -> JournalStep {
         self.open = None;
         JournalStep::Fenced { by }
     }

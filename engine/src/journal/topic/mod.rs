@@ -113,6 +113,16 @@ impl Write {
         }
     }
 
+    /// The same as an entry of its own: a mistake, which only a plant makes.
+    fn once_more(self) -> Write {
+        match self {
+            Write::Entry { segment, index, bytes } if index > 0 => {
+                Write::Entry { segment, index: index + 1, bytes }
+            }
+            first => first,
+        }
+    }
+
     fn generation(&self) -> Generation {
         match self {
             Write::Fence { segment, .. } | Write::Entry { segment, .. } => segment.generation,
@@ -228,6 +238,11 @@ impl TopicJournal {
     fn on_error(&mut self, state: State, error: KafkaError) -> JournalStep {
         let said = format!("{error:?}");
         match (state, error) {
+            // What is open stays open: an append will tell.
+            (
+                State::Describing(Goal::Prove(_)) | State::Reading { goal: Goal::Prove(_), .. },
+                _,
+            ) => JournalStep::Proved(false),
             (State::Describing(goal), KafkaError::UnknownTopic) if self.slept_ms == 0 => {
                 let (topic, partitions) = (self.config.topic.clone(), 1);
                 let cleanup = Cleanup::Nothing;
@@ -252,10 +267,6 @@ impl TopicJournal {
                 | KafkaError::UnknownTopic
                 | KafkaError::CoordinatorUnavailable,
             ) => self.sleep(state, &said),
-            (State::Reading { goal: Goal::Prove(_), .. }, _) => {
-                self.state = State::Idle;
-                JournalStep::Proved(false)
-            }
             (state, _) => {
                 let transient =
                     !matches!(state, State::Writing(_)) && error != KafkaError::Rejected;
@@ -387,7 +398,10 @@ impl TopicJournal {
             Goal::Prove(generation) => {
                 self.tail.drop_bytes();
                 (self.state, self.is_read) = (State::Idle, true);
-                JournalStep::Proved(self.tail.owner == Some(generation))
+                match self.tail.owner {
+                    Some(owner) if outranks(owner, generation) => self.fenced(owner),
+                    owner => JournalStep::Proved(owner == Some(generation)),
+                }
             }
             Goal::Resolve { write, waits: true } => {
                 let state =
@@ -412,7 +426,7 @@ impl TopicJournal {
         match state {
             State::Writing(write) if is_sent && planted!(J7) => {
                 self.producer = None;
-                self.write(write)
+                self.write(write.once_more())
             }
             State::Writing(write) if is_sent => self.resolve(write),
             State::Describing(Goal::Prove(_)) | State::Reading { goal: Goal::Prove(_), .. } => {

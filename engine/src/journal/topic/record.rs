@@ -3,19 +3,25 @@
 //! The one partition is a total order, and everything follows from it: a *fence* makes its
 //! generation the owner, if it is newer than the owner before; an *entry* counts if its
 //! generation is the owner at that place. So two readers never disagree about what counts,
-//! and a record of an older generation that comes late changes nothing.
+//! and a record of an older generation that comes late changes nothing. An entry that comes
+//! twice counts once.
 
 use super::super::{SegmentBytes, SegmentName};
 use crate::codec::{DecodeError, Reader, put_u32, put_u64};
 use crate::ids::Generation;
 use crate::service::kafka::KafkaRecord;
 use bytes::Bytes;
+use std::collections::VecDeque;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The version of the format that this code writes.
 // spec: S-4
 const VERSION: u8 = 1;
 const KIND_FENCE: u8 = 1;
 const KIND_ENTRY: u8 = 2;
+/// So many entries back one that comes a second time is recognised. A repetition comes with
+/// the next few appends; one of long ago is none.
+const CHECKSUMS_MAX: usize = 64;
 
 /// A record of the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +108,8 @@ struct Segment {
     start: i64,
     /// How many entries it has.
     entries: u64,
+    /// The checksums of the last ones, the newest at the end.
+    checksums: VecDeque<u64>,
     /// Its bytes, if they are wanted.
     bytes: Vec<u8>,
 }
@@ -147,10 +155,23 @@ impl Tail {
                 if segment.generation != owner {
                     return Ok(Effect::None);
                 }
+                if self.is_repeated(segment, index, &bytes) {
+                    return Ok(Effect::None);
+                }
                 self.enter(offset, segment, index, &bytes).map_err(|what| place(&what))?;
                 Ok(Effect::Entered)
             }
         }
+    }
+
+    /// Whether an entry is there already, not long ago: a network may bring an append twice,
+    /// and a broker that has forgotten the producer does not notice.
+    fn is_repeated(&self, name: SegmentName, index: u64, bytes: &Bytes) -> bool {
+        let found = self.segments.last().filter(|last| last.name == name && index < last.entries);
+        let Some(last) = found else { return false };
+        let back = usize::try_from(last.entries - index).unwrap_or(usize::MAX);
+        let place = last.checksums.len().checked_sub(back);
+        place.is_some_and(|place| last.checksums[place] == xxh3_64(bytes))
     }
 
     fn enter(
@@ -169,13 +190,18 @@ impl Tail {
             Some(last) => {
                 last.entries += 1;
                 last.bytes.extend_from_slice(bytes);
+                last.checksums.push_back(xxh3_64(bytes));
+                if last.checksums.len() > CHECKSUMS_MAX {
+                    last.checksums.pop_front();
+                }
             }
             None => {
                 if self.segments.iter().any(|segment| segment.name >= name) {
                     return Err(format!("{name} begins behind a newer segment"));
                 }
+                let checksums = VecDeque::from([xxh3_64(bytes)]);
                 let bytes = bytes.to_vec();
-                self.segments.push(Segment { name, start: offset, entries: 1, bytes });
+                self.segments.push(Segment { name, start: offset, entries: 1, checksums, bytes });
             }
         }
         Ok(())
@@ -262,9 +288,26 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_there_twice_or_missing_is_damage() {
+    fn an_entry_that_came_twice_counts_once() {
+        // spec: K-4
+        let entries = [entry(1, 0, 0), entry(1, 0, 1), entry(1, 0, 0), entry(1, 0, 1)];
+        let records = [&[fence(1)], &entries[..], &[entry(1, 0, 2), entry(1, 1, 0)]].concat();
+        assert_eq!(read(&records), Ok(vec!["1.0.0;1.0.1;1.0.2;".into(), "1.1.0;".into()]));
+        // Other bytes in its place are damage.
+        let segment = SegmentName { generation: generation(1), part: 0 };
+        let other = TopicRecord::Entry { segment, index: 1, bytes: "other".into() }.encode();
+        assert!(read(&[&records[..5], &[other]].concat()).is_err());
+        // So is one that comes from long ago.
+        let all = |count: u64| (0..count).map(|index| entry(1, 0, index)).collect::<Vec<_>>();
+        let count = CHECKSUMS_MAX as u64;
+        let again = |index| [vec![fence(1)], all(count + 1), vec![entry(1, 0, index)]].concat();
+        assert!(read(&again(0)).is_err() && read(&again(1)).is_ok());
+    }
+
+    #[test]
+    fn an_entry_that_is_elsewhere_or_missing_is_damage() {
         for records in [
-            [fence(1), entry(1, 0, 0), entry(1, 0, 0)],
+            [fence(1), entry(1, 1, 0), entry(1, 0, 1)],
             [fence(1), entry(1, 0, 0), entry(1, 0, 2)],
             [fence(1), entry(1, 1, 0), entry(1, 0, 0)],
             [fence(1), entry(1, 0, 1), entry(1, 0, 2)],

@@ -2,7 +2,7 @@
 //!
 //! To apply a chunk:
 //! 1. its rows are inserted into the staging table of this generation and attempt, which
-//!    nobody reads;
+//!    nobody reads, and which takes each chunk once, also if the insert comes twice;
 //! 2. an intent is noted: the marker, and how many rows each partition gets;
 //! 3. each partition is moved into the table, which is atomic and takes it out of the
 //!    staging table, so that a repetition moves nothing;
@@ -20,6 +20,7 @@ use super::opening::all_there;
 use super::strict_opening::{Found, StrictOpening, StrictProgress};
 use super::{ClickHouseTarget, Failure, ask, bad_answer, good, rows, settled};
 use crate::ids::Generation;
+use crate::planted;
 use crate::service::Answer;
 use crate::service::clickhouse::{
     ChunkRows, ClickHouseAnswer, ClickHouseError, ClickHouseRequest, ClickHouseRow, Deduplication,
@@ -137,9 +138,14 @@ impl ClickHouseStrict {
         if publishing.rows.is_empty() {
             return self.move_next(publishing);
         }
+        // A chunk is staged once in the life of a staging table.
+        let marker = &publishing.intent.marker;
+        let token = format!("{}.{}", marker.epoch, marker.chunk);
+        let deduplication =
+            if planted!(K1) { Deduplication::Off } else { Deduplication::Token(token) };
         let request = ClickHouseRequest::Insert {
             table: self.staging(),
-            deduplication: Deduplication::Off,
+            deduplication,
             block_rows_max: self.target.block_rows_max,
             rows: publishing.rows.clone(),
         };
@@ -186,7 +192,7 @@ impl ClickHouseStrict {
                 self.move_next(publishing)
             }
             Ok(other) => bad_answer("a move", &other),
-            Err(failure) if failure.kind == FailKind::Unknown && crate::planted!(K1) => {
+            Err(failure) if failure.kind == FailKind::Unknown && planted!(K1) => {
                 self.stage(publishing)
             }
             Err(failure) => self.fail(failure),

@@ -17,6 +17,11 @@ use crate::service::clickhouse::{
 };
 use crate::sink::{FailKind, OpenOutcome};
 
+/// How many blocks a staging table remembers: more than a chunk has, so that an insert that
+/// a network brings a second time adds nothing, also behind the first answer.
+// spec: K-1
+const STAGING_WINDOW: u64 = 1_000;
+
 /// What was found in the table. The newest note that its rows bear out, what is there of
 /// later chunks, and what was going to be published last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +109,9 @@ impl StrictOpening {
                     return StrictProgress::Ended(outcome, what);
                 }
                 let (table, like) = (self.staging.clone(), target.table.clone());
-                self.ask(State::Creating, ClickHouseRequest::CreateLike { table, like })
+                let deduplication_window = Some(STAGING_WINDOW);
+                let request = ClickHouseRequest::CreateLike { table, like, deduplication_window };
+                self.ask(State::Creating, request)
             }
             (State::Creating, ClickHouseAnswer::Done) => {
                 let prefix = target.staging_prefix();

@@ -110,8 +110,11 @@ impl ClickHouseModel {
                 self.create(table, definition.clone());
                 Ok(ClickHouseAnswer::Done)
             }
-            ClickHouseRequest::CreateLike { table, like } => {
-                let definition = self.table(like)?.definition.clone();
+            ClickHouseRequest::CreateLike { table, like, deduplication_window } => {
+                let mut definition = self.table(like)?.definition.clone();
+                if let Some(window) = deduplication_window {
+                    definition.deduplication_window = *window;
+                }
                 self.create(table, definition);
                 Ok(ClickHouseAnswer::Done)
             }
@@ -251,6 +254,11 @@ impl ClickHouseModel {
     }
 }
 
+/// Whether this is the name of a staging table, which nobody reads.
+fn is_staging(table: &str) -> bool {
+    table.contains("_staging_")
+}
+
 impl Service for ClickHouseModel {
     fn execute(&mut self, now: VirtualTime, _client: ClientId, request: &Request) -> Answer {
         match request {
@@ -275,8 +283,11 @@ impl Service for ClickHouseModel {
                 let rows: usize = merged.iter().sum();
                 (!merged.is_empty()).then(|| format!("merges left out {rows} rows"))
             }
+            // Others write into the table, and its window passes. Nobody else writes into a
+            // staging table, and what one attempt writes there its window holds.
             Disturbance::ForgetTokens => {
-                let forgotten: usize = self.tables.values_mut().map(Table::forget).sum();
+                let read = self.tables.iter_mut().filter(|(name, _)| !is_staging(name));
+                let forgotten: usize = read.map(|(_, table)| table.forget()).sum();
                 (forgotten > 0).then(|| format!("{forgotten} tokens are forgotten"))
             }
             Disturbance::Fill { writes } => {
@@ -314,8 +325,7 @@ impl Service for ClickHouseModel {
     /// key where a table has versions, else in the order of epochs. The marker is that of
     /// the first table that has one.
     fn view(&self, _now: VirtualTime) -> View {
-        let read: Vec<&String> =
-            self.tables.keys().filter(|name| !name.contains("_staging_")).collect();
+        let read: Vec<&String> = self.tables.keys().filter(|name| !is_staging(name)).collect();
         let mut view = View::default();
         for (part, name) in read.into_iter().enumerate() {
             view.marker = view.marker.or(self.marker(name));

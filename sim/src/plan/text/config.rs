@@ -43,6 +43,7 @@ limits! {
     heal_horizon_ms
     retry_ms
     attempts_max
+    prove_ms
     discover_ms
     poison_starts
     samples_max

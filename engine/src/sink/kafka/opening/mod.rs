@@ -302,6 +302,7 @@ impl Opening {
         match self.aim {
             Aim::Inspect => self.fetch(Stage::Scanning),
             Aim::Own(_) if self.kept.is_some() || planted!(K3) => self.fetch(Stage::Scanning),
+            Aim::Own(_) if planted!(K20) => self.initialise(),
             Aim::Own(_) => self.ask_any(Stage::Proving, Request::ProveNewest),
         }
     }
@@ -311,9 +312,13 @@ impl Opening {
     // spec: K-3
     fn on_proved(&mut self, is_newest: bool) -> OpeningStep {
         assert_eq!(self.stage, Stage::Proving, "only what was asked is answered");
-        if !is_newest && !planted!(K20) {
+        if !is_newest {
             return self.fetch(Stage::AskingWho);
         }
+        self.initialise()
+    }
+
+    fn initialise(&mut self) -> OpeningStep {
         let transactional_id = Some(self.config.producer_name(self.own_generation()));
         let timeout_ms = self.config.transaction_timeout_ms;
         let backoff = self.backoff;

@@ -211,7 +211,7 @@ fn only_the_newest_generation_is_proved() {
         JournalStep::Fenced { by }
     );
     assert_eq!(old.prove(segment.generation), JournalStep::Proved(false), "it is closed");
-    let (mut old, segment) = open(&mut store, 3);
+    let (mut old, _) = open(&mut store, 3);
     let (_, newer) = open(&mut store, 4);
     let fenced = drive(&mut store, old.append("x".into()), &mut old);
     let by = format!("generation {}", newer.generation);

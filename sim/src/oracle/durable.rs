@@ -20,13 +20,10 @@ pub fn durable_epochs(
     durable: &[DurableSeen],
     epochs: &[EpochRecord],
 ) -> Option<Finding> {
-    if has_other_histories(plan) {
-        return None;
-    }
-    let mut losses = losses_of("journal", plan);
+    let mut losses = losses_of(plan, "journal");
     let rots = match (losses.next(), losses.next()) {
         (None, _) => false,
-        (Some(Disturbance::Rot { .. }), None) => true,
+        (Some(Loss::Rot), None) => true,
         // Of two bits the second may have taken the proof of what the first one took.
         (Some(_), _) => return None,
     };
@@ -49,24 +46,27 @@ pub fn durable_epochs(
     Some(Finding::new("S2", "durable epoch lost", "journal", message))
 }
 
-/// Whether somebody puts an old state back, or starts a copy of it.
-fn has_other_histories(plan: &RunPlan) -> bool {
-    plan.deviations.iter().any(|deviation| {
-        matches!(deviation.action, Action::State(StateFault::PutBack | StateFault::StartCopy))
-    })
+/// How something is taken away from a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// A bit turns.
+    Rot,
+    /// It is gone, or as it was once.
+    Other,
 }
 
-/// What takes something away from a store.
-fn losses_of<'a>(store: &'a str, plan: &'a RunPlan) -> impl Iterator<Item = &'a Disturbance> {
+/// What a plan takes away from a store.
+fn losses_of(plan: &RunPlan, store: &str) -> impl Iterator<Item = Loss> {
     plan.deviations.iter().filter_map(move |deviation| match &deviation.action {
-        Action::Disturb { service, disturbance } if service == store => matches!(
-            disturbance,
+        Action::Disturb { service, disturbance } if service == store => match disturbance {
+            Disturbance::Rot { .. } => Some(Loss::Rot),
             Disturbance::LoseAcknowledged { .. }
-                | Disturbance::LoseMarker
-                | Disturbance::Retention { .. }
-                | Disturbance::Rot { .. }
-        )
-        .then_some(disturbance),
+            | Disturbance::LoseMarker
+            | Disturbance::Retention { .. } => Some(Loss::Other),
+            _ => None,
+        },
+        // The whole state is what it was, or another one goes on with a copy.
+        Action::State(StateFault::PutBack | StateFault::StartCopy) => Some(Loss::Other),
         _ => None,
     })
 }
@@ -76,10 +76,8 @@ fn losses_of<'a>(store: &'a str, plan: &'a RunPlan) -> impl Iterator<Item = &'a 
 // spec: S-1
 #[must_use]
 pub fn listed_snapshots(plan: &RunPlan, lost: &[LostSnapshot]) -> Option<Finding> {
-    let lost = lost.first()?;
-    if has_other_histories(plan) || losses_of("snapshots", plan).next().is_some() {
-        return None;
-    }
+    // One whose manifest rots is none any more.
+    let lost = lost.first().filter(|_| losses_of(plan, "snapshots").next().is_none())?;
     let message = format!(
         "snapshot {} was complete at {}, nobody removed it, and at {} it is not listed",
         lost.name, lost.complete, lost.missed

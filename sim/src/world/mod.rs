@@ -198,6 +198,15 @@ struct Supervisor {
     stop_asked: bool,
 }
 
+/// The tables that a job writes, by the numbers of its sinks.
+fn sink_tables(job: &Plan) -> Vec<TableId> {
+    let sinks = job.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Sink(sink) => Some(sink.table),
+        _ => None,
+    });
+    sinks.collect()
+}
+
 impl World {
     /// A world in which the job never ran.
     ///
@@ -209,14 +218,7 @@ impl World {
         hosting: Box<dyn Hosting>,
         keeps_lines: bool,
     ) -> Result<World, String> {
-        let sinks: Vec<TableId> = job
-            .nodes
-            .iter()
-            .filter_map(|node| match &node.kind {
-                NodeKind::Sink(sink) => Some(sink.table),
-                _ => None,
-            })
-            .collect();
+        let sinks = sink_tables(&job);
         let links = plan.settings.links;
         let place = |name: &str, service, latency, sink| Place {
             name: name.to_owned(),
@@ -266,14 +268,19 @@ impl World {
             sinks,
             last_change,
         };
-        world.heap.plan(VirtualTime(0), Event::Grow);
-        world.heap.plan(VirtualTime(0), Event::Start { watched: true });
-        for (at, index) in timed {
-            world.heap.plan(at, Event::Timed(index));
-        }
-        world.heap.plan(world.plan.settings.timing.heal, Event::Heal);
-        world.heap.plan(VirtualTime(0) + life::LOOK_EVERY, Event::Look);
+        world.plan_first_events(timed);
         Ok(world)
+    }
+
+    /// What happens by itself: the job is started, and everything has its time.
+    fn plan_first_events(&mut self, timed: Vec<(VirtualTime, usize)>) {
+        self.heap.plan(VirtualTime(0), Event::Grow);
+        self.heap.plan(VirtualTime(0), Event::Start { watched: true });
+        for (at, index) in timed {
+            self.heap.plan(at, Event::Timed(index));
+        }
+        self.heap.plan(self.plan.settings.timing.heal, Event::Heal);
+        self.heap.plan(VirtualTime(0) + life::LOOK_EVERY, Event::Look);
     }
 
     /// Lets everything happen until the job and every process have ended, or are stuck.

@@ -124,6 +124,7 @@ zombies! {
     a_zombie_of_two_tables_changes_nothing_whenever_it_goes_on "union"
     a_zombie_of_three_sinks_changes_nothing_whenever_it_goes_on "fan-out"
     a_zombie_of_windows_and_records_changes_nothing_whenever_it_goes_on "mixed"
+    a_zombie_of_hashes_changes_nothing_whenever_it_goes_on "hash"
 }
 
 #[test]

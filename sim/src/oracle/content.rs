@@ -72,7 +72,7 @@ pub(super) struct Watched<'a> {
 /// The expected rows, as they are compared.
 enum Rows<'a> {
     Keyed(Keys<'a>),
-    Matched(Matching<'a>),
+    Matched(Box<Matching<'a>>),
     /// The rules do not say which rows there are.
     Unspecified,
 }
@@ -88,7 +88,7 @@ impl<'a> Watched<'a> {
         let rows = match oracle.shape {
             _ if sink.unspecified => Rows::Unspecified,
             Shape::Keyed => Rows::Keyed(Keys::of(&sink.rows)),
-            Shape::Bag | Shape::Log => Rows::Matched(Matching::new(&sink.rows, wanted)),
+            Shape::Bag | Shape::Log => Rows::Matched(Box::new(Matching::new(&sink.rows, wanted))),
         };
         Watched { oracle, seen: Vec::new(), rows }
     }

@@ -42,7 +42,7 @@ fn sometimes(subject: &Subject) -> Vec<&'static str> {
         "zombie" => !is_assumed(Assumption::OneProcess),
         _ => true,
     };
-    SOMETIMES.iter().chain(traits::ALL).copied().filter(|mark| is_there(&mark)).collect()
+    SOMETIMES.iter().chain(traits::ALL).copied().filter(|mark| is_there(mark)).collect()
 }
 
 /// How a job ended that did not come to its end.

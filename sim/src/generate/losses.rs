@@ -101,6 +101,9 @@ fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {
             Model::ClickHouse | Model::Redis => {
                 &[Disturbance::LoseAcknowledged { writes }, Disturbance::LoseMarker]
             }
+            // Before its first marker was journaled, a folder shows by the files in it that it
+            // lost its manifest: not if somebody takes these away.
+            Model::Disk if are_taken(plan, &service) => &[],
             Model::Disk | Model::Kafka => &[Disturbance::LoseMarker],
             Model::Object => &[],
         };
@@ -115,6 +118,14 @@ fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {
         choices.extend(of_split(splits[place as usize], number));
     }
     choices
+}
+
+/// Whether somebody takes the files of a sink away.
+fn are_taken(plan: &RunPlan, sink: &str) -> bool {
+    plan.deviations.iter().any(|deviation| match &deviation.action {
+        Action::Disturb { service, disturbance: Disturbance::TakeFiles } => service == sink,
+        _ => false,
+    })
 }
 
 fn has_records(split: &SplitInput) -> bool {

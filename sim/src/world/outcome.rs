@@ -202,8 +202,9 @@ impl World {
         let sink = SinkId(lane as u32 - 2);
         let message = |process: &Process| process.lanes[lane].failure();
         match (tag, step) {
-            (Tag::Inspect { .. }, SinkStep::Inspected(Ok(found))) => {
-                Some(Input::SinkInspected { sink, generation: found.claim, marker: found.marker })
+            (Tag::Inspect { request }, SinkStep::Inspected(Ok(found))) => {
+                let (request, generation, marker) = (*request, found.claim, found.marker);
+                Some(Input::SinkInspected { request, sink, generation, marker })
             }
             (Tag::Inspect { request }, SinkStep::Inspected(Err(outcome))) => {
                 let outcome = match outcome {

@@ -256,7 +256,7 @@ impl Pipeline {
             }
             Input::JournalFailed { message } => Err(Failure::JournalFailed(message)),
             Input::JournalProved { request } => self.journal_proved(request),
-            Input::JournalNotProved { request } => self.journal_not_proved(request),
+            Input::JournalNotProved { request } => self.journal_not_proved(request, out),
             Input::NoteAppended { request } => {
                 self.note_appended(request);
                 Ok(())

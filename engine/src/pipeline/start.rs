@@ -247,6 +247,7 @@ impl Pipeline {
             opening.loading.retry();
             self.load_candidate(out);
         }
+        self.retry_proof(out);
     }
 
     /// When a store that failed is asked again.
@@ -257,7 +258,8 @@ impl Pipeline {
         };
         opening.into_iter().flat_map(|opening| {
             let all = [opening.reading, opening.listing, opening.loading];
-            all.into_iter().filter_map(|attempts| attempts.retry_at())
+            let proof = self.ownership.retry_at();
+            all.into_iter().filter_map(|attempts| attempts.retry_at()).chain(proof)
         })
     }
 

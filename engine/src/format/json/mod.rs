@@ -21,6 +21,7 @@ use super::{DeadRecord, Decoded, Decoder, RecordBlock, RecordRef, batch_of, utf8
 use crate::expr::{ErrorKind, RowErrors};
 use crate::plan::JsonOptions;
 use crate::types::{Field, Schema};
+use arrow_schema::SchemaRef;
 use keys::{Fields, Guess};
 use read::{Reader, Values};
 use scan::{Scanner, Span};
@@ -49,7 +50,7 @@ pub struct JsonDecoder {
     /// The fields by name.
     names: Fields,
     options: JsonOptions,
-    schema: Schema,
+    schema: SchemaRef,
 }
 
 impl JsonDecoder {
@@ -60,7 +61,7 @@ impl JsonDecoder {
             fields: fields.to_vec(),
             names: Fields::new(fields.iter().map(|field| field.name.as_str())),
             options: options.clone(),
-            schema: Schema::new(fields.to_vec()),
+            schema: Schema::new(fields.to_vec()).arrow(),
         }
     }
 }
@@ -75,7 +76,7 @@ impl Decoder for JsonDecoder {
             let run = &block.records[first..block.records.len().min(first + RECORDS_PER_RUN)];
             decoding.run(first, run);
         }
-        decoding.finish(&self.schema)
+        decoding.finish(self.schema.clone())
     }
 }
 
@@ -186,7 +187,7 @@ impl<'a> Decoding<'a> {
         }
     }
 
-    fn finish(self, schema: &Schema) -> Decoded {
+    fn finish(self, schema: SchemaRef) -> Decoded {
         let rows = self.record_of_row.len();
         let mut arrays = Vec::with_capacity(self.columns.len());
         let mut column_errors = Vec::with_capacity(self.columns.len());

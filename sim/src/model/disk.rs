@@ -185,6 +185,7 @@ impl DiskModel {
                 room == 0 && draws.happens(RENAME_FAILS)
             }
             FsRequest::List
+            | FsRequest::ProveLock { .. }
             | FsRequest::Read { .. }
             | FsRequest::Remove { .. }
             | FsRequest::SyncDir
@@ -213,6 +214,7 @@ impl DiskModel {
             | FsRequest::Create { .. }
             | FsRequest::List
             | FsRequest::Lock { .. }
+            | FsRequest::ProveLock { .. }
             | FsRequest::Read { .. }
             | FsRequest::Remove { .. }
             | FsRequest::Rename { .. }

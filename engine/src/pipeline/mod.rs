@@ -300,6 +300,7 @@ impl Pipeline {
         if matches!(self.phase, Phase::Opening(_)) {
             if self.stopping {
                 self.end(Ending::Stopped, out);
+                return Ok(());
             }
             self.ask_stores_again(out);
             self.stop_waiting_for_sinks(out)?;

@@ -242,6 +242,27 @@ fn a_stop_before_the_first_epoch_is_no_wait() {
 }
 
 #[test]
+fn a_stop_while_the_stores_are_silent_is_no_wait() {
+    // spec: F-4
+    let silent: [fn(&Output) -> bool; 4] = [
+        |output| matches!(output, Output::ReadJournal { .. }),
+        |output| matches!(output, Output::InspectSink { .. }),
+        |output| matches!(output, Output::ListSnapshots { .. }),
+        |output| matches!(output, Output::OpenSink { .. }),
+    ];
+    for is_silent in silent {
+        let mut lab = one_split([5]);
+        lab.faults = Some(Box::new(move |output| match is_silent(output) {
+            true => Fault::Slow(100_000),
+            false => Fault::None,
+        }));
+        lab.script = vec![(Trigger::At(500), Event::Stop)];
+        assert_eq!(lab.run_through(&[]), Ending::Stopped, "{}", lab.trace.join("\n"));
+        assert!(lab.elapsed_ms() < 1_000, "{}", lab.elapsed_ms());
+    }
+}
+
+#[test]
 fn a_job_without_new_input_may_be_stopped_and_killed_at_will() {
     // spec: F-6
     let mut lab = one_split([5, 105, 205]);

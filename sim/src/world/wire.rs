@@ -199,6 +199,10 @@ impl World {
         }
         // What is asked of a disk takes effect at once or never.
         let is_disk = matches!(parcel.request, Request::Fs(_));
+        if is_disk && at > limit {
+            self.plan_answer(process, lane, call, limit, Answer::TimedOut);
+            return;
+        }
         let fate = match is_disk {
             true => Fate {
                 drop_answer: fate.drop_answer || fate.late.is_some(),

@@ -37,8 +37,8 @@ macro_rules! codes {
 
 codes! {
     /// A file that was named cannot be read.
-    NO_FILE = "CLI001", 2, "file cannot be read",
-        "A file or folder that the command line names is not there or cannot be read. Nothing was started.";
+    NO_FILE = "CLI001", 2, "file cannot be used",
+        "A file or folder that the command line names is not there, or cannot be read or written.";
     /// Errors in the SQL text.
     SQL = "CLI002", 2, "errors in the SQL text",
         "The statements have errors, each of which has a code of its own and is shown with its place. Nothing was started.";

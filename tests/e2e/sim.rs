@@ -182,6 +182,41 @@ fn a_sweep_kills_the_job_around_every_output() {
 }
 
 #[test]
+fn a_sweep_of_zombies_is_not_called_tame_because_nobody_dies() {
+    // spec: J-3, K-3
+    let folder = folder();
+    let zombies = ["sim", "sweep", "job.sql", "--records", "12", "--every", "4", "--zombies", "9"];
+    let ran = folder.run(&zombies);
+    ran.exits_with(0);
+    assert!(ran.stdout.contains("zombie"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("not reached marks"), "{}", ran.stdout);
+    let (_, runs) = ran.stdout.split_once("sweep of ").expect("they are counted");
+    let (runs, _) = runs.split_once(' ').expect("a number and a word");
+    assert!(runs.parse::<u32>().expect("a number") >= 20, "enough to be called tame: {runs}");
+}
+
+#[test]
+fn what_is_assumed_is_for_plans_that_are_made_up() {
+    let folder = folder();
+    folder.write("calm.plan", PLAN);
+    let assumed = ["--assume", "one-process"];
+    let plan = [&["sim", "job.sql", "--plan", "calm.plan"][..], &assumed].concat();
+    folder.run(&plan).exits_with(2).says("--assume");
+    let sweep = [&["sim", "sweep", "job.sql"][..], &assumed].concat();
+    folder.run(&sweep).exits_with(2).says("--assume");
+}
+
+#[test]
+fn the_page_of_a_seed_says_how_it_is_run_again() {
+    let folder = folder();
+    let again = ["sim", "job.sql", "--seed", "3", "--profile", "storm", "--records", "20"];
+    let ran = folder.run(&[&again[..], &["--report", "page.html"]].concat());
+    ran.exits_with(0);
+    let page = folder.read("page.html");
+    assert!(page.contains("anabranch sim job.sql --seed 3 --profile storm --records 20"), "{page}");
+}
+
+#[test]
 fn a_job_of_each_kind_of_window_and_sink_keeps_its_promises() {
     // spec: E-2, K-1, K-2
     let jobs = std::fs::read_dir(root().join("sim/jobs")).expect("there are jobs");

@@ -5,6 +5,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// So many records a run has at most, if nobody says otherwise.
+pub(super) const RECORDS: usize = 240;
+
 /// What is simulated, and how.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -20,7 +23,7 @@ pub(crate) struct SimArgs {
 /// What else a simulation is good for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SimMode {
-    /// Kill the job behind every single output of an undisturbed run, one after the other
+    /// Kill the job before and behind every single output of an undisturbed run, one after the other
     Sweep(SweepArgs),
     /// Make a plan that fails as small as possible
     Shrink(ShrinkArgs),
@@ -47,7 +50,7 @@ pub(crate) struct LatencyArgs {
     /// The seed that latencies and made-up records come from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// How long things take [default: docs/SIMULATION.md shows them]
+    /// How long things take [default: those of a data centre; docs/SIMULATION.md names the file]
     #[arg(long, value_name = "FILE.toml")]
     pub service_times: Option<PathBuf>,
 }
@@ -107,6 +110,9 @@ pub(crate) struct SeedArgs {
     /// How hard the runs are
     #[arg(long, value_enum, default_value_t = ProfileName::Swarm)]
     pub profile: ProfileName,
+    /// A kind of fault that there is not; may be given several times
+    #[arg(long = "assume", value_name = "NAME", conflicts_with = "plan", value_parser = assumptions())]
+    pub assumed: Vec<Assumption>,
     /// Print what happened, line by line: of the plan, of one seed, or of the first finding
     #[arg(long)]
     pub trace: bool,
@@ -130,7 +136,7 @@ pub(crate) struct SweepArgs {
     /// The seed that the input and the limits come from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Only behind every so-manieth output
+    /// Only around every so-manieth output
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub every: u32,
     /// Zombies instead: one at each of these outputs, which goes on behind every so-manieth
@@ -166,14 +172,11 @@ pub(crate) struct ShrinkArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WorldArgs {
     /// How many records a run has at most, over all files of a table
-    #[arg(long, value_name = "COUNT", default_value_t = 240)]
+    #[arg(long, value_name = "COUNT", default_value_t = RECORDS)]
     pub records: usize,
     /// Take the records from the journal in the state folder of a run, and from its sources
     #[arg(long, value_name = "DIR")]
     pub from_journal: Option<PathBuf>,
-    /// A kind of fault that there is not; may be given several times
-    #[arg(long = "assume", value_name = "NAME", value_parser = assumptions())]
-    pub assumed: Vec<Assumption>,
     /// How many runs go on beside each other [default: one for each core]
     #[arg(long, value_name = "COUNT")]
     pub jobs: Option<usize>,

@@ -1,6 +1,6 @@
 //! What is done with a finding: it is made small, written down, and explained.
 
-use super::args::WorldArgs;
+use super::args::{ProfileName, RECORDS, SeedArgs, WorldArgs};
 use super::input::{Subject, host};
 use super::judge::{code_of, judge_of};
 use super::page::{Failure, html};
@@ -13,6 +13,7 @@ use anabranch_sim::report::page::WrongRow;
 use anabranch_sim::run::run_with;
 use anabranch_sim::shrink::shrink;
 use anabranch_sim::world::TraceLine;
+use clap::ValueEnum;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -164,12 +165,20 @@ pub(super) fn command(job: &str, plan: &Path, world: &WorldArgs) -> String {
 }
 
 /// What a shell runs a seed again with.
-pub(super) fn seed_command(job: &str, seed: u64, world: &WorldArgs) -> String {
+pub(super) fn seed_command(job: &str, seed: u64, args: &SeedArgs) -> String {
+    let world = &args.world;
     let mut command = format!("anabranch sim {} --seed {seed}", quoted(job));
+    if args.profile != ProfileName::Swarm {
+        let profile = args.profile.to_possible_value().expect("no profile is hidden");
+        let _ = write!(command, " --profile {}", profile.get_name());
+    }
+    if world.records != RECORDS {
+        let _ = write!(command, " --records {}", world.records);
+    }
     if let Some(folder) = &world.from_journal {
         let _ = write!(command, " --from-journal {}", quoted(&folder.display().to_string()));
     }
-    for assumed in &world.assumed {
+    for assumed in &args.assumed {
         let _ = write!(command, " --assume {}", assumed.name());
     }
     command + &plant_option(world)

@@ -116,7 +116,6 @@ impl Printer {
         subject: &Subject,
         summary: &Summary,
         took: Duration,
-        is_calm: bool,
     ) -> Result<(), JobError> {
         match self.format {
             SimFormat::Text => {
@@ -125,10 +124,10 @@ impl Printer {
                     found => format!("{} found", text::count(found)),
                 };
                 let head = format!("{}, {title}: {found}\n", subject.name);
-                show_text(&(head + &summary.text(subject, took, is_calm)))
+                show_text(&(head + &summary.text(subject, took)))
             }
             SimFormat::Json => {
-                let object = json!({"summary": summary.json(subject, took, is_calm)});
+                let object = json!({"summary": summary.json(subject, took)});
                 show_text(&format!("{object}\n"))
             }
             SimFormat::Junit => {

@@ -52,16 +52,7 @@ impl Subject {
     /// # Errors
     /// If it has errors, or its files cannot be read.
     pub(super) fn load(file: &Path, world: &WorldArgs) -> Result<Subject, JobError> {
-        let mut subject = Subject::of_files(file, world.records.max(1))?;
-        subject.assumed = world.assumed.iter().copied().collect();
-        if let Some(folder) = &world.from_journal {
-            let text = JobText::read(file)?;
-            let plan = plan_of(text.compile()?.plan, &text)?;
-            let recorded = Recorded::load(folder, &plan, &text.origin, &text.base)?;
-            subject.inputs = vec![recorded.words.clone()];
-            subject.recorded = Some(recorded);
-        }
-        Ok(subject)
+        Subject::of(file, world.from_journal.as_deref(), world.records.max(1))
     }
 
     /// The same, with at most so many records in a run.
@@ -69,13 +60,25 @@ impl Subject {
     /// # Errors
     /// If it has errors, or its files cannot be read.
     pub(super) fn of_files(file: &Path, records: usize) -> Result<Subject, JobError> {
+        Subject::of(file, None, records)
+    }
+
+    fn of(file: &Path, journal: Option<&Path>, records: usize) -> Result<Subject, JobError> {
         let text = JobText::read(file)?;
         let compiled = text.compile()?;
-        let job = Arc::new(prepared(plan_of(compiled.plan, &text)?));
+        let plan = compiled.plan.ok_or_else(|| {
+            let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
+            JobError::new(&errors::NOTHING, message)
+        })?;
+        let recorded = journal
+            .map(|folder| Recorded::load(folder, &plan, &text.origin, &text.base))
+            .transpose()?;
+        let job = Arc::new(prepared(plan));
         let checked = Pipeline::new(job.clone(), PipelineConfig::default());
         checked.map_err(|error| JobError::new(&errors::OPTIONS, error.to_string()))?;
         let (mut samples, mut inputs) = (BTreeMap::new(), Vec::new());
-        for table in sources(&job) {
+        inputs.extend(recorded.as_ref().map(|recorded| recorded.words.clone()));
+        for table in sources(&job).filter(|_| recorded.is_none()) {
             let name = &table.name;
             match sample_of(table, &text.base)? {
                 Some((path, splits)) => {
@@ -89,7 +92,6 @@ impl Subject {
         }
         let (name, file, asserts) = (text.name, text.origin, compiled.asserts);
         let assumed = BTreeSet::new();
-        let recorded = None;
         Ok(Subject { name, file, job, asserts, inputs, recorded, samples, records, assumed })
     }
 
@@ -142,14 +144,6 @@ impl Subject {
         let sinks = self.job.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Sink(_)));
         sinks.map(|node| is_windowed(&self.job, node.id)).collect()
     }
-}
-
-/// What a text compiles to.
-fn plan_of(plan: Option<Plan>, text: &JobText) -> Result<Plan, JobError> {
-    plan.ok_or_else(|| {
-        let message = format!("{} has neither an INSERT nor a SELECT", text.origin);
-        JobError::new(&errors::NOTHING, message)
-    })
 }
 
 /// The stores of a plan.

@@ -11,7 +11,7 @@ use super::input::{Subject, host};
 use crate::errors::{self, JobError};
 use crate::output::console::show_text;
 use anabranch_engine::ids::{Epoch, SplitId};
-use anabranch_engine::journal::{Control, EpochRecord, scan};
+use anabranch_engine::journal::{Control, Damage, EpochRecord, scan};
 use anabranch_engine::pipeline::PipelineConfig;
 use anabranch_sim::judge::of_end;
 use anabranch_sim::oracle::logs_of;
@@ -78,8 +78,10 @@ pub(super) fn run(args: &LatencyArgs) -> Result<(), JobError> {
     table.set_header(["sink", "world", "records", "p50", "p99", "p99.9", "max"]);
     for (world, plan) in [("steady", &plan), ("crash in the middle", &crashed)] {
         for (sink, histogram) in measured(&subject, plan)? {
-            let at = |quantile| ms(histogram.value_at_quantile(quantile));
-            let cells = [at(0.5), at(0.99), at(0.999), ms(histogram.max())];
+            // A sink that keeps no marker does not say what it holds.
+            let shown = |value| if histogram.is_empty() { "-".to_owned() } else { ms(value) };
+            let at = |quantile| shown(histogram.value_at_quantile(quantile));
+            let cells = [at(0.5), at(0.99), at(0.999), shown(histogram.max())];
             let head = [sink, world.to_owned(), histogram.len().to_string()];
             table.add_row(head.into_iter().chain(cells));
         }
@@ -149,12 +151,13 @@ fn open_loop(mut plan: RunPlan, rate: u32, times: ServiceTimes) -> RunPlan {
 
 /// For each sink the times from arrival to visibility, in µs.
 fn measured(subject: &Subject, plan: &RunPlan) -> Result<Vec<(String, Histogram<u64>)>, JobError> {
-    let bug = |what: String| JobError::new(&errors::SIM_WRONG, what);
+    let bug = |what: String| JobError::new(&errors::BUG, what);
     let result = run_with(plan, &subject.job, host(plan, &subject.job), false).map_err(bug)?;
     if let Some(finding) = of_end(&result.end) {
         return Err(JobError::new(super::judge::code_of(&finding.kind), finding.to_string()));
     }
-    let journal = scan(&result.journal, &[]).map_err(|damage| bug(damage.to_string()))?;
+    let damaged = |damage: Damage| JobError::new(&errors::SIM_WRONG, damage.to_string());
+    let journal = scan(&result.journal, &[]).map_err(damaged)?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
     let arrivals = arrivals(subject, plan, &epochs).map_err(bug)?;
     let (logs, log_ends) = (logs_of(plan, &subject.job), BTreeMap::new());

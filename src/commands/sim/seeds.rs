@@ -7,7 +7,7 @@ use super::input::{Subject, host};
 use super::judge::{code_of, judge_of};
 use super::page::{Failure, html};
 use super::pool;
-use super::summary::{RunNumbers, Summary};
+use super::summary::{RunNumbers, Scope, Summary};
 use crate::errors::{self, ErrorCode, JobError};
 use crate::output::console::{progress_bar, show_text};
 use crate::output::text::plural;
@@ -67,7 +67,8 @@ fn run_seeds(args: &SeedArgs) -> Result<(), JobError> {
             .with_help("anabranch sim JOB.sql --seeds 1..100")
     })?;
     let begun = Instant::now();
-    let subject = Subject::load(file, &args.world)?;
+    let mut subject = Subject::load(file, &args.world)?;
+    subject.assumed = args.assumed.iter().copied().collect();
     let range = args.seed.map_or(args.seeds, |seed| SeedRange { first: seed, last: seed });
     let deadline = args.time.map(|time| begun + time);
     let is_single = range.first == range.last;
@@ -80,11 +81,15 @@ fn run_seeds(args: &SeedArgs) -> Result<(), JobError> {
         let has_twin = is_single || seed.is_multiple_of(TWIN_EVERY);
         run_one(&subject, plan_of(seed), has_twin)
     };
+    let scope = match args.profile {
+        ProfileName::Calm => Scope::Calm,
+        ProfileName::Swarm | ProfileName::Storm => Scope::Plans,
+    };
     let mut batch = Batch {
         subject: &subject,
         args: &args.world,
         printer: Printer::new(args.world.format, args.verbose || is_single),
-        summary: Summary::default(),
+        summary: Summary::of(scope),
         explained: Vec::new(),
         first: None,
         tries: TRIES,
@@ -108,7 +113,6 @@ fn run_seeds(args: &SeedArgs) -> Result<(), JobError> {
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let is_calm = args.profile == ProfileName::Calm;
     let seeds = plural(batch.summary.seeds, "seed");
     let title = match is_single {
         true => format!("seed {}", range.first),
@@ -117,7 +121,7 @@ fn run_seeds(args: &SeedArgs) -> Result<(), JobError> {
     if is_single {
         show_single(args, &subject, &plan_of(range.first), &batch)?;
     }
-    batch.end(&title, begun.elapsed(), is_calm, args.trace && !is_single)
+    batch.end(&title, begun.elapsed(), args.trace && !is_single)
 }
 
 /// What is shown of a single run though nothing is wrong with it.
@@ -127,7 +131,6 @@ fn show_single(
     plan: &RunPlan,
     batch: &Batch<'_>,
 ) -> Result<(), JobError> {
-    let file = args.plan.clone().unwrap_or_else(|| args.world.out.join("FILE.plan"));
     if let Some(explained) = batch.explained.first() {
         return if args.trace { show_text(&explained.trace()) } else { Ok(()) };
     }
@@ -137,9 +140,9 @@ fn show_single(
     let result = run_with(plan, &subject.job, host(plan, &subject.job), true)
         .map_err(|what| JobError::new(&errors::SIM_STALE, what))?;
     if let Some(report) = &args.world.report {
-        let command = match args.plan {
-            Some(_) => findings::command(&subject.file, &file, &args.world),
-            None => findings::seed_command(&subject.file, plan.seed, &args.world),
+        let command = match &args.plan {
+            Some(file) => findings::command(&subject.file, file, &args.world),
+            None => findings::seed_command(&subject.file, plan.seed, args),
         };
         let title = format!("{}, seed {}", subject.name, plan.seed);
         let result = &result;
@@ -165,11 +168,12 @@ fn run_plan(args: &SeedArgs, file: &Path) -> Result<(), JobError> {
     let stale = run.stale.clone();
     let label = format!("plan {}", file.display());
     let stem = file.file_stem().map_or("plan".into(), |stem| stem.to_string_lossy());
+    let scope = if plan.deviations.is_empty() { Scope::Calm } else { Scope::Deaths };
     let mut batch = Batch {
         subject: &subject,
         args: &args.world,
         printer: Printer::new(args.world.format, true),
-        summary: Summary::default(),
+        summary: Summary::of(scope),
         explained: Vec::new(),
         first: None,
         tries: 0,
@@ -178,7 +182,7 @@ fn run_plan(args: &SeedArgs, file: &Path) -> Result<(), JobError> {
     };
     let _ = batch.take_as(&label, Some(file), &stem, Ok(run));
     show_single(args, &subject, &plan, &batch)?;
-    batch.end(&label, begun.elapsed(), plan.deviations.is_empty(), false)?;
+    batch.end(&label, begun.elapsed(), false)?;
     match stale.is_empty() {
         true => Ok(()),
         false => {
@@ -300,24 +304,18 @@ impl Batch<'_> {
     ///
     /// # Errors
     /// If something was found, or the runs say little.
-    pub(super) fn end(
-        self,
-        title: &str,
-        took: Duration,
-        is_calm: bool,
-        with_trace: bool,
-    ) -> Result<(), JobError> {
+    pub(super) fn end(self, title: &str, took: Duration, with_trace: bool) -> Result<(), JobError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
         if let (true, Some(explained)) = (with_trace, self.explained.first()) {
             self.printer.note(&explained.trace())?;
         }
-        self.printer.end(title, self.subject, &self.summary, took, is_calm)?;
+        self.printer.end(title, self.subject, &self.summary, took)?;
         if let Some((code, message)) = self.first {
             return Err(JobError::new(code, message));
         }
-        match self.summary.tame(self.subject, is_calm) {
+        match self.summary.tame(self.subject) {
             None => Ok(()),
             Some(why) => Err(JobError::new(&errors::SIM_TAME, why)),
         }

@@ -7,7 +7,7 @@ use super::formats::Printer;
 use super::input::{Subject, host};
 use super::pool;
 use super::seeds::{Batch, run_one};
-use super::summary::Summary;
+use super::summary::{Scope, Summary};
 use crate::errors::{self, JobError};
 use crate::output::console::progress_bar;
 use crate::output::text::plural;
@@ -66,6 +66,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), JobError> {
     }
     let outputs = outputs_of(&plan, &subject)
         .map_err(|what| JobError::new(&errors::BUG, format!("{}: {what}", subject.file)))?;
+    let scope = if args.zombies.is_some() { Scope::Zombies } else { Scope::Deaths };
     // A successor makes at most a few outputs more, which find nothing new.
     let blows = match args.zombies {
         Some(step) => (1..=outputs).step_by(step as usize).map(Blow::ZombieUntil).collect(),
@@ -84,7 +85,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), JobError> {
         subject: &subject,
         args: &args.world,
         printer: Printer::new(args.world.format, false),
-        summary: Summary::default(),
+        summary: Summary::of(scope),
         explained: Vec::new(),
         first: None,
         tries: TRIES,
@@ -113,7 +114,7 @@ pub(super) fn run(args: &SweepArgs) -> Result<(), JobError> {
     let (runs, outputs) = (batch.summary.seeds, plural(u64::from(outputs), "output"));
     let title =
         format!("sweep of {} over the {outputs} of seed {}", plural(runs, "run"), args.seed);
-    batch.end(&title, begun.elapsed(), false, false)
+    batch.end(&title, begun.elapsed(), false)
 }
 
 /// Stores under which a process can be replaced while it stands still.

@@ -1,6 +1,7 @@
 //! The score: each planted bug is hunted from several starting seeds.
 
 use super::super::args::PlantsArgs;
+use super::super::findings;
 use super::super::pool;
 use crate::errors::{self, JobError};
 use crate::output::console::{progress_bar, show_text};
@@ -22,6 +23,8 @@ pub(super) fn run(args: &PlantsArgs) -> Result<(), JobError> {
         let message = format!("no witness for {}", args.only.join(", "));
         return Err(JobError::new(&errors::CONFIG, message));
     }
+    // Whether the table has a place is known before the hunt.
+    let document = args.into.as_deref().map(Document::open).transpose()?;
     let effort = Effort { starts: args.starts, seeds: args.seeds, time: args.time };
     let work = |index: u64| {
         let (plant, witness) = chosen[index as usize];
@@ -43,22 +46,36 @@ pub(super) fn run(args: &PlantsArgs) -> Result<(), JobError> {
     }
     let table = markdown(&rows);
     show_text(&table)?;
-    if let Some(file) = &args.into {
-        put_into(file, &table)?;
+    if let Some(document) = document {
+        document.put(&table)?;
     }
     let found = rows.iter().filter(|row| row.is_found()).count();
     show_text(&format!("\n{found} of {} found.\n", plural(rows.len() as u64, "planted bug")))?;
     conclude(&rows)
 }
 
-/// Replaces the table of a document.
-fn put_into(file: &Path, table: &str) -> Result<(), JobError> {
-    let failed =
-        |what: String| JobError::new(&errors::NO_FILE, format!("{}: {what}", file.display()));
-    let document = fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
-    let document = with_table(&document, table)
-        .ok_or_else(|| failed(format!("there is no place between {BEGIN} and {END}")))?;
-    fs::write(file, document).map_err(|error| failed(error.to_string()))
+/// A document with a place for the table.
+struct Document<'a> {
+    file: &'a Path,
+    text: String,
+}
+
+impl Document<'_> {
+    fn open(file: &Path) -> Result<Document<'_>, JobError> {
+        let failed =
+            |what: String| JobError::new(&errors::NO_FILE, format!("{}: {what}", file.display()));
+        let text = fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+        if with_table(&text, "").is_none() {
+            return Err(failed(format!("there is no place between {BEGIN} and {END}")));
+        }
+        Ok(Document { file, text })
+    }
+
+    /// Replaces its table.
+    fn put(self, table: &str) -> Result<(), JobError> {
+        let text = with_table(&self.text, table).expect("it was looked for the place");
+        findings::write(self.file, &text)
+    }
 }
 
 fn conclude(rows: &[Row]) -> Result<(), JobError> {

@@ -5,7 +5,7 @@
 //! zombie learns that it was replaced although it never writes again.
 // spec: J-3, F-4
 
-use super::io::{Failure, Output};
+use super::io::{Failure, Kept, Output};
 use super::{Phase, Pipeline};
 use crate::ids::RequestId;
 use crate::time::Monotonic;
@@ -71,7 +71,8 @@ impl Pipeline {
             return Ok(());
         }
         self.ownership.heard_at = self.clock.now;
-        self.ownership.suspicion.take().map_or(Ok(()), |what| Err(Failure::Damaged(what)))
+        let damaged = |detail| Failure::Damaged { what: Kept::Journal, detail };
+        self.ownership.suspicion.take().map_or(Ok(()), |detail| Err(damaged(detail)))
     }
 
     /// The journal's store could not say whose it is; it is asked again later.

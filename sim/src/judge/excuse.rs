@@ -4,7 +4,7 @@ use super::finding::failure_name;
 use crate::model::Disturbance;
 use crate::plan::{Action, RunPlan, StateFault};
 use crate::world::RunEnd;
-use anabranch_engine::pipeline::{Ending, Failure};
+use anabranch_engine::pipeline::{Ending, Failure, Kept};
 use anabranch_engine::plan::{NodeKind, OnError, Plan};
 
 /// What of what was acknowledged a plan takes away.
@@ -85,8 +85,9 @@ pub(super) fn excuses(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losses) 
     match end {
         RunEnd::Ended(Ending::Failed(failure)) => is_excused(plan, job, failure, losses),
         // Whoever starts it again hopes that what cannot be read can be read later.
-        RunEnd::RestartLoop { last } => says_so(last, losses),
-        RunEnd::Stuck { why } => why.starts_with(NOBODY) && says_so(why, losses),
+        RunEnd::RestartLoop { last } | RunEnd::Stuck { last, .. } => {
+            last.as_ref().is_some_and(|last| says_so(last, losses))
+        }
         RunEnd::Ended(
             Ending::AlreadyFinished
             | Ending::Finished
@@ -109,8 +110,8 @@ pub(super) fn is_excused(plan: &RunPlan, job: &Plan, failure: &Failure, losses: 
             _ => false,
         }),
         // Also of a sink whose marker is gone, though its rows are there.
-        Failure::Damaged(what) if what.starts_with("sink ") => losses.sinks,
-        Failure::Damaged(_) => losses.stores,
+        Failure::Damaged { what: Kept::Sink(_), .. } => losses.sinks,
+        Failure::Damaged { what: Kept::Journal | Kept::Snapshots, .. } => losses.stores,
         Failure::SinkLostData { .. } => losses.sinks,
         Failure::SourceChanged { .. } | Failure::SourceFailed { .. } => losses.sources,
         Failure::Diverged { .. }
@@ -140,7 +141,7 @@ pub(super) fn is_alarm(failure: &Failure) -> bool {
         | Failure::SourceChanged { .. } => true,
         // Who stands still between reading the journal and listing the snapshots may find one
         // of its successor, taken after an epoch that it did not read of.
-        Failure::Damaged(_)
+        Failure::Damaged { .. }
         | Failure::Fenced { .. }
         | Failure::JournalFailed(_)
         | Failure::JournalUnreadable(_)
@@ -152,14 +153,18 @@ pub(super) fn is_alarm(failure: &Failure) -> bool {
     }
 }
 
-/// How it begins why a run is stuck in which no process lives: each one ended, and said why.
-const NOBODY: &str = "no process lives; ";
-
-/// Whether the last words of a job that is started again and again are about a loss.
-fn says_so(last: &str, losses: Losses) -> bool {
-    let is_damaged = losses.stores && last.contains("is damaged");
-    // A folder that lost its manifest holds files that nobody wrote.
-    is_damaged || (losses.sinks && last.contains("and not by this sink"))
+/// Whether a job that is started again and again fails by a loss each time.
+fn says_so(last: &Failure, losses: Losses) -> bool {
+    match last {
+        Failure::JournalFailed(message)
+        | Failure::JournalUnreadable(message)
+        | Failure::SnapshotsUnreadable(message) => losses.stores && message.contains("is damaged"),
+        // A folder that lost its manifest holds files that nobody wrote.
+        Failure::SinkRejected { message, .. } => {
+            losses.sinks && message.contains("and not by this sink")
+        }
+        _ => false,
+    }
 }
 
 /// Whether a job stopped at a bad record.

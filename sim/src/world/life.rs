@@ -104,7 +104,7 @@ impl World {
         }
         match ending {
             Ending::Failed(failure) if may_mend(&failure) => {
-                self.restart_after(failure.to_string())
+                self.restart_after(failure)
             }
             ending => {
                 self.kept.done(self.now);
@@ -113,9 +113,9 @@ impl World {
         }
     }
 
-    fn restart_after(&mut self, failure: String) {
+    fn restart_after(&mut self, failure: Failure) {
         let supervisor = &mut self.supervisor;
-        supervisor.last_failure = failure;
+        supervisor.last_failure = Some(failure);
         supervisor.failures += 1;
         let first = self.plan.settings.restarts.backoff.0;
         let doubled = first.saturating_mul(1 << supervisor.failures.saturating_sub(1).min(20));
@@ -438,9 +438,9 @@ impl World {
 
     /// Ends the run: the job neither ended nor did all that it should.
     pub(super) fn get_stuck(&mut self) {
-        let last = &self.supervisor.last_failure;
-        if self.processes.len() > STARTS_MANY && !last.is_empty() {
-            self.supervisor.end = Some(RunEnd::RestartLoop { last: last.clone() });
+        let mut last = self.supervisor.last_failure.clone();
+        if self.processes.len() > STARTS_MANY && last.is_some() {
+            self.supervisor.end = Some(RunEnd::RestartLoop { last });
             return;
         }
         let mut why = Vec::new();
@@ -465,9 +465,12 @@ impl World {
             ));
         }
         if why.is_empty() {
-            why.push(format!("no process lives; {}", self.supervisor.last_failure));
+            let said = last.as_ref().map(ToString::to_string).unwrap_or_default();
+            why.push(format!("no process lives; {said}"));
+        } else {
+            last = None;
         }
-        self.supervisor.end = Some(RunEnd::Stuck { why: why.join("\n") });
+        self.supervisor.end = Some(RunEnd::Stuck { why: why.join("\n"), last });
     }
 }
 
@@ -483,7 +486,7 @@ fn may_mend(failure: &Failure) -> bool {
         | Failure::SourceFailed { .. }
         | Failure::TableFailed { .. } => true,
         Failure::BadRecord { .. }
-        | Failure::Damaged(_)
+        | Failure::Damaged { .. }
         | Failure::Diverged { .. }
         | Failure::NotReproduced { .. }
         | Failure::PlanChanged { .. }

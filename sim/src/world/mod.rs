@@ -40,7 +40,7 @@ use crate::plan::{Latency, RunPlan};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{SinkId, TableId};
-use anabranch_engine::pipeline::{Ending, Input, Report};
+use anabranch_engine::pipeline::{Ending, Failure, Input, Report};
 use anabranch_engine::plan::{NodeKind, Plan};
 use anabranch_engine::service::Answer;
 use clock::WallSkew;
@@ -190,7 +190,7 @@ pub struct World {
 struct Supervisor {
     /// Failures in a row that a restart may mend.
     failures: u32,
-    last_failure: String,
+    last_failure: Option<Failure>,
     /// How the job ended.
     end: Option<RunEnd>,
     /// What the job looked like when it was looked at last, and since when.

@@ -6,7 +6,7 @@ use crate::oracle::Liveness;
 use crate::time::VirtualTime;
 use anabranch_engine::ids::{Epoch, Generation, SplitName};
 use anabranch_engine::journal::SegmentBytes;
-use anabranch_engine::pipeline::{Ending, Report};
+use anabranch_engine::pipeline::{Ending, Failure, Report};
 use anabranch_engine::sink::Marker;
 use anabranch_engine::snapshot::Manifest;
 use anabranch_engine::time::Tick;
@@ -123,13 +123,15 @@ pub enum RunEnd {
     Ended(Ending),
     /// The job was started too often.
     RestartLoop {
-        /// The last failure.
-        last: String,
+        /// The last failure; `None` if none was one that a restart may mend.
+        last: Option<Failure>,
     },
     /// The job neither ended nor processed its input in time.
     Stuck {
         /// What it waits for.
         why: String,
+        /// With what the last process ended, if none lives that could wait.
+        last: Option<Failure>,
     },
     /// A panic: a bug of ours.
     Panicked {

@@ -1,7 +1,7 @@
 //! Single faults: each happens where its trigger says, and does what its name says.
 
 use crate::jobs::{growing, plan, rows, small_limits, three_sinks, times, two_splits};
-use anabranch_engine::pipeline::{Ending, Failure};
+use anabranch_engine::pipeline::{Ending, Failure, Kept};
 use anabranch_sim::oracle::judge;
 use anabranch_sim::plan::{RunPlan, SplitShape};
 use anabranch_sim::recut::{difference, expected};
@@ -195,7 +195,7 @@ fn a_job_that_makes_no_progress_is_stuck_and_says_why() {
     let slow = text + "when first fetch of a do slow sources by 100s for 1s\n";
     let plan: RunPlan = slow.parse().expect("it is a plan");
     let result = run(&plan, &growing("1 s")).expect("the plan fits the job");
-    let RunEnd::Stuck { why } = &result.end else { panic!("{:?}", result.end) };
+    let RunEnd::Stuck { why, last: None } = &result.end else { panic!("{:?}", result.end) };
     assert!(why.contains("process 1 is running at epoch"), "{why}");
     assert!(rows(&result)["counts"].is_empty());
 }
@@ -216,10 +216,12 @@ fn a_sink_notices_that_the_state_was_put_back() {
          when after apply to large of a:50 do crash restart 20ms",
     ));
     assert_eq!(result.counts.faults["put-back-state"], 1);
-    let RunEnd::Ended(Ending::Failed(Failure::Damaged(what))) = &result.end else {
+    let RunEnd::Ended(Ending::Failed(Failure::Damaged { what, detail })) = &result.end else {
         panic!("{:?}", result.end);
     };
-    assert!(what.contains("but the journal ends with"), "{what}");
+    // The sink is whole: it is the journal that does not reach as far.
+    assert_eq!(*what, Kept::Journal);
+    assert!(detail.contains("but the journal ends with"), "{detail}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::faults::Moment;
 use super::lane::{Lane, Machine};
 use super::process::{Life, Process};
 use super::result::{ProcessEnding, RunEnd};
+use super::state::OWN;
 use super::turn::what;
 use super::wire::Fate;
 use super::{Event, World};
@@ -84,6 +85,9 @@ impl World {
         };
         self.note_life(id, "starts");
         self.kept.started(self.now);
+        if state != OWN {
+            self.kept.copies.insert(id);
+        }
         let nonce = Draws::new(self.plan.seed, "nonce", "process").at(u64::from(id));
         self.give(&mut process, Input::Start { nonce });
         self.processes.push(Some(Box::new(process)));
@@ -103,9 +107,7 @@ impl World {
             return;
         }
         match ending {
-            Ending::Failed(failure) if may_mend(&failure) => {
-                self.restart_after(failure)
-            }
+            Ending::Failed(failure) if may_mend(&failure) => self.restart_after(failure),
             ending => {
                 self.kept.done(self.now);
                 self.supervisor.end = Some(RunEnd::Ended(ending));
@@ -274,9 +276,12 @@ impl World {
                 self.changed(place, 0, true);
             }
             Action::Source { split, fault } => {
-                let found = self.splits.iter_mut().find(|found| found.is_called(split));
-                if found.is_some_and(|found| found.suffer(*fault)) {
+                let found = self.splits.iter().position(|found| found.is_called(split));
+                if let Some(place) = found
+                    && self.splits[place].suffer(*fault)
+                {
                     self.count_fault(0, action, phase);
+                    self.note_lost_records(place);
                 }
             }
             Action::State(fault) => {

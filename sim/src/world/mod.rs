@@ -14,6 +14,7 @@ mod hosting;
 mod kept;
 mod lane;
 mod life;
+mod loss;
 mod outcome;
 mod process;
 mod read;
@@ -28,14 +29,16 @@ mod wire;
 
 pub use clock::BEGIN_NS;
 pub use hosting::{Host, Hosting};
+pub use loss::{Loser, Loss};
 pub use result::{
-    Counts, DurableSeen, LogEndSeen, LostSnapshot, ProcessEnd, ProcessEnding, RottenStart, RunEnd,
-    RunResult, Seen, SinkResult, StoredSnapshot,
+    AckSeen, Counts, DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, ProcessEnd, ProcessEnding,
+    RottenStart, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot,
 };
 pub use source::SourceSplit;
+pub use state::DIED_OF_A_RECORD;
 pub use trace::{Trace, TraceLine};
 
-use crate::model::Service;
+use crate::model::{Service, Toll};
 use crate::plan::{Latency, RunPlan};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
@@ -99,6 +102,8 @@ struct Place {
     sink: Option<SinkId>,
     /// Until when its own next event is planned.
     due: Option<VirtualTime>,
+    /// What it had not kept when it was asked last.
+    toll: Toll,
 }
 
 /// A link, both ways.
@@ -174,6 +179,8 @@ pub struct World {
     kept: Kept,
     /// A copy of the journal and the snapshots; empty if none was made.
     copy: Vec<Box<dyn Service>>,
+    /// How much the journal had acknowledged when the copy was made.
+    copied_at: u64,
     /// Records, by split and offset, that kill whoever computes them.
     poisons: Vec<(usize, u64)>,
     /// Processes that stand still until a later one has made so many outputs.
@@ -226,6 +233,7 @@ impl World {
             link: Link::new(plan.seed, name, latency),
             sink,
             due: None,
+            toll: Toll::default(),
         };
         let mut places = vec![
             place("journal", hosting.journal_service(), links.journal, None),
@@ -255,6 +263,7 @@ impl World {
             watch: Watch::new(&sinks, &job),
             kept: Kept::default(),
             copy: Vec::new(),
+            copied_at: 0,
             poisons: Vec::new(),
             waiting: Vec::new(),
             supervisor: Supervisor::default(),

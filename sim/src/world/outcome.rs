@@ -88,8 +88,12 @@ impl World {
             (Tag::ReadJournal { request }, JournalStep::Failed { message, transient }) => {
                 Some(Input::JournalUnreadable { request: *request, transient, message })
             }
-            (Tag::OpenJournal, JournalStep::Opened) => Some(Input::JournalOpened),
+            (Tag::OpenJournal, JournalStep::Opened) => {
+                self.kept.journaled += 1;
+                Some(Input::JournalOpened)
+            }
             (Tag::Append { last, .. }, JournalStep::Appended) => {
+                self.kept.journaled += 1;
                 process.appended = process.appended.max(*last);
                 self.kept.appended(process.id, *last);
                 Some(Input::JournalAppended { epoch: *last })
@@ -203,6 +207,7 @@ impl World {
         let message = |process: &Process| process.lanes[lane].failure();
         match (tag, step) {
             (Tag::Inspect { .. }, SinkStep::Inspected(Ok(found))) => {
+                self.watch.looked(sink, process, lane);
                 Some(Input::SinkInspected { sink, generation: found.claim, marker: found.marker })
             }
             (Tag::Inspect { request }, SinkStep::Inspected(Err(outcome))) => {
@@ -215,14 +220,18 @@ impl World {
                 Some(Input::SinkOpenFailed { request, sink, outcome, message })
             }
             (Tag::Open { request }, SinkStep::Opened(OpenOutcome::Opened { marker })) => {
+                self.watch.looked(sink, process, lane);
                 Some(Input::SinkOpened { request: *request, sink, marker })
             }
             (Tag::Open { request }, SinkStep::Opened(outcome)) => {
                 let (request, message) = (*request, message(process));
                 Some(Input::SinkOpenFailed { request, sink, outcome, message })
             }
-            (Tag::Apply { request, .. }, SinkStep::Applied(outcome)) => {
+            (Tag::Apply { request, marker, .. }, SinkStep::Applied(outcome)) => {
                 self.note_applied(&outcome);
+                if outcome == ApplyOutcome::Applied && process.has_own_state() {
+                    self.watch.acknowledged(sink, self.now, *marker);
+                }
                 let message = match outcome {
                     ApplyOutcome::Applied | ApplyOutcome::Duplicate => String::new(),
                     _ => process.lanes[lane].failure(),

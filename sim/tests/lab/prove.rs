@@ -82,7 +82,8 @@ fn a_snapshot_of_a_newer_run_is_no_damage_of_the_journal() {
         let ending = lab.run_through(&[]);
         match (&ending, is_replaced) {
             (Ending::Failed(Failure::Fenced { .. }), true) => {}
-            (Ending::Failed(Failure::Damaged { detail, .. }), false) if detail.contains("snapshot") => {}
+            (Ending::Failed(Failure::Damaged { detail, .. }), false)
+                if detail.contains("snapshot") => {}
             _ => panic!("{is_replaced}: {ending:?}\n{}", lab.trace.join("\n")),
         }
     }

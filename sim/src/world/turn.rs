@@ -192,7 +192,8 @@ impl World {
         }
         for slice in &record.slices {
             if let Some(split) = process.splits.get(&slice.split) {
-                self.faults.note_slice(record.epoch, *split, slice.start.0, slice.end.0);
+                let offsets = slice.start.0..slice.end.0;
+                self.faults.note_slice(process.restarts, record.epoch, *split, offsets);
             }
         }
     }

@@ -37,13 +37,12 @@ const PATIENCE: Span = Span::ms(20_000);
 impl World {
     /// Starts a process that keeps its journal in this place, and its snapshots in the next.
     pub(super) fn start(&mut self, watched: bool, state: usize) {
-        let supervisor = &self.supervisor;
-        if watched && supervisor.end.is_some() {
+        if watched && (self.supervisor.end.is_some() || self.adopts()) {
             return;
         }
         let id = self.processes.len() as u32 + 1;
         if id > self.plan.settings.restarts.starts_max {
-            let last = supervisor.last_failure.clone();
+            let last = self.supervisor.last_failure.clone();
             self.supervisor.end = Some(RunEnd::RestartLoop { last });
             return;
         }
@@ -92,6 +91,19 @@ impl World {
         self.give(&mut process, Input::Start { nonce });
         self.processes.push(Some(Box::new(process)));
         self.watch.counts.starts = id;
+    }
+
+    /// When all is well, whoever would start the job looks first whether it runs already, as
+    /// after somebody started it twice: that process has the journal, and no other will get it.
+    fn adopts(&mut self) -> bool {
+        if self.now < self.plan.settings.timing.heal {
+            return false;
+        }
+        let is_it = |process: &&mut Box<Process>| process.is_running && process.has_own_state();
+        let Some(process) = self.processes.iter_mut().flatten().rfind(is_it) else { return false };
+        process.watched = true;
+        self.watch.counts.mark("adopted");
+        true
     }
 
     fn note_life(&mut self, process: u32, what: &str) {

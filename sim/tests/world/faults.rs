@@ -3,10 +3,10 @@
 use crate::jobs::{growing, plan, rows, small_limits, three_sinks, times, two_splits};
 use anabranch_engine::pipeline::{Ending, Failure, Kept};
 use anabranch_sim::oracle::judge;
-use anabranch_sim::plan::{RunPlan, SplitShape};
+use anabranch_sim::plan::{RunPlan, SplitShape, StoreKind};
 use anabranch_sim::recut::{difference, undisturbed};
 use anabranch_sim::run::run;
-use anabranch_sim::time::Span;
+use anabranch_sim::time::{Span, VirtualTime};
 use anabranch_sim::world::{ProcessEnding, RunEnd, RunResult};
 
 /// The plan of three sinks with these further lines.
@@ -125,6 +125,23 @@ fn a_second_process_of_the_job_does_no_harm() {
     // spec: G-1
     let result = same("when after append of a:20 do double-start");
     assert!(result.counts.starts >= 2);
+}
+
+#[test]
+fn a_process_that_has_the_journal_already_is_taken_for_the_job() {
+    // Somebody starts the job by hand just before it dies. When the supervisor would start it
+    // again, that process has the lock, and goes on for as long as the job has no end.
+    let mut plan = RunPlan::calm("growing", 3, small_limits());
+    (plan.settings.stores.journal, plan.settings.stores.snapshots) =
+        (StoreKind::Local, StoreKind::Local);
+    plan.settings.timing.heal = VirtualTime(1_000_000_000);
+    plan.splits = vec![times("a", &[10, 110, 210, 310, 405], Span::ms(20))];
+    let lines = "when after append of a:1 do crash restart 30s\nwhen at 100ms do double-start\n";
+    let plan: RunPlan = format!("{plan}{lines}").parse().expect("it is a plan");
+    let result = run(&plan, &growing("50 ms")).expect("the plan fits the job");
+    assert_eq!(result.stale, Vec::<usize>::new());
+    assert_eq!(result.end, RunEnd::Ended(Ending::Stopped));
+    assert_eq!((result.counts.starts, result.counts.marks["adopted"]), (2, 1));
 }
 
 #[test]

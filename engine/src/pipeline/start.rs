@@ -34,6 +34,8 @@ pub(super) struct Opening {
     /// Whether the sinks were looked at once more, behind a journal that says that the job
     /// is done.
     looked_again: bool,
+    /// Whether the journal was read once more, behind sinks that it does not fit to.
+    read_again: bool,
     journal: Journal,
     /// Until when an answer of a sink is waited for, in the stages that ask sinks.
     sinks_until: Monotonic,
@@ -108,6 +110,7 @@ impl Pipeline {
             unanswered: BTreeSet::new(),
             inspected: BTreeMap::new(),
             looked_again: false,
+            read_again: false,
             journal: Journal::default(),
             sinks_until: Monotonic(now.monotonic.0 + self.config.sink_wait_ms * 1_000_000),
             settled: BTreeSet::new(),
@@ -314,7 +317,17 @@ impl Pipeline {
             return Ok(());
         }
         let Some(segments) = opening.segments.take() else { return Ok(()) };
-        let journal = opening.read_journal(&segments)?;
+        let journal = match opening.read_journal(&segments) {
+            // Another run may have gone on behind the reading: what the sinks showed then is
+            // in the journal by now, if it is whole.
+            // spec: J-1, J-3
+            Err(_) if !opening.read_again => {
+                opening.read_again = true;
+                self.read_journal(out);
+                return Ok(());
+            }
+            read => read?,
+        };
         self.check_plan(&journal)?;
         if let Some(JournalEntry::Finished(_)) = journal.entries.last().map(|e| &e.entry) {
             let checked = self.check_finished_sinks(&journal);

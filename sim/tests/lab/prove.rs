@@ -88,3 +88,20 @@ fn a_snapshot_of_a_newer_run_is_no_damage_of_the_journal() {
         }
     }
 }
+
+#[test]
+fn a_journal_that_was_read_before_another_run_wrote_to_it_is_read_again() {
+    // spec: J-1, J-3
+    // The first reading of the second run found nothing yet; what the sinks show came later.
+    let mut lab = idle();
+    assert_eq!(lab.run_through(&[]), Ending::Stopped);
+    let mut early = true;
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::ReadJournal { request } if std::mem::take(&mut early) => {
+            let (request, segments) = (*request, Vec::new());
+            Fault::Instead(vec![Input::JournalRead { request, segments }])
+        }
+        _ => Fault::None,
+    }));
+    assert_eq!(lab.run_through(&[]), Ending::Stopped, "{}", lab.trace.join("\n"));
+}

@@ -129,6 +129,14 @@ pub(super) fn is_alarm(failure: &Failure) -> bool {
     }
 }
 
+/// Whether a process may say this whose state is a copy, as the job goes on without it.
+pub(super) fn may_be_behind(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Damaged { what: Kept::Journal | Kept::Snapshots, .. } | Failure::Diverged { .. }
+    )
+}
+
 /// Whether a job stopped at a bad record.
 pub(super) fn fails_by_a_record(end: &RunEnd) -> bool {
     matches!(end, RunEnd::Ended(Ending::Failed(Failure::BadRecord { .. })))

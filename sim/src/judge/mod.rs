@@ -18,7 +18,7 @@ use crate::run::{message_of, run_with};
 use crate::world::{Host, Hosting, Loser, ProcessEnding, RunResult};
 use anabranch_engine::pipeline::{Ending, Report};
 use anabranch_engine::plan::{Assert, Plan};
-use excuse::{Excuses, fails_by_a_record, is_alarm};
+use excuse::{Excuses, fails_by_a_record, is_alarm, may_be_behind};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -221,7 +221,8 @@ fn difference_of_twins(result: &RunResult, twin: &RunResult) -> Option<Finding> 
 fn by_processes(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
     result.processes.iter().find_map(|end| {
         let ProcessEnding::Ended(Ending::Failed(failure)) = &end.how else { return None };
-        if !is_alarm(failure) || excuses.failure(failure) {
+        let is_behind = end.on_copy && may_be_behind(failure);
+        if !is_alarm(failure) || is_behind || excuses.failure(failure) {
             return None;
         }
         let kind = FindingKind::Failed(failure_name(failure));

@@ -89,13 +89,15 @@ impl World {
                 Some(Input::JournalUnreadable { request: *request, transient, message })
             }
             (Tag::OpenJournal, JournalStep::Opened) => {
-                self.kept.journaled += 1;
+                self.kept.journaled += u64::from(process.has_own_state());
                 Some(Input::JournalOpened)
             }
             (Tag::Append { last, .. }, JournalStep::Appended) => {
-                self.kept.journaled += 1;
                 process.appended = process.appended.max(*last);
-                self.kept.appended(process.id, *last);
+                if process.has_own_state() {
+                    self.kept.journaled += 1;
+                    self.kept.appended(process.id, *last);
+                }
                 Some(Input::JournalAppended { epoch: *last })
             }
             (Tag::Note { request }, JournalStep::Appended) => {
@@ -158,7 +160,9 @@ impl World {
     ) -> Option<Input> {
         match (tag, step) {
             (Tag::List { request }, SnapshotStep::Listed(manifests)) => {
-                self.kept.listed(process.id, &manifests, self.now);
+                if process.has_own_state() {
+                    self.kept.listed(process.id, &manifests, self.now);
+                }
                 Some(Input::SnapshotsListed { request: *request, manifests })
             }
             (Tag::List { request }, SnapshotStep::Failed { transient, message }) => {

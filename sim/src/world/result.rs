@@ -172,6 +172,9 @@ pub struct ProcessEnd {
     pub at: VirtualTime,
     /// How many outputs it had made.
     pub outputs: u64,
+    /// Whether it kept its state in a copy of the job's, which knows nothing of what the job
+    /// did since.
+    pub on_copy: bool,
     /// How.
     pub how: ProcessEnding,
 }

@@ -222,6 +222,7 @@ impl World {
             generation: process.pipeline.generation(),
             at: self.now,
             outputs: process.outputs,
+            on_copy: !process.has_own_state(),
             how,
         });
     }

@@ -319,7 +319,11 @@ impl JudgedSink<'_> {
 
     /// Whether it had done so up to a moment.
     fn was_whole(&self, at: VirtualTime) -> bool {
-        !self.lost.history && self.lost.promises.first().is_none_or(|lost| at < *lost)
+        !self.lost.history && self.has_kept_all(at)
+    }
+
+    fn has_kept_all(&self, at: VirtualTime) -> bool {
+        self.lost.promises.first().is_none_or(|lost| at < *lost)
     }
 
     /// What judges its content.
@@ -392,7 +396,7 @@ impl JudgedSink<'_> {
         };
         let by_processes = self.sink.seen.iter().filter(|seen| seen.generation.number > 0);
         // What fences a zombie may be among what is lost.
-        let by_processes = by_processes.filter(|seen| self.was_whole(seen.at));
+        let by_processes = by_processes.filter(|seen| self.has_kept_all(seen.at));
         let effects: Vec<Effect> = by_processes.map(effect).collect();
         // A table that no command fences may get a zombie's rows: they are the same ones.
         // spec: E-2

@@ -22,6 +22,7 @@ mod result;
 mod route;
 mod source;
 mod state;
+mod supervise;
 mod trace;
 mod turn;
 mod watch;

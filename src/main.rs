@@ -15,6 +15,11 @@ mod places;
 
 use std::process::ExitCode;
 
+/// An epoch of one row makes and gives back some fifty small pieces of memory; with the C
+/// library's allocator they cost a third of its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match commands::run(cli::Cli::read()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,6 +16,10 @@ use criterion::{BatchSize, Criterion, Throughput};
 use std::hint::black_box;
 use std::sync::Arc;
 
+/// That of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// One JSON record through filter and tumbling count and sum, an epoch of its own.
 fn one_row_epoch(c: &mut Criterion) {
     let mut bids = Bids::default();

@@ -14,6 +14,10 @@ use anabranch_sim::world::RunResult;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 
+/// That of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let numbers: Vec<u64> = std::env::args().filter_map(|text| text.parse().ok()).collect();
     let rounds = numbers.first().copied().unwrap_or(5);

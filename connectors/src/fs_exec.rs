@@ -44,6 +44,7 @@ impl FolderExecutor {
     fn carry_out(&mut self, request: &FsRequest) -> FsAnswer {
         match request {
             FsRequest::Lock { name, holder } => self.lock(name, holder),
+            FsRequest::ProveLock { name } => self.prove_lock(name),
             FsRequest::List => match self.list() {
                 Ok(names) => FsAnswer::Names(names),
                 Err(error) => failed("list", &self.folder, &error),
@@ -101,12 +102,16 @@ impl FolderExecutor {
                 self.lock = Some(lock);
             }),
         };
-        match locked {
-            Ok(()) => FsAnswer::Done,
-            Err(LockError::Held { holder, .. }) => {
-                FsAnswer::Failed { kind: FsFailure::Locked, what: holder }
+        answer_of(locked)
+    }
+
+    fn prove_lock(&self, name: &str) -> FsAnswer {
+        match &self.lock {
+            Some(lock) => answer_of(lock.prove()),
+            None => {
+                let what = format!("nobody: {} is not locked", self.path(name).display());
+                FsAnswer::Failed { kind: FsFailure::Locked, what }
             }
-            Err(LockError::Io { path, source }) => failed("lock", &path, &source),
         }
     }
 
@@ -182,10 +187,21 @@ impl FolderExecutor {
     }
 }
 
+fn answer_of(locked: Result<(), LockError>) -> FsAnswer {
+    match locked {
+        Ok(()) => FsAnswer::Done,
+        Err(LockError::Held { holder, .. }) => {
+            FsAnswer::Failed { kind: FsFailure::Locked, what: holder }
+        }
+        Err(LockError::Io { path, source }) => failed("lock", &path, &source),
+    }
+}
+
 /// What an operation is called where phases are counted.
 fn phase_of(request: &FsRequest) -> &'static str {
     match request {
         FsRequest::Lock { .. } | FsRequest::List | FsRequest::Read { .. } => "open",
+        FsRequest::ProveLock { .. } => "prove",
         FsRequest::Append { .. }
         | FsRequest::Create { .. }
         | FsRequest::Remove { .. }

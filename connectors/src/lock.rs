@@ -5,6 +5,7 @@
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Why a folder could not be locked.
@@ -61,6 +62,23 @@ impl FolderLock {
         let mut lock = FolderLock { path: path.to_owned(), file };
         lock.describe(holder)?;
         Ok(lock)
+    }
+
+    /// Whether whoever comes finds this lock, and no other file, under its path.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] if another file stands there, with what is written in it, and
+    /// [`LockError::Io`] if none does.
+    // spec: J-3
+    pub fn prove(&self) -> Result<(), LockError> {
+        let io_error = |source| LockError::Io { path: self.path.clone(), source };
+        let ours = self.file.metadata().map_err(io_error)?;
+        let found = std::fs::metadata(&self.path).map_err(io_error)?;
+        if (ours.dev(), ours.ino()) == (found.dev(), found.ino()) {
+            return Ok(());
+        }
+        let holder = std::fs::read_to_string(&self.path).map_err(io_error)?;
+        Err(LockError::Held { path: self.path.clone(), holder: holder.trim().to_owned() })
     }
 
     /// Writes who holds the lock, when more is known than at the start.

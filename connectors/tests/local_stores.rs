@@ -107,6 +107,33 @@ fn a_held_lock_names_its_holder() {
 }
 
 #[test]
+fn a_journal_is_ours_as_long_as_others_find_our_lock() {
+    // spec: J-3
+    let above = tempfile::tempdir().unwrap();
+    let (folder, moved) = (above.path().join("journal"), above.path().join("moved"));
+    let mut store = LocalJournalStore::open(&folder).unwrap();
+    store.create(name(7), "header".into()).unwrap();
+    let before = fs::read_to_string(folder.join("lock")).unwrap();
+    assert!(store.prove(name(7).generation).unwrap());
+    // A folder that was moved away may come back: nothing is known, and nothing is made.
+    fs::rename(&folder, &moved).unwrap();
+    assert!(!store.prove(name(7).generation).unwrap());
+    assert!(!folder.exists());
+    fs::rename(&moved, &folder).unwrap();
+    assert!(store.prove(name(7).generation).unwrap());
+    assert_eq!(fs::read_to_string(folder.join("lock")).unwrap(), before);
+    // Another run starts where the folder was.
+    fs::rename(&folder, &moved).unwrap();
+    let mut other = LocalJournalStore::open(&folder).unwrap();
+    other.create(name(8), "header".into()).unwrap();
+    let error = store.prove(name(7).generation).unwrap_err();
+    assert!(matches!(&error, StoreError::Fenced { by } if by.contains("generation 8")), "{error}");
+    // Whoever was replaced writes nothing more.
+    assert!(matches!(store.append("x".into()), Err(StoreError::Failed { .. })));
+    assert_eq!(fs::read(moved.join(name(7).file_name())).unwrap(), b"header");
+}
+
+#[test]
 fn a_segment_is_created_once() {
     // spec: J-3, J-6
     let folder = tempfile::tempdir().unwrap();
@@ -166,7 +193,7 @@ fn put(store: &mut LocalSnapshotStore, epoch: u64, shared: &[PartRef]) -> Manife
     let entry = StateEntry { key_group: KeyGroup(0), table: "t", key: vec![1].into(), value };
     let (bytes, reference) = encode_part(part, "n", &[entry]);
     let manifest = manifest(epoch, [shared, &[reference]].concat());
-    let parts = vec![(part.to_string(), bytes.into())];
+    let parts = vec![(part.to_string(), bytes)];
     store.store(name_of(&manifest), parts, manifest.encode().into()).unwrap();
     manifest
 }

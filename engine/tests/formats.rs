@@ -27,6 +27,7 @@ use anabranch_engine::snapshot::{
 };
 use anabranch_engine::state::StateEntry;
 use anabranch_engine::time::{Tick, Watermark};
+use bytes::Bytes;
 use expect_test::expect_file;
 use std::fmt::Write;
 
@@ -251,7 +252,7 @@ const EPOCH_TWO_FIELDS: [(&str, usize); 22] = [
     ("flush end: epoch, below this one", 1),
 ];
 
-fn part() -> (Vec<u8>, PartRef) {
+fn part() -> (Bytes, PartRef) {
     let entry = |group, key: &str, value: Option<&str>| StateEntry {
         key_group: KeyGroup(group),
         table: "panes",
@@ -304,7 +305,7 @@ fn snapshot() {
     let read = Manifest::decode(&golden[0]).unwrap();
     assert_eq!(read, manifest());
     let part = read.parts().next().unwrap();
-    let entries = decode_part(part, "hourly", &golden[1]).unwrap();
+    let entries = decode_part(part, "hourly", &golden[1].clone().into()).unwrap();
     assert_eq!((entries.len(), &entries[0].table[..]), (2, "panes"));
 }
 

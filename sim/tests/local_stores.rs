@@ -336,8 +336,7 @@ impl Life<'_> {
         let name = PartName { epoch, generation, number: 0 };
         let value = Some(Bytes::from(vec![epoch.0 as u8; 30]));
         let entry = StateEntry { key_group: KeyGroup(0), table: "t", key: vec![1].into(), value };
-        let (bytes, reference) = encode_part(name, "n", &[entry]);
-        let own = Bytes::from(bytes);
+        let (own, reference) = encode_part(name, "n", &[entry]);
         let before = shared.map(name_of).map(|name| self.world.stored[&name].clone());
         let mut all = before.unwrap_or_default();
         all.push(own.clone());

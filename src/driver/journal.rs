@@ -60,17 +60,17 @@ impl Journal {
             waiting.extend(commands.try_iter());
             let Some(command) = waiting.pop_front() else { continue };
             if let Err(event) = self.carry_out(command, &mut waiting) {
-                let fatal = matches!(event, Event::Input(Input::JournalFailed { .. }));
+                // Nothing may be written behind what is not known to be durable, or into what
+                // belongs to somebody else.
+                // spec: J-3, J-6
                 self.answers.send(event);
-                if fatal {
-                    // Nothing may be written behind what is not known to be durable.
-                    // spec: J-6
-                    return;
-                }
+                return;
             }
         }
     }
 
+    /// Does one command, and those behind it that become durable with it. An error is the
+    /// thread's last answer.
     fn carry_out(
         &mut self,
         command: Command,
@@ -142,11 +142,7 @@ impl Journal {
 
     fn open(&mut self, segment: SegmentName, bytes: Bytes) -> Result<Input, Event> {
         if let JournalStore::Local(store) = &mut self.store {
-            match store.create(segment, bytes) {
-                Ok(()) => {}
-                Err(StoreError::Fenced { by }) => return Ok(Input::JournalFenced { by }),
-                Err(error) => return Err(failed(&error)),
-            }
+            store.create(segment, bytes).map_err(failed)?;
         }
         Ok(Input::JournalOpened)
     }
@@ -156,22 +152,23 @@ impl Journal {
             JournalStore::Memory => Ok(true),
             JournalStore::Local(store) => store.prove(generation),
         };
-        match is_newest {
-            Ok(true) => Ok(Input::JournalProved { request }),
-            Ok(false) => Ok(Input::JournalNotProved { request }),
-            Err(StoreError::Fenced { by }) => Ok(Input::JournalFenced { by }),
-            Err(error) => Err(failed(&error)),
+        match is_newest.map_err(failed)? {
+            true => Ok(Input::JournalProved { request }),
+            false => Ok(Input::JournalNotProved { request }),
         }
     }
 
     fn append(&mut self, bytes: Bytes) -> Result<(), Event> {
         match &mut self.store {
             JournalStore::Memory => Ok(()),
-            JournalStore::Local(store) => store.append(bytes).map_err(|error| failed(&error)),
+            JournalStore::Local(store) => store.append(bytes).map_err(failed),
         }
     }
 }
 
-fn failed(error: &StoreError) -> Event {
-    Event::Input(Input::JournalFailed { message: error.to_string() })
+fn failed(error: StoreError) -> Event {
+    Event::Input(match error {
+        StoreError::Fenced { by } => Input::JournalFenced { by },
+        error => Input::JournalFailed { message: error.to_string() },
+    })
 }

@@ -87,7 +87,8 @@ impl Worker {
         let sink = self.id;
         Event::Input(match self.sink.inspect() {
             Ok(found) => {
-                Input::SinkInspected { sink, generation: found.generation, marker: found.marker }
+                let (generation, marker) = (found.generation, found.marker);
+                Input::SinkInspected { request, sink, generation, marker }
             }
             Err(message) => {
                 let outcome = OpenOutcome::Failed(FailKind::Transient);

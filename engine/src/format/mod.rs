@@ -21,8 +21,8 @@ pub use print::encode_print;
 pub use table::decoder;
 
 use crate::expr::RowErrors;
-use crate::types::Schema;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::SchemaRef;
 use bytes::Bytes;
 
 /// Where a record lies in its block.
@@ -82,9 +82,9 @@ pub trait Decoder: Send + Sync {
 }
 
 /// The columns as a batch, which has rows even if it has no column.
-fn batch_of(schema: &Schema, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch {
+fn batch_of(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema.arrow(), columns, &options)
+    RecordBatch::try_new_with_options(schema, columns, &options)
         .expect("every column has its type and as many values as there are rows")
 }
 

@@ -238,10 +238,13 @@ impl LocalJournal {
         let unknown = format!("{what}; what is durable is unknown");
         match mem::take(&mut self.state) {
             State::Idle | State::Ended => panic!("a failure of no request: {what}"),
-            State::Locking | State::Claiming { .. } | State::Proving { .. }
-                if kind == FsFailure::Locked =>
-            {
+            State::Locking if kind == FsFailure::Locked => {
                 self.end(JournalStep::Fenced { by: what })
+            }
+            // Whoever was the owner, or would be it, writes nothing more.
+            State::Claiming { .. } | State::Proving { .. } if kind == FsFailure::Locked => {
+                self.state = State::Ended;
+                JournalStep::Fenced { by: what }
             }
             // The lock is held: what it says only helps whoever finds it so.
             State::Claiming { segment, bytes } => self.create(segment, bytes),
@@ -251,7 +254,7 @@ impl LocalJournal {
             }
             State::Creating { segment } if kind == FsFailure::Exists => {
                 let by = format!("another process, which made {} first", segment.name);
-                self.give_up(String::new());
+                self.state = State::Ended;
                 JournalStep::Fenced { by }
             }
             // Without a record in it the segment can go again. If it cannot be removed, it
@@ -342,13 +345,14 @@ impl JournalMachine for LocalJournal {
         self.write(at, bytes)
     }
 
-    /// Holding the lock proves it: whoever is newer had to take it.
+    /// Holding the lock that others find in the folder proves it: whoever is newer had to
+    /// take it. A folder that was moved away or removed is not the one they find.
     // spec: J-3
     fn prove(&mut self, generation: Generation) -> JournalStep {
         if let Some(refusal) = self.refusal() {
             return refusal;
         }
-        self.lock(State::Proving { generation }, format!("generation {generation}"))
+        self.ask(State::Proving { generation }, FsRequest::ProveLock { name: LOCK.into() })
     }
 
     fn trim(&mut self, mut segments: Vec<SegmentName>) -> JournalStep {

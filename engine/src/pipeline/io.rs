@@ -48,6 +48,8 @@ pub enum Input {
     },
     /// What a sink holds, without fencing anybody.
     SinkInspected {
+        /// Which request this answers.
+        request: RequestId,
         /// The sink.
         sink: SinkId,
         /// The newest generation that claimed it.

@@ -90,18 +90,22 @@ impl SinkState {
     /// Whether its budget is used up: too much waits for it, or it has failed for too
     /// long.
     fn is_over_budget(&self, config: &PipelineConfig, now: Monotonic) -> bool {
-        let too_long = self
-            .failing_since(config, now)
-            .is_some_and(|since| now.0 - since.0 >= self.lag.budget_ns && self.is_behind());
+        let too_long = self.fails_for_too_long(config, now) && self.is_behind();
         !self.is_given_up() && (self.queue_bytes >= config.sink_lag_bytes_max || too_long)
+    }
+
+    /// Whether it has failed for as long as its budget.
+    fn fails_for_too_long(&self, config: &PipelineConfig, now: Monotonic) -> bool {
+        let since = self.failing_since(config, now);
+        since.is_some_and(|since| now.0 - since.0 >= self.lag.budget_ns)
     }
 
     /// Whether it is time to give it up. A sink that is only slow never is. `done` says
     /// that nothing else will come, and so only this sink is waited for.
     fn is_to_be_given_up(&self, config: &PipelineConfig, now: Monotonic, done: bool) -> bool {
-        let Some(since) = self.failing_since(config, now) else { return false };
-        let last_wait = done && now.0 - since.0 >= self.lag.budget_ns;
-        self.lag.gives_up && (self.is_over_budget(config, now) || last_wait)
+        let last_wait = done && self.fails_for_too_long(config, now);
+        let is_due = self.is_over_budget(config, now) || last_wait;
+        self.lag.gives_up && self.failing_since(config, now).is_some() && is_due
     }
 
     /// When its failing may have consequences that nothing else brings about.
@@ -154,6 +158,13 @@ impl Pipeline {
         sink.is_over_budget(config, now) && !sink.is_to_be_given_up(config, now, false)
     }
 
+    /// Whether a job that is about to end waits only for this sink, which has failed for
+    /// as long as its budget. It may hold all its rows: it is opened once more at the end.
+    pub(super) fn is_kept_from_ending_by(&self, id: SinkId) -> bool {
+        let fails = self.sinks.get(id).fails_for_too_long(&self.config, self.clock.now);
+        self.is_ending() && fails
+    }
+
     /// Says once for each sink that all wait for it because it fails.
     // spec: F-4, K-8
     pub(super) fn report_who_holds(&mut self, out: &mut Vec<Output>) {
@@ -161,10 +172,10 @@ impl Pipeline {
         for index in 0..self.sinks.sinks.len() {
             let id = SinkId(index as u32);
             let sink = self.sinks.get(id);
-            let holds = sink.is_over_budget(&self.config, now)
-                && sink.failing_since(&self.config, now).is_some()
-                && !sink.lag.said_that_all_wait;
-            if holds {
+            let over = sink.is_over_budget(&self.config, now)
+                && sink.failing_since(&self.config, now).is_some();
+            let holds = over || self.is_kept_from_ending_by(id);
+            if holds && !sink.lag.said_that_all_wait {
                 self.sinks.get_mut(id).lag.said_that_all_wait = true;
                 out.push(Output::Report(Report::HeldBySink { sink: self.sink_name(id) }));
             }

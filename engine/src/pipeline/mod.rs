@@ -213,8 +213,8 @@ impl Pipeline {
             Input::JournalUnreadable { request, transient, message } => {
                 self.journal_unreadable(request, transient, message, out)
             }
-            Input::SinkInspected { sink, generation, marker } => {
-                self.sink_inspected(sink, generation, marker, out)
+            Input::SinkInspected { request, sink, generation, marker } => {
+                self.sink_inspected(request, sink, (generation, marker), out)
             }
             Input::JournalOpened => self.journal_opened(out),
             Input::JournalFenced { .. } if planted!(K11) => Ok(()),
@@ -256,7 +256,7 @@ impl Pipeline {
             }
             Input::JournalFailed { message } => Err(Failure::JournalFailed(message)),
             Input::JournalProved { request } => self.journal_proved(request),
-            Input::JournalNotProved { request } => self.journal_not_proved(request),
+            Input::JournalNotProved { request } => self.journal_not_proved(request, out),
             Input::NoteAppended { request } => {
                 self.note_appended(request);
                 Ok(())

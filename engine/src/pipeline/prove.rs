@@ -5,7 +5,9 @@
 //! zombie learns that it was replaced although it never writes again.
 // spec: J-3, F-4
 
+use super::attempts::Attempts;
 use super::io::{Failure, Kept, Output};
+use super::start::retrying;
 use super::{Phase, Pipeline};
 use crate::ids::RequestId;
 use crate::time::Monotonic;
@@ -15,8 +17,8 @@ use crate::time::Monotonic;
 pub(super) struct Ownership {
     /// When the store last answered, whatever it said.
     heard_at: Monotonic,
-    /// The question that waits for its answer.
-    asked: Option<RequestId>,
+    /// Asking it; it is a failure only at the start that it cannot say.
+    asking: Attempts,
     /// What is wrong with the journal that was read at the start, unless a newer run owns
     /// it by now and has gone on with it.
     suspicion: Option<String>,
@@ -26,6 +28,11 @@ impl Ownership {
     /// The store confirmed an append, as it does to the owner only.
     pub(super) fn confirm(&mut self, now: Monotonic) {
         self.heard_at = now;
+    }
+
+    /// When it is asked again after a failure.
+    pub(super) fn retry_at(&self) -> Option<Monotonic> {
+        self.asking.retry_at()
     }
 }
 
@@ -43,7 +50,7 @@ impl Pipeline {
     pub(super) fn proof_due_at(&self) -> Option<Monotonic> {
         let is_quiet = matches!(self.phase, Phase::Running)
             && self.durable == self.epoch
-            && self.ownership.asked.is_none();
+            && !self.ownership.asking.is_awaited();
         let every_ns = self.config.prove_ms.saturating_mul(1_000_000);
         is_quiet.then(|| Monotonic(self.ownership.heard_at.0.saturating_add(every_ns)))
     }
@@ -56,9 +63,17 @@ impl Pipeline {
         self.ask_journal(out);
     }
 
+    /// Asks again at the start, if the store could not say a while ago.
+    // spec: F-2
+    pub(super) fn retry_proof(&mut self, out: &mut Vec<Output>) {
+        if self.ownership.asking.is_due(self.clock.now) {
+            self.ask_journal(out);
+        }
+    }
+
     fn ask_journal(&mut self, out: &mut Vec<Output>) {
         let request = self.request();
-        self.ownership.asked = Some(request);
+        self.ownership.asking.ask(request);
         out.push(Output::ProveJournal { request, generation: self.generation });
     }
 
@@ -67,9 +82,10 @@ impl Pipeline {
     /// # Errors
     /// If something was found that its owner cannot find.
     pub(super) fn journal_proved(&mut self, request: RequestId) -> Result<(), Failure> {
-        if self.ownership.asked.take_if(|asked| *asked == request).is_none() {
+        if !self.ownership.asking.take(request) {
             return Ok(());
         }
+        self.ownership.asking.succeed();
         self.ownership.heard_at = self.clock.now;
         let damaged = |detail| Failure::Damaged { what: Kept::Journal, detail };
         self.ownership.suspicion.take().map_or(Ok(()), |detail| Err(damaged(detail)))
@@ -78,14 +94,24 @@ impl Pipeline {
     /// The journal's store could not say whose it is; it is asked again later.
     ///
     /// # Errors
-    /// At the start, where it is not known how to go on.
-    pub(super) fn journal_not_proved(&mut self, request: RequestId) -> Result<(), Failure> {
-        if self.ownership.asked.take_if(|asked| *asked == request).is_none() {
+    /// At the start, where it is not known how to go on, if it never can.
+    // spec: F-2
+    pub(super) fn journal_not_proved(
+        &mut self,
+        request: RequestId,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        if !self.ownership.asking.take(request) {
             return Ok(());
         }
-        self.ownership.heard_at = self.clock.now;
-        let unclear =
-            |what| Failure::JournalFailed(format!("nobody can say whose it is, and {what}"));
-        self.ownership.suspicion.take().map_or(Ok(()), |what| Err(unclear(what)))
+        let (now, config) = (self.clock.now, &self.config);
+        self.ownership.heard_at = now;
+        let Some(what) = &self.ownership.suspicion else { return Ok(()) };
+        let unclear = format!("nobody can say whose it is, and {what}");
+        let Some(attempts) = self.ownership.asking.fail(now, config) else {
+            return Err(Failure::JournalFailed(unclear));
+        };
+        out.push(retrying("the journal".to_owned(), unclear, attempts));
+        Ok(())
     }
 }

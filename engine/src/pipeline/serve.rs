@@ -254,7 +254,7 @@ impl Pipeline {
         if let Phase::Opening(opening) = &self.phase
             && opening.is_inspecting()
         {
-            return self.sink_not_inspected(id, message, out);
+            return self.sink_not_inspected(request, id, message, out);
         }
         if self.sinks.get(id).phase != SinkPhase::Opening(request) {
             return Ok(());

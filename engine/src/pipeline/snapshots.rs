@@ -107,7 +107,7 @@ impl Pipeline {
             entries.push(watermark_entry(operator.watermark));
             entries.extend(operator.entries.iter().cloned());
             let (bytes, reference) = encode_part(name, node, &entries);
-            parts.push((name.to_string(), Bytes::from(bytes)));
+            parts.push((name.to_string(), bytes));
             nodes.push(NodeState { node: node.clone(), parts: vec![reference] });
         }
         let mut manifest = Manifest {

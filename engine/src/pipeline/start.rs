@@ -27,6 +27,8 @@ pub(super) struct Opening {
     /// Loading one of them; its name says which answer counts.
     loading: Attempts,
     segments: Option<Vec<SegmentBytes>>,
+    /// Which request looks at each sink. An answer to an earlier one is of the past.
+    looking: BTreeMap<SinkId, RequestId>,
     /// Sinks that did not answer when they were looked at.
     unanswered: BTreeSet<SinkId>,
     /// What each sink said when it was looked at.
@@ -107,12 +109,13 @@ impl Pipeline {
             listing: Attempts::default(),
             loading: Attempts::default(),
             segments: None,
+            looking: BTreeMap::new(),
             unanswered: BTreeSet::new(),
             inspected: BTreeMap::new(),
             looked_again: false,
             read_again: false,
             journal: Journal::default(),
-            sinks_until: Monotonic(now.monotonic.0 + self.config.sink_wait_ms * 1_000_000),
+            sinks_until: Monotonic::default(),
             settled: BTreeSet::new(),
             stage: Stage::Inspecting,
         }));
@@ -121,12 +124,30 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Looks at every sink, each of which has its time to answer.
     fn inspect_sinks(&mut self, out: &mut Vec<Output>) {
+        self.wait_for_sinks();
+        self.opening().inspected.clear();
+        self.opening().unanswered.clear();
         let sinks: Vec<SinkId> = self.sinks.iter().map(|(id, _)| id).collect();
         for sink in sinks {
             let request = self.request();
+            self.opening().looking.insert(sink, request);
             out.push(Output::InspectSink { request, sink });
         }
+    }
+
+    /// The sinks are asked something now.
+    // spec: F-4
+    fn wait_for_sinks(&mut self) {
+        let wait_ns = self.config.sink_wait_ms * 1_000_000;
+        self.opening().sinks_until = Monotonic(self.clock.now.0 + wait_ns);
+    }
+
+    /// Whether this answers the look at a sink that was the last one.
+    fn is_looked_at_by(&self, sink: SinkId, request: RequestId) -> bool {
+        matches!(&self.phase, Phase::Opening(opening)
+            if opening.stage == Stage::Inspecting && opening.looking.get(&sink) == Some(&request))
     }
 
     /// Whether the opening stands at this stage. An answer that belongs to another
@@ -230,6 +251,7 @@ impl Pipeline {
             opening.loading.retry();
             self.load_candidate(out);
         }
+        self.retry_proof(out);
     }
 
     /// When a store that failed is asked again.
@@ -240,7 +262,8 @@ impl Pipeline {
         };
         opening.into_iter().flat_map(|opening| {
             let all = [opening.reading, opening.listing, opening.loading];
-            all.into_iter().filter_map(|attempts| attempts.retry_at())
+            let proof = self.ownership.retry_at();
+            all.into_iter().filter_map(|attempts| attempts.retry_at()).chain(proof)
         })
     }
 
@@ -282,21 +305,37 @@ impl Pipeline {
 
     pub(super) fn sink_inspected(
         &mut self,
+        request: RequestId,
         sink: SinkId,
-        generation: Option<Generation>,
-        marker: Option<Marker>,
+        found: (Option<Generation>, Option<Marker>),
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
-        if !self.is_at(Stage::Inspecting) {
+        if !self.is_looked_at_by(sink, request) {
             return Ok(());
         }
-        self.opening().inspected.insert(sink, (generation, marker));
+        // An answer that comes late is one all the same.
+        self.opening().unanswered.remove(&sink);
+        self.opening().inspected.insert(sink, found);
         self.take_generation_if_ready(out)
+    }
+
+    /// A sink could not be looked at.
+    pub(super) fn sink_not_inspected(
+        &mut self,
+        request: RequestId,
+        sink: SinkId,
+        message: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        match self.is_looked_at_by(sink, request) {
+            true => self.go_on_without_look(sink, message, out),
+            false => Ok(()),
+        }
     }
 
     /// A sink that does not answer counts as one that nobody claimed: it is fenced
     /// when it opens, and a larger generation found there stops this one.
-    pub(super) fn sink_not_inspected(
+    fn go_on_without_look(
         &mut self,
         sink: SinkId,
         message: &str,
@@ -304,7 +343,8 @@ impl Pipeline {
     ) -> Result<(), Failure> {
         out.push(retrying(format!("sink {}", self.sink_name(sink)), message.to_owned(), 1));
         self.opening().unanswered.insert(sink);
-        self.sink_inspected(sink, None, None, out)
+        self.opening().inspected.insert(sink, (None, None));
+        self.take_generation_if_ready(out)
     }
 
     /// Reads the journal once all has been looked at, and asks for a segment of a
@@ -335,8 +375,6 @@ impl Pipeline {
             if checked.is_err() && !self.opening().looked_again {
                 let opening = self.opening();
                 (opening.looked_again, opening.segments) = (true, Some(segments));
-                opening.inspected.clear();
-                opening.unanswered.clear();
                 self.inspect_sinks(out);
                 return Ok(());
             }
@@ -453,8 +491,7 @@ impl Pipeline {
         self.clock.last = last_tick;
         let carried = self.opening().journal.carried();
         let last_epoch = self.opening().journal.last_epoch();
-        let wait_ns = self.config.sink_wait_ms * 1_000_000;
-        self.opening().sinks_until = Monotonic(self.clock.now.0 + wait_ns);
+        self.wait_for_sinks();
         let sinks: Vec<SinkId> = self.sinks.iter().map(|(id, _)| id).collect();
         for sink in sinks {
             let state = self.sinks.get_mut(sink);
@@ -508,7 +545,7 @@ impl Pipeline {
         let silent: Vec<SinkId> = self.silent_sinks().collect();
         for sink in silent {
             match self.is_at(Stage::Inspecting) {
-                true => self.sink_not_inspected(sink, "it does not answer", out)?,
+                true => self.go_on_without_look(sink, "it does not answer", out)?,
                 false => self.sink_lags_at_start(sink, out)?,
             }
         }

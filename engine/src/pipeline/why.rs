@@ -155,7 +155,7 @@ impl Pipeline {
         is_busy.then(|| Wait::Sink {
             table: self.sink_name(id),
             failing,
-            holds: self.is_held_by(id),
+            holds: self.is_held_by(id) || self.is_kept_from_ending_by(id),
             chunks: sink.queue.len(),
         })
     }

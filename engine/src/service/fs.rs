@@ -20,6 +20,13 @@ pub enum FsRequest {
         /// What the file shall say, so that others can name the holder.
         holder: String,
     },
+    /// Tell whether the lock that this process holds is still the one that others find
+    /// under this name. [`FsFailure::Locked`] if another file stands there, or this process
+    /// holds none; [`FsFailure::NotFound`] if no file stands there. Nothing is changed.
+    ProveLock {
+        /// The name of the file that is locked.
+        name: String,
+    },
     /// Tell the names of all files.
     List,
     /// Tell the bytes of a file.

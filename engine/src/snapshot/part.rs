@@ -66,7 +66,7 @@ pub fn cut_parts(entries: &[StateEntry], bytes_min: usize) -> Vec<&[StateEntry]>
 /// If there is no entry, or the entries are not sorted by (key group, table, key)
 /// without repetition.
 #[must_use]
-pub fn encode_part(name: PartName, node: &str, entries: &[StateEntry]) -> (Vec<u8>, PartRef) {
+pub fn encode_part(name: PartName, node: &str, entries: &[StateEntry]) -> (Bytes, PartRef) {
     let is_sorted = entries.windows(2).all(|pair| pair[0].by_place(&pair[1]).is_lt());
     assert!(is_sorted, "the entries of {node} are sorted and unique");
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
@@ -76,7 +76,7 @@ pub fn encode_part(name: PartName, node: &str, entries: &[StateEntry]) -> (Vec<u
     tables.dedup();
     tables.sort_unstable();
     tables.dedup();
-    let bytes = seal(MAGIC, |out| {
+    let bytes: Bytes = seal(MAGIC, |out| {
         put_part_name(out, name);
         put_str(out, node);
         put_list(out, &tables, |out, table| put_str(out, table));
@@ -87,7 +87,8 @@ pub fn encode_part(name: PartName, node: &str, entries: &[StateEntry]) -> (Vec<u
             put_bytes(out, &entry.key);
             put_value(out, entry.value.as_deref());
         });
-    });
+    })
+    .into();
     let reference = PartRef {
         name,
         bytes: bytes.len() as u64,
@@ -99,7 +100,7 @@ pub fn encode_part(name: PartName, node: &str, entries: &[StateEntry]) -> (Vec<u
     (bytes, reference)
 }
 
-/// The entries of a part, in order.
+/// The entries of a part, in order. They share its bytes.
 ///
 /// # Errors
 /// If the bytes are not those that the manifest names, or do not belong to `node`.
@@ -107,7 +108,7 @@ pub fn encode_part(name: PartName, node: &str, entries: &[StateEntry]) -> (Vec<u
 pub fn decode_part(
     part: &PartRef,
     node: &str,
-    bytes: &[u8],
+    bytes: &Bytes,
 ) -> Result<Vec<PartEntry>, SnapshotError> {
     let object = part.name.to_string();
     let damaged = |what: String| SnapshotError::Damaged { object: object.clone(), what };
@@ -118,8 +119,8 @@ pub fn decode_part(
     if checksum(bytes) != part.checksum && !planted!(P7) {
         return Err(damaged("its checksum is not the one that the manifest names".into()));
     }
-    let payload = open(&object, MAGIC, bytes)?;
-    let read = read_part(payload).map_err(|error| damaged(error.to_string()))?;
+    let payload = bytes.slice_ref(open(&object, MAGIC, bytes)?);
+    let read = read_part(&payload).map_err(|error| damaged(error.to_string()))?;
     if read.name != part.name {
         return Err(damaged(format!("it says that it is {}", read.name)));
     }
@@ -142,10 +143,8 @@ struct ReadPart {
     entries: Vec<PartEntry>,
 }
 
-fn read_part(payload: &[u8]) -> Result<ReadPart, DecodeError> {
-    // The entries share one copy of the bytes.
-    let whole = Bytes::copy_from_slice(payload);
-    let reader = &mut Reader::new(&whole);
+fn read_part(payload: &Bytes) -> Result<ReadPart, DecodeError> {
+    let reader = &mut Reader::new(payload);
     let name = read_part_name(reader)?;
     let node = reader.str()?.to_owned();
     let tables = reader.list(1, |reader| reader.str())?;
@@ -153,7 +152,7 @@ fn read_part(payload: &[u8]) -> Result<ReadPart, DecodeError> {
         return Err(reader.error("tables out of order"));
     }
     let mut used = vec![false; tables.len()];
-    let entries = reader.list(4, |reader| read_entry(reader, &whole, &tables, &mut used))?;
+    let entries = reader.list(4, |reader| read_entry(reader, payload, &tables, &mut used))?;
     let is_sorted = entries.is_sorted_by(|a: &PartEntry, b: &PartEntry| {
         (a.key_group, &a.table, &a.key) < (b.key_group, &b.table, &b.key)
     });

@@ -5,6 +5,7 @@ use anabranch_engine::ids::{Epoch, Generation, KeyGroup};
 use anabranch_engine::snapshot::{
     Manifest, ManifestName, PartName, PartRef, SNAPSHOT_VERSION, decode_part, encode_part,
 };
+use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The tables that parts of seeds have; an operator has no others.
@@ -90,6 +91,7 @@ pub fn snapshot_part(data: &[u8]) -> bool {
         first_key_group: groups.first().copied().unwrap_or_default(),
         last_key_group: groups.last().copied().unwrap_or_default(),
     };
+    let bytes = Bytes::from(bytes);
     let Ok(entries) = decode_part(&reference, &node, &bytes) else { return false };
     assert!(decode_part(&reference, "another node", &bytes).is_err() || node == "another node");
     let entries: Result<Vec<_>, String> =

@@ -48,6 +48,7 @@ impl Folder {
     pub fn execute(&mut self, process: ProcessId, request: &FsRequest) -> FsAnswer {
         match request {
             FsRequest::Lock { name, holder } => return self.lock(process, name, holder),
+            FsRequest::ProveLock { name } => return self.prove_lock(process, name),
             FsRequest::List => return FsAnswer::Names(self.names.keys().cloned().collect()),
             FsRequest::Read { name } => {
                 let Some(file) = self.names.get(name) else {
@@ -120,6 +121,7 @@ impl Folder {
                 self.execute(process, &half);
             }
             FsRequest::Lock { .. }
+            | FsRequest::ProveLock { .. }
             | FsRequest::List
             | FsRequest::Read { .. }
             | FsRequest::SyncFile { .. }
@@ -150,6 +152,14 @@ impl Folder {
                 self.locks.insert(name.to_owned(), (process, holder.to_owned()));
                 FsAnswer::Done
             }
+        }
+    }
+
+    fn prove_lock(&self, process: ProcessId, name: &str) -> FsAnswer {
+        match self.locks.get(name) {
+            Some((holder, _)) if *holder == process => FsAnswer::Done,
+            Some((_, text)) => failed(FsFailure::Locked, text),
+            None => failed(FsFailure::Locked, name),
         }
     }
 
@@ -192,6 +202,7 @@ impl Folder {
             | FsRequest::Create { .. }
             | FsRequest::List
             | FsRequest::Lock { .. }
+            | FsRequest::ProveLock { .. }
             | FsRequest::Read { .. }
             | FsRequest::Remove { .. }
             | FsRequest::Rename { .. }

@@ -391,9 +391,10 @@ impl Lab {
             Output::ReadJournal { request } => {
                 vec![Input::JournalRead { request, segments: self.journal.segments() }]
             }
-            Output::InspectSink { sink, .. } => {
+            Output::InspectSink { request, sink } => {
                 let store = self.sink(sink);
-                vec![Input::SinkInspected { sink, generation: store.owner, marker: store.marker() }]
+                let (generation, marker) = (store.owner, store.marker());
+                vec![Input::SinkInspected { request, sink, generation, marker }]
             }
             Output::OpenJournal { segment, bytes } => match self.journal.create(segment, &bytes) {
                 Ok(()) => vec![Input::JournalOpened],

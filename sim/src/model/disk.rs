@@ -187,6 +187,7 @@ impl DiskModel {
                 room == 0 && draws.happens(RENAME_FAILS)
             }
             FsRequest::List
+            | FsRequest::ProveLock { .. }
             | FsRequest::Read { .. }
             | FsRequest::Remove { .. }
             | FsRequest::SyncDir
@@ -215,6 +216,7 @@ impl DiskModel {
             | FsRequest::Create { .. }
             | FsRequest::List
             | FsRequest::Lock { .. }
+            | FsRequest::ProveLock { .. }
             | FsRequest::Read { .. }
             | FsRequest::Remove { .. }
             | FsRequest::Rename { .. }

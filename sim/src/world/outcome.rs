@@ -210,9 +210,10 @@ impl World {
         let sink = SinkId(lane as u32 - 2);
         let message = |process: &Process| process.lanes[lane].failure();
         match (tag, step) {
-            (Tag::Inspect { .. }, SinkStep::Inspected(Ok(found))) => {
+            (Tag::Inspect { request }, SinkStep::Inspected(Ok(found))) => {
                 self.watch.looked(sink, process, lane);
-                Some(Input::SinkInspected { sink, generation: found.claim, marker: found.marker })
+                let (request, generation, marker) = (*request, found.claim, found.marker);
+                Some(Input::SinkInspected { request, sink, generation, marker })
             }
             (Tag::Inspect { request }, SinkStep::Inspected(Err(outcome))) => {
                 let outcome = match outcome {

@@ -116,9 +116,13 @@ impl Watch {
 /// Whether a request can change what a reader sees.
 pub(super) fn may_change(request: &Request) -> bool {
     match request {
-        Request::Fs(request) => {
-            !matches!(request, FsRequest::Lock { .. } | FsRequest::List | FsRequest::Read { .. })
-        }
+        Request::Fs(request) => !matches!(
+            request,
+            FsRequest::Lock { .. }
+                | FsRequest::ProveLock { .. }
+                | FsRequest::List
+                | FsRequest::Read { .. }
+        ),
         Request::Kafka(request) => {
             !matches!(request, KafkaRequest::Fetch { .. } | KafkaRequest::Describe { .. })
         }

@@ -77,6 +77,26 @@ fn a_job_that_is_done_waits_for_the_word_of_its_sinks() {
 }
 
 #[test]
+fn a_job_that_cannot_end_says_for_which_sink_it_waits() {
+    // spec: F-4, K-8
+    let mut lab = lab(20);
+    let (mut opens, budget_ms) = (0, 600_000);
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::OpenSink { sink: FIRST, .. } => {
+            opens += 1;
+            if opens == 2 { Fault::Late(2 * budget_ms) } else { Fault::None }
+        }
+        _ => Fault::None,
+    }));
+    assert_eq!(lab.run_through(&[]), Ending::Finished);
+    let held = |line: &&String| line.contains("HeldBySink");
+    assert_eq!(lab.trace.iter().filter(held).count(), 1, "{}", lab.trace.join("\n"));
+    let at = lab.trace.iter().position(|line| held(&line)).expect("it is there");
+    let opened = lab.trace.iter().rposition(|line| line.starts_with("open sink 0"));
+    assert!(opened.expect("it is opened at the end") < at);
+}
+
+#[test]
 fn a_stop_does_not_wait_for_the_word_of_a_sink_for_ever() {
     // spec: F-4, K-5
     let mut lab = stopped();

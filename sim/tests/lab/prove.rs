@@ -61,24 +61,66 @@ fn a_zombie_that_has_nothing_to_write_ends() {
     assert_eq!(proofs(&lab), 2);
 }
 
+/// A job whose journal lost a record that a snapshot needs; so many times its store cannot
+/// say at first whose it is.
+fn behind_its_snapshot(unclear: usize, is_replaced: bool) -> Lab {
+    let mut lab = idle();
+    lab.config.snapshot_bytes = 1;
+    assert_eq!(lab.run_through(&[]), Ending::Stopped);
+    let bytes = lab.journal.lengths()[0];
+    lab.journal.tear(bytes / 2);
+    lab.sinks.clear();
+    lab.trace.clear();
+    let mut left = unclear;
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::ProveJournal { request, .. } if left > 0 => {
+            left -= 1;
+            Fault::Instead(vec![Input::JournalNotProved { request: *request }])
+        }
+        Output::ProveJournal { .. } if is_replaced => {
+            Fault::Instead(vec![Input::JournalFenced { by: "generation 3".to_owned() }])
+        }
+        _ => Fault::None,
+    }));
+    lab
+}
+
+#[test]
+fn a_start_asks_again_whose_the_journal_is() {
+    // spec: F-2, J-3, J-6
+    for is_replaced in [true, false] {
+        let mut lab = behind_its_snapshot(3, is_replaced);
+        let (before, wakes) = (lab.elapsed_ms(), lab.wakes);
+        let ending = lab.run_through(&[]);
+        match (&ending, is_replaced) {
+            (Ending::Failed(Failure::Fenced { .. }), true)
+            | (Ending::Failed(Failure::Damaged { .. }), false) => {}
+            _ => panic!("{is_replaced}: {ending:?}\n{}", lab.trace.join("\n")),
+        }
+        assert_eq!(proofs(&lab), 4);
+        // It waits longer each time.
+        let waited = lab.config.retry_ms * (1 + 2 + 4);
+        assert!(lab.elapsed_ms() - before >= waited, "{}", lab.elapsed_ms() - before);
+        assert!(lab.wakes - wakes <= 3, "it slept: {}", lab.wakes - wakes);
+    }
+}
+
+#[test]
+fn a_start_does_not_ask_for_ever_whose_the_journal_is() {
+    // spec: F-2
+    let mut lab = behind_its_snapshot(usize::MAX, false);
+    let ending = lab.run_through(&[]);
+    assert!(matches!(ending, Ending::Failed(Failure::JournalFailed(_))), "{ending:?}");
+    assert_eq!(proofs(&lab), lab.config.attempts_max as usize);
+}
+
 #[test]
 fn a_snapshot_of_a_newer_run_is_no_damage_of_the_journal() {
     // spec: J-3, J-6
     // Another run has taken over between the reading of the journal and the listing of the
     // snapshots; in the second case nobody has, and a record is gone.
     for is_replaced in [true, false] {
-        let mut lab = idle();
-        lab.config.snapshot_bytes = 1;
-        assert_eq!(lab.run_through(&[]), Ending::Stopped);
-        let bytes = lab.journal.lengths()[0];
-        lab.journal.tear(bytes / 2);
-        lab.sinks.clear();
-        lab.faults = Some(Box::new(move |output| match output {
-            Output::ProveJournal { .. } if is_replaced => {
-                Fault::Instead(vec![Input::JournalFenced { by: "generation 3".to_owned() }])
-            }
-            _ => Fault::None,
-        }));
+        let mut lab = behind_its_snapshot(0, is_replaced);
         let ending = lab.run_through(&[]);
         match (&ending, is_replaced) {
             (Ending::Failed(Failure::Fenced { .. }), true) => {}
@@ -94,6 +136,7 @@ fn a_journal_that_was_read_before_another_run_wrote_to_it_is_read_again() {
     // spec: J-1, J-3
     // The first reading of the second run found nothing yet; what the sinks show came later.
     let mut lab = idle();
+    lab.script.push((Trigger::At(20_000), Event::Stop));
     assert_eq!(lab.run_through(&[]), Ending::Stopped);
     let mut early = true;
     lab.faults = Some(Box::new(move |output| match output {

@@ -3,7 +3,7 @@
 use crate::jobs::{
     comparable, counts, growing, lab, records, slow_flush, small_limits, three_sinks, two_files,
 };
-use anabranch_engine::ids::Epoch;
+use anabranch_engine::ids::{Epoch, RequestId, SinkId};
 use anabranch_engine::pipeline::{Ending, Failure, Input, Output, PipelineConfig, Report};
 use anabranch_engine::plan::builder::PlanBuilder;
 use anabranch_engine::sink::{FailKind, OpenOutcome};
@@ -49,10 +49,9 @@ fn a_run_that_ends_while_another_one_starts_is_no_loss() {
     assert_eq!(lab.run_through(&[]), Ending::Finished);
     let mut stale = lab.sinks.len();
     lab.faults = Some(Box::new(move |output| match output {
-        Output::InspectSink { sink, .. } if stale > 0 => {
+        Output::InspectSink { request, sink } if stale > 0 => {
             stale -= 1;
-            let (generation, marker) = (None, None);
-            Fault::Instead(vec![Input::SinkInspected { sink: *sink, generation, marker }])
+            Fault::Instead(vec![holds_nothing(*request, *sink)])
         }
         _ => Fault::None,
     }));
@@ -62,6 +61,106 @@ fn a_run_that_ends_while_another_one_starts_is_no_loss() {
     lab.sinks.values_mut().for_each(|sink| sink.lose(1));
     let ending = lab.run_through(&[]);
     assert!(matches!(ending, Ending::Failed(Failure::SinkLostData { .. })), "{ending:?}");
+}
+
+/// What a sink says of itself that nobody claimed yet.
+fn holds_nothing(request: RequestId, sink: SinkId) -> Input {
+    Input::SinkInspected { request, sink, generation: None, marker: None }
+}
+
+/// A job that is done, whose sinks all lost a chunk since.
+fn done_and_lost() -> Lab {
+    let mut lab = lab(20);
+    lab.config.sink_wait_ms = 300;
+    assert_eq!(lab.run_through(&[]), Ending::Finished);
+    lab.sinks.values_mut().for_each(|sink| sink.lose(1));
+    lab
+}
+
+#[test]
+fn a_slow_journal_takes_no_time_from_the_second_look_at_the_sinks() {
+    // spec: K-5
+    let mut lab = done_and_lost();
+    lab.faults = Some(Box::new(|output| match output {
+        Output::ReadJournal { .. } => Fault::Late(500),
+        _ => Fault::None,
+    }));
+    let ending = lab.run_through(&[]);
+    assert!(matches!(ending, Ending::Failed(Failure::SinkLostData { .. })), "{ending:?}");
+}
+
+#[test]
+fn a_sink_that_was_silent_has_its_time_at_the_second_look() {
+    // spec: F-4, K-5
+    // Only the first sink lost something; at the first look it is silent, and another one
+    // seems to have lost all.
+    let mut lab = lab(20);
+    lab.config.sink_wait_ms = 300;
+    assert_eq!(lab.run_through(&[]), Ending::Finished);
+    lab.sink(SinkId(0)).lose(1);
+    let mut looks = 0;
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::InspectSink { sink: SinkId(0), .. } => {
+            looks += 1;
+            if looks == 1 { Fault::Instead(Vec::new()) } else { Fault::Late(200) }
+        }
+        Output::InspectSink { request, sink: sink @ SinkId(1) } if looks == 1 => {
+            Fault::Instead(vec![holds_nothing(*request, *sink)])
+        }
+        _ => Fault::None,
+    }));
+    let ending = lab.run_through(&[]);
+    let lost = |sink: &str| sink == "totals";
+    assert!(
+        matches!(&ending, Ending::Failed(Failure::SinkLostData { sink, .. }) if lost(sink)),
+        "{ending:?}"
+    );
+}
+
+#[test]
+fn a_start_whose_sinks_fall_silent_at_the_second_look_goes_on() {
+    // spec: F-4
+    let mut lab = done_and_lost();
+    let before = lab.elapsed_ms();
+    let mut looks = 0;
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::InspectSink { sink, .. } => {
+            looks += usize::from(*sink == SinkId(0));
+            if looks == 1 && *sink != SinkId(0) { Fault::None } else { Fault::Instead(vec![]) }
+        }
+        _ => Fault::None,
+    }));
+    assert_eq!(lab.run_through(&[]), Ending::AlreadyFinished);
+    let waited = lab.elapsed_ms() - before;
+    assert!((600..700).contains(&waited), "it waited {waited} ms");
+}
+
+#[test]
+fn an_answer_of_the_first_look_is_none_to_the_second() {
+    // spec: K-5
+    let mut lab = lab(60);
+    assert_eq!(lab.run_through(&[]), Ending::Finished);
+    let last = SinkId(2);
+    let held = lab.sinks[&last].marker();
+    assert!(held.is_some());
+    let mut first = None;
+    lab.faults = Some(Box::new(move |output| match (output, first) {
+        (Output::InspectSink { request, sink }, None) if *sink == last => {
+            first = Some(*request);
+            Fault::Instead(vec![holds_nothing(*request, last)])
+        }
+        (Output::InspectSink { request, sink }, Some(first)) if *sink == last => {
+            let found = Input::SinkInspected {
+                request: *request,
+                sink: last,
+                generation: None,
+                marker: held,
+            };
+            Fault::Instead(vec![holds_nothing(first, last), found])
+        }
+        _ => Fault::None,
+    }));
+    assert_eq!(lab.run_through(&[]), Ending::AlreadyFinished);
 }
 
 #[test]

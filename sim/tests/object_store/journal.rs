@@ -219,6 +219,19 @@ fn only_the_newest_generation_is_proved() {
 }
 
 #[test]
+fn whoever_wrote_what_cannot_be_read_is_newer_all_the_same() {
+    // spec: J-3
+    use anabranch_engine::service::object::ObjectRequest;
+    let mut store = Store::new(6);
+    let (mut old, segment) = open(&mut store, 1);
+    let name = format!("job/journal/{:020}", 1);
+    store.execute(&Request::Object(ObjectRequest::PutNew { name, bytes: "?".into() }));
+    let proved = drive(&mut store, old.prove(segment.generation), &mut old);
+    let JournalStep::Fenced { by } = &proved else { panic!("{proved:?}") };
+    assert!(by.starts_with("whoever wrote a record that cannot be read"), "{by}");
+}
+
+#[test]
 pub(crate) fn a_hole_and_a_damaged_record_are_damage_and_not_an_end() {
     // spec: J-6
     use anabranch_engine::service::object::ObjectRequest;

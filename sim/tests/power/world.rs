@@ -113,7 +113,7 @@ impl Life<'_> {
         let (process, disks) = (&mut self.process, &mut *self.disks);
         Ok(Some(match output {
             Output::ReadJournal { request } => self.stores.read_journal(process, disks, request)?,
-            Output::InspectSink { sink, .. } => self.inspect(sink)?,
+            Output::InspectSink { request, sink } => self.inspect(request, sink)?,
             Output::OpenJournal { segment, bytes } => {
                 self.stores.open_journal(process, disks, (segment, bytes))?
             }
@@ -154,12 +154,12 @@ impl Life<'_> {
         }))
     }
 
-    fn inspect(&mut self, sink: SinkId) -> Result<Input, End> {
+    fn inspect(&mut self, request: RequestId, sink: SinkId) -> Result<Input, End> {
         let step = self.sinks[sink.0 as usize].inspect();
         match self.follow(sink, step)? {
             SinkStep::Inspected(Ok(found)) => {
                 let (generation, marker) = (found.claim, found.marker);
-                Ok(Input::SinkInspected { sink, generation, marker })
+                Ok(Input::SinkInspected { request, sink, generation, marker })
             }
             other => Err(End::Broken(format!("the sink cannot be looked at: {other:?}"))),
         }

@@ -5,8 +5,8 @@ use super::group::{Group, Inner, final_place, with_final_places};
 use super::select::Selection;
 use super::{Binder, Bound, Relation, Reported, Scope};
 use crate::plan::{Column, DraftId};
-use anabranch_engine::expr::{Expr, ExprKind, FunctionRef};
-use anabranch_engine::plan::{AggregateCall, BoundedAggregate, BoundedKind};
+use anabranch_engine::expr::{Expr, ExprKind};
+use anabranch_engine::plan::{BoundedAggregate, BoundedKind};
 use anabranch_engine::types::{Field, Schema};
 use sqlparser::ast::{Expr as Ast, OrderBy, Select};
 
@@ -85,14 +85,7 @@ impl Binder<'_> {
             let args = args.collect();
             let filter = call.filter.as_ref();
             let filter = filter.map(|filter| inner.add(filter.clone(), format!("filter{number}")));
-            aggregates.push(AggregateCall {
-                function: FunctionRef { name: call.function.to_owned(), version: 1 },
-                args,
-                distinct: call.distinct,
-                filter,
-                ty: call.ty.clone(),
-                text: call.text.clone(),
-            });
+            aggregates.push(call.call(args, filter));
             names.push(format!("agg{number}"));
         }
         let input = self.graph.calc(relation.node, None, inner.columns);

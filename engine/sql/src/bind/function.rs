@@ -13,20 +13,29 @@ use sqlparser::ast::{
     FunctionArguments, TrimWhereField,
 };
 
-/// Whether a function reads the epoch's clock or a watermark.
-fn is_of_time(name: &str, args: usize) -> bool {
-    const CLOCKS: [&str; 9] = [
-        "CURRENT_DATE",
-        "CURRENT_ROW_TIMESTAMP",
-        "CURRENT_TIME",
-        "CURRENT_TIMESTAMP",
-        "LOCALTIME",
-        "LOCALTIMESTAMP",
-        "NOW",
-        "PROCTIME",
-        "UNIX_TIMESTAMP",
-    ];
-    name == "CURRENT_WATERMARK" || (args == 0 && CLOCKS.contains(&name))
+/// A value that the epoch or the split decides.
+enum OfTime {
+    /// The epoch's instant, as this type.
+    Instant(SqlType),
+    /// The seconds of the epoch's instant.
+    Seconds,
+    /// The watermark of a time column.
+    Watermark,
+}
+
+/// What a function reads of the epoch's clock, or of a watermark.
+fn of_time(name: &str, args: usize) -> Option<OfTime> {
+    Some(match (name, args) {
+        ("NOW" | "CURRENT_TIMESTAMP" | "PROCTIME" | "CURRENT_ROW_TIMESTAMP", 0) => {
+            OfTime::Instant(SqlType::TimestampLtz(3))
+        }
+        ("LOCALTIMESTAMP", 0) => OfTime::Instant(SqlType::Timestamp(3)),
+        ("CURRENT_DATE", 0) => OfTime::Instant(SqlType::Date),
+        ("CURRENT_TIME" | "LOCALTIME", 0) => OfTime::Instant(SqlType::Time(0)),
+        ("UNIX_TIMESTAMP", 0) => OfTime::Seconds,
+        ("CURRENT_WATERMARK", 1) => OfTime::Watermark,
+        _ => return None,
+    })
 }
 
 /// Functions that make rows of windows; they stand in FROM or in GROUP BY.
@@ -228,20 +237,16 @@ impl Binder<'_> {
         args: &[&Ast],
         span: Span,
     ) -> Bound<Option<Expr>> {
-        let instant = SqlType::TimestampLtz(3);
-        if self.in_assert() && is_of_time(name, args.len()) {
+        let Some(value) = of_time(name, args.len()) else { return Ok(None) };
+        if self.in_assert() {
             return Err(self.timeless(name, span));
         }
-        let target = match (name, args.len()) {
-            ("NOW" | "CURRENT_TIMESTAMP" | "PROCTIME" | "CURRENT_ROW_TIMESTAMP", 0) => instant,
-            ("LOCALTIMESTAMP", 0) => SqlType::Timestamp(3),
-            ("CURRENT_DATE", 0) => SqlType::Date,
-            ("CURRENT_TIME" | "LOCALTIME", 0) => SqlType::Time(0),
-            ("UNIX_TIMESTAMP", 0) => return self.now_in_seconds(span).map(Some),
-            ("CURRENT_WATERMARK", 1) => return self.current_watermark(scope, args, span).map(Some),
-            _ => return Ok(None),
+        let bound = match value {
+            OfTime::Instant(ty) => Ok(coerce(tick(span), &ty)),
+            OfTime::Seconds => self.now_in_seconds(span),
+            OfTime::Watermark => self.current_watermark(scope, args, span),
         };
-        Ok(Some(coerce(tick(span), &target)))
+        bound.map(Some)
     }
 
     /// `UNIX_TIMESTAMP()`: the local time as a text, read back as seconds.

@@ -50,6 +50,20 @@ pub(crate) struct Pending {
     pub(super) name: Option<String>,
 }
 
+impl Pending {
+    /// The call, now that the columns of its arguments and of its filter are known.
+    pub(super) fn call(&self, args: Vec<usize>, filter: Option<usize>) -> AggregateCall {
+        AggregateCall {
+            function: FunctionRef { name: self.function.to_owned(), version: 1 },
+            args,
+            distinct: self.distinct,
+            filter,
+            ty: self.ty.clone(),
+            text: self.text.clone(),
+        }
+    }
+}
+
 impl Group {
     /// Groups without keys, aggregates or a window so far.
     pub(super) fn new() -> Group {
@@ -295,14 +309,7 @@ impl Binder<'_> {
         for (number, call) in group.aggregates.iter().enumerate() {
             let args = places.by_ref().take(call.args.len()).collect();
             let filter = call.filter.as_ref().and_then(|_| places.next());
-            calls.push(AggregateCall {
-                function: FunctionRef { name: call.function.to_owned(), version: 1 },
-                args,
-                distinct: call.distinct,
-                filter,
-                ty: call.ty.clone(),
-                text: call.text.clone(),
-            });
+            calls.push(call.call(args, filter));
             names.push(call.name.clone().unwrap_or_else(|| format!("agg{}", number + 1)));
         }
         drop(places);

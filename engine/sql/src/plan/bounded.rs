@@ -91,12 +91,28 @@ impl Graph {
                     keys.is_empty() || inputs.any(|always| always)
                 }
                 DraftKind::Bounded(BoundedKind::Sort(_)) => inputs.any(|always| always),
+                DraftKind::Bounded(BoundedKind::Limit(limit)) => {
+                    limit.offset == 0 && limit.count != Some(0) && inputs.any(|always| always)
+                }
+                // A row of the left side that stays without a partner is one.
+                DraftKind::Bounded(BoundedKind::Join(join)) if join.keeps_left => {
+                    inputs.next() == Some(true)
+                }
+                DraftKind::Bounded(BoundedKind::Join(join)) => {
+                    join.condition.is_none() && inputs.all(|always| always)
+                }
                 DraftKind::Stream(NodeKind::Calc(calc)) => {
                     calc.filter.is_none() && inputs.any(|always| always)
                 }
                 DraftKind::Stream(NodeKind::Union) => inputs.any(|always| always),
                 DraftKind::Stream(NodeKind::Values(_)) => true,
-                DraftKind::Bounded(_) | DraftKind::Stream(_) => false,
+                DraftKind::Bounded(
+                    BoundedKind::Calc(_)
+                    | BoundedKind::Table(_)
+                    | BoundedKind::Union
+                    | BoundedKind::Values(_),
+                )
+                | DraftKind::Stream(_) => false,
             };
             always.insert(id, gives);
         }

@@ -10,6 +10,7 @@ use super::{DeadRecord, Decoded, Decoder, RecordBlock, batch_of, utf8_fault};
 use crate::expr::{ErrorKind, RowErrors};
 use crate::plan::CsvOptions;
 use crate::types::{Field, Schema};
+use arrow_schema::SchemaRef;
 use syntax::{Ending, FieldEnd, Syntax};
 
 /// Reads records of values separated by a character, by their position.
@@ -29,6 +30,8 @@ pub struct CsvDecoder {
     /// For each column of the table the place among the wanted ones.
     places: Vec<Option<usize>>,
     wanted: Schema,
+    /// The wanted columns, as Arrow names them.
+    schema: SchemaRef,
     options: CsvOptions,
 }
 
@@ -46,7 +49,8 @@ impl CsvDecoder {
             places[column] = Some(place);
         }
         let wanted = wanted.iter().map(|&column| fields[column].clone()).collect();
-        CsvDecoder { places, wanted: Schema::new(wanted), options: options.clone() }
+        let wanted = Schema::new(wanted);
+        CsvDecoder { places, schema: wanted.arrow(), wanted, options: options.clone() }
     }
 }
 
@@ -81,7 +85,7 @@ impl Decoder for CsvDecoder {
             }
         }
         let arrays = columns.into_iter().map(Column::finish).collect();
-        let batch = batch_of(&self.wanted, arrays, record_of_row.len());
+        let batch = batch_of(self.schema.clone(), arrays, record_of_row.len());
         Decoded { batch, column_errors, record_of_row, dead }
     }
 }

@@ -53,7 +53,7 @@ fn batch(schema: &Schema, rows: &[Vec<Value>]) -> RecordBatch {
     for row in rows {
         columns.iter_mut().zip(row).for_each(|(column, value)| push(column, value));
     }
-    batch_of(schema, columns.into_iter().map(Column::finish).collect(), rows.len())
+    batch_of(schema.arrow(), columns.into_iter().map(Column::finish).collect(), rows.len())
 }
 
 fn json_of(options: &JsonOptions, schema: &Schema, rows: &[Vec<Value>]) -> String {

@@ -21,6 +21,7 @@ use super::{DeadRecord, Decoded, Decoder, RecordBlock, RecordRef, batch_of, utf8
 use crate::expr::{ErrorKind, RowErrors};
 use crate::plan::JsonOptions;
 use crate::types::{Field, Schema};
+use arrow_schema::SchemaRef;
 use keys::{Fields, Guess};
 use read::{Reader, Values};
 use scan::{Scanner, Span};
@@ -49,7 +50,7 @@ pub struct JsonDecoder {
     /// The fields by name.
     names: Fields,
     options: JsonOptions,
-    schema: Schema,
+    schema: SchemaRef,
 }
 
 impl JsonDecoder {
@@ -60,7 +61,7 @@ impl JsonDecoder {
             fields: fields.to_vec(),
             names: Fields::new(fields.iter().map(|field| field.name.as_str())),
             options: options.clone(),
-            schema: Schema::new(fields.to_vec()),
+            schema: Schema::new(fields.to_vec()).arrow(),
         }
     }
 }
@@ -75,7 +76,7 @@ impl Decoder for JsonDecoder {
             let run = &block.records[first..block.records.len().min(first + RECORDS_PER_RUN)];
             decoding.run(first, run);
         }
-        decoding.finish(&self.schema)
+        decoding.finish(self.schema.clone())
     }
 }
 
@@ -87,7 +88,11 @@ struct Decoding<'a> {
     all_utf8: bool,
     fields: &'a Fields,
     guess: Guess,
-    columns: Vec<(Column, Reader, RowErrors)>,
+    // By column, in three lists: the readers of scalars are small, and a list of all three
+    // is so long that making it cost more than a record.
+    columns: Vec<Column>,
+    readers: Vec<Reader>,
+    errors: Vec<RowErrors>,
     /// For each column the spans of this run's rows, `run_max` of them.
     spans: Vec<Span>,
     /// How many records a run of this block has at most. Most blocks of a calm source hold
@@ -102,8 +107,7 @@ impl<'a> Decoding<'a> {
         assert!(i32::try_from(block.data.len()).is_ok(), "a block is at most 2 GiB long");
         let rows = block.records.len();
         let run_max = rows.clamp(1, RECORDS_PER_RUN);
-        let column =
-            |field: &Field| (Column::new(field, rows), Reader::new(&field.ty), RowErrors::NONE);
+        let fields = &decoder.fields;
         Decoding {
             values: Values {
                 scanner: Scanner { data: &block.data },
@@ -113,8 +117,10 @@ impl<'a> Decoding<'a> {
             all_utf8: std::str::from_utf8(&block.data).is_ok(),
             fields: &decoder.names,
             guess: Guess::default(),
-            columns: decoder.fields.iter().map(column).collect(),
-            spans: vec![Span::MISSING; run_max * decoder.fields.len()],
+            columns: fields.iter().map(|field| Column::new(field, rows)).collect(),
+            readers: fields.iter().map(|field| Reader::new(&field.ty)).collect(),
+            errors: fields.iter().map(|_| RowErrors::NONE).collect(),
+            spans: vec![Span::MISSING; run_max * fields.len()],
             run_max,
             record_of_row: Vec::with_capacity(rows),
             dead: Vec::new(),
@@ -141,8 +147,9 @@ impl<'a> Decoding<'a> {
             }
         }
         let rows = self.record_of_row.len() - before;
+        let columns = self.columns.iter_mut().zip(&mut self.readers).zip(&mut self.errors);
         let spans = self.spans.chunks_exact(self.run_max);
-        for ((column, reader, errors), spans) in self.columns.iter_mut().zip(spans) {
+        for (((column, reader), errors), spans) in columns.zip(spans) {
             self.values.append(column, reader, &spans[..rows], |row, detail| {
                 errors.push(before + row, ErrorKind::Parse, detail);
             });
@@ -186,17 +193,12 @@ impl<'a> Decoding<'a> {
         }
     }
 
-    fn finish(self, schema: &Schema) -> Decoded {
+    fn finish(self, schema: SchemaRef) -> Decoded {
         let rows = self.record_of_row.len();
-        let mut arrays = Vec::with_capacity(self.columns.len());
-        let mut column_errors = Vec::with_capacity(self.columns.len());
-        for (column, _, errors) in self.columns {
-            arrays.push(column.finish());
-            column_errors.push(errors);
-        }
+        let arrays = self.columns.into_iter().map(Column::finish).collect();
         Decoded {
             batch: batch_of(schema, arrays, rows),
-            column_errors,
+            column_errors: self.errors,
             record_of_row: self.record_of_row,
             dead: self.dead,
         }

@@ -20,19 +20,28 @@ const NUMBER_FOR_TIMESTAMP: Reason =
 /// and the guesses of their keys.
 pub(super) enum Reader {
     Scalar,
-    Row { fields: Fields, guess: Guess, children: Vec<Reader>, spans: Vec<Span> },
+    Row(Box<RowReader>),
     Array(Box<Reader>),
+}
+
+/// What reading the values of a ROW needs.
+pub(super) struct RowReader {
+    fields: Fields,
+    guess: Guess,
+    children: Vec<Reader>,
+    /// Those of the value that is read, by field.
+    spans: Vec<Span>,
 }
 
 impl Reader {
     pub(super) fn new(ty: &DataType) -> Reader {
         match &ty.sql {
-            SqlType::Row(fields) => Reader::Row {
+            SqlType::Row(fields) => Reader::Row(Box::new(RowReader {
                 fields: Fields::new(fields.iter().map(|field| field.name.as_str())),
                 guess: Guess::default(),
                 children: fields.iter().map(|field| Reader::new(&field.ty)).collect(),
                 spans: vec![Span::MISSING; fields.len()],
-            },
+            })),
             SqlType::Array(element) => Reader::Array(Box::new(Reader::new(element))),
             _ => Reader::Scalar,
         }
@@ -90,7 +99,7 @@ impl Values<'_> {
                 column.push_null();
                 return Ok(());
             }
-            Kind::Object if matches!(reader, Reader::Row { .. }) => {
+            Kind::Object if matches!(reader, Reader::Row(_)) => {
                 self.append_row(column, reader, span)
             }
             Kind::Array if matches!(reader, Reader::Array(_)) => {
@@ -168,11 +177,10 @@ impl Values<'_> {
         reader: &mut Reader,
         span: Span,
     ) -> Result<(), String> {
-        let (Store::Row(columns), Reader::Row { fields, guess, children, spans }) =
-            (&mut column.store, reader)
-        else {
+        let (Store::Row(columns), Reader::Row(row)) = (&mut column.store, reader) else {
             return Err(column.complaint(self.source(span), UNREADABLE));
         };
+        let RowReader { fields, guess, children, spans } = &mut **row;
         spans.fill(Span::MISSING);
         let found = |field: usize, span| spans[field] = span;
         guess

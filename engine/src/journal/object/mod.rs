@@ -31,7 +31,7 @@ use crate::journal::{JournalMachine, JournalStep, SegmentBytes, SegmentName};
 use crate::service::object::{DELETE_MAX, ObjectAnswer, ObjectRequest};
 use crate::service::{Answer, Request};
 use bytes::Bytes;
-use put::{Goal, Put};
+use put::{Goal, Put, writer_of};
 use record::{Record, decode_base, encode_base};
 use std::mem;
 
@@ -244,10 +244,7 @@ impl ObjectJournal {
             return JournalStep::Proved(*answer == ObjectAnswer::NotFound);
         };
         let number = self.next.expect("only an owner asks");
-        match Record::decode(number, bytes) {
-            Ok(found) => self.fenced(format!("generation {}", found.segment.generation)),
-            Err(_) => JournalStep::Proved(false),
-        }
+        self.fenced(writer_of(number, bytes))
     }
 
     /// Removes what is before the base, but no claim.

@@ -91,11 +91,7 @@ impl ObjectJournal {
         if put.goal == Goal::Append && crate::planted!(J2) {
             return self.put(put.moved());
         }
-        let by = match Record::decode(put.record.number, bytes) {
-            Ok(record) => format!("generation {}", record.segment.generation),
-            Err(error) => format!("whoever wrote a record that cannot be read ({error})"),
-        };
-        self.fenced(by)
+        self.fenced(writer_of(put.record.number, bytes))
     }
 
     pub(super) fn fenced(&mut self, by: String) -> JournalStep {
@@ -134,5 +130,13 @@ impl ObjectJournal {
         let run = self.runs.last_mut().expect("the open segment has a run");
         run.end = end;
         JournalStep::Appended
+    }
+}
+
+/// Whoever wrote the record of this number, which is not ours.
+pub(super) fn writer_of(number: u64, bytes: &Bytes) -> String {
+    match Record::decode(number, bytes) {
+        Ok(record) => format!("generation {}", record.segment.generation),
+        Err(error) => format!("whoever wrote a record that cannot be read ({error})"),
     }
 }

@@ -99,6 +99,9 @@ pub(super) struct Tail {
     pub(super) owner: Option<Generation>,
     /// The segments, oldest first.
     segments: Vec<Segment>,
+    /// Every segment before this one was trimmed, or never was.
+    // spec: J-4
+    first: Option<SegmentName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +131,7 @@ pub(super) enum Effect {
 impl Tail {
     /// Nothing is known, and the log starts at this offset.
     pub(super) fn starting_at(log_start: i64) -> Tail {
-        Tail { next: log_start, owner: None, segments: Vec::new() }
+        Tail { next: log_start, ..Tail::default() }
     }
 
     /// Takes the record of an offset in.
@@ -151,8 +154,10 @@ impl Tail {
             }
             TopicRecord::Entry { segment, index, bytes } => {
                 // What stood before the first entry may have been trimmed.
-                let owner = *self.owner.get_or_insert(segment.generation);
-                if segment.generation != owner {
+                if self.owner.is_none() {
+                    (self.owner, self.first) = (Some(segment.generation), Some(segment));
+                }
+                if self.owner != Some(segment.generation) {
                     return Ok(Effect::None);
                 }
                 if self.is_repeated(segment, index, &bytes) {
@@ -164,14 +169,19 @@ impl Tail {
         }
     }
 
-    /// Whether an entry is there already, not long ago: a network may bring an append twice,
-    /// and a broker that has forgotten the producer does not notice.
+    /// Whether an entry is there already, not long ago, or was: a network may bring an
+    /// append twice, and a broker that has forgotten the producer does not notice. The
+    /// second copy may come when its segment is no longer the newest, or was trimmed.
+    // spec: K-4
     fn is_repeated(&self, name: SegmentName, index: u64, bytes: &Bytes) -> bool {
-        let found = self.segments.last().filter(|last| last.name == name && index < last.entries);
-        let Some(last) = found else { return false };
-        let back = usize::try_from(last.entries - index).unwrap_or(usize::MAX);
-        let place = last.checksums.len().checked_sub(back);
-        place.is_some_and(|place| last.checksums[place] == xxh3_64(bytes))
+        if self.first.is_some_and(|first| name < first) {
+            return true;
+        }
+        let found = self.segments.iter().rev().find(|segment| segment.name == name);
+        let Some(segment) = found.filter(|segment| index < segment.entries) else { return false };
+        let back = usize::try_from(segment.entries - index).unwrap_or(usize::MAX);
+        let place = segment.checksums.len().checked_sub(back);
+        place.is_some_and(|place| segment.checksums[place] == xxh3_64(bytes))
     }
 
     fn enter(
@@ -234,8 +244,12 @@ impl Tail {
         let most = self.segments.len().saturating_sub(1);
         let gone = self.segments.iter().take(most).take_while(|it| names.contains(&it.name));
         let gone = gone.count();
+        if gone == 0 {
+            return None;
+        }
         self.segments.drain(..gone);
-        (gone > 0).then(|| self.segments[0].start)
+        self.first = Some(self.segments[0].name);
+        Some(self.segments[0].start)
     }
 }
 
@@ -302,6 +316,36 @@ mod tests {
         let count = CHECKSUMS_MAX as u64;
         let again = |index| [vec![fence(1)], all(count + 1), vec![entry(1, 0, index)]].concat();
         assert!(read(&again(0)).is_err() && read(&again(1)).is_ok());
+    }
+
+    #[test]
+    fn an_entry_that_came_again_behind_a_roll_counts_once() {
+        // spec: K-4
+        let own = [fence(1), entry(1, 0, 0), entry(1, 0, 1), entry(1, 1, 0)];
+        let late = [entry(1, 0, 1), entry(1, 0, 0), entry(1, 1, 1)];
+        let read_all = read(&[&own[..], &late].concat());
+        assert_eq!(read_all, Ok(vec!["1.0.0;1.0.1;".into(), "1.1.0;1.1.1;".into()]));
+        // Other bytes in its place are damage, and so is one that was never there.
+        let segment = SegmentName { generation: generation(1), part: 0 };
+        let other = TopicRecord::Entry { segment, index: 1, bytes: "other".into() }.encode();
+        assert!(read(&[&own[..], &[other]].concat()).is_err());
+        assert!(read(&[&own[..], &[entry(1, 0, 2)]].concat()).is_err());
+    }
+
+    #[test]
+    fn an_entry_that_came_again_behind_its_trimmed_segment_does_not_count() {
+        // spec: K-4, J-4
+        let log = [fence(1), entry(1, 0, 0), entry(1, 1, 0), entry(1, 0, 0), entry(1, 1, 1)];
+        // The next reader finds the log from the second segment on.
+        assert_eq!(read(&log[2..]), Ok(vec!["1.1.0;1.1.1;".into()]));
+        // The owner knew the segment, and has forgotten it.
+        let mut tail = Tail::default();
+        for (offset, record) in log[..3].iter().enumerate() {
+            tail.take(offset as i64, record).unwrap();
+        }
+        tail.forget(&[SegmentName { generation: generation(1), part: 0 }]);
+        assert_eq!(tail.take(3, &log[3]), Ok(Effect::None));
+        assert_eq!(tail.take(4, &log[4]), Ok(Effect::Entered));
     }
 
     #[test]

@@ -133,6 +133,16 @@ impl World {
         }
     }
 
+    /// The power that failed was that of all processes that share its disk.
+    fn kill_beside(&mut self, restart: Option<Span>) {
+        if self.hosting.is_lock_free() {
+            return;
+        }
+        for id in 1..=self.processes.len() as u32 {
+            self.with(id, |world, other| world.kill(other, ProcessEnding::PowerFailed, restart));
+        }
+    }
+
     /// Lets the deviations of a moment happen; gives what becomes of the message.
     pub(super) fn consult(&mut self, process: &mut Process, moment: &Moment) -> Fate {
         let mut fate = Fate::default();
@@ -179,6 +189,7 @@ impl World {
                 self.count_fault(process.id, action, phase);
                 let failure = Disturbance::PowerFailure { choice: *choice };
                 self.kill(process, ProcessEnding::PowerFailed, *restart);
+                self.kill_beside(*restart);
                 for place in 0..self.places.len() {
                     self.places[place].service.disturb(self.now, &failure);
                     self.changed(place, 0, true);

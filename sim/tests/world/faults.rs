@@ -145,6 +145,24 @@ fn a_process_that_has_the_journal_already_is_taken_for_the_job() {
 }
 
 #[test]
+fn the_power_fails_for_all_processes_that_share_the_disk() {
+    // The second process, which somebody started by hand, has the lock when the third one
+    // makes its first output.
+    let mut plan = RunPlan::calm("growing", 3, small_limits());
+    (plan.settings.stores.journal, plan.settings.stores.snapshots) =
+        (StoreKind::Local, StoreKind::Local);
+    plan.splits = vec![times("a", &[10, 110, 210, 310, 405], Span::ms(20))];
+    let lines = "when after append of a:1 do crash restart 300ms\nwhen at 100ms do double-start\n\
+                 when before output after restart 2 do power-failure 1 restart 10ms\n";
+    let plan: RunPlan = format!("{plan}{lines}").parse().expect("it is a plan");
+    let result = run(&plan, &growing("50 ms")).expect("the plan fits the job");
+    assert_eq!(result.stale, Vec::<usize>::new());
+    assert_eq!(result.end, RunEnd::Ended(Ending::Stopped));
+    let failed = result.processes.iter().filter(|end| end.how == ProcessEnding::PowerFailed);
+    assert_eq!(failed.map(|end| end.process).collect::<Vec<_>>(), [3, 2]);
+}
+
+#[test]
 fn a_wall_clock_that_jumps_back_over_a_restart_does_no_harm() {
     // spec: E-4
     same("when after append of a:20 do clock-jump -90000s\nwhen after append of a:30 do crash");

@@ -176,7 +176,7 @@ impl From<Failure> for JobError {
     fn from(failure: Failure) -> JobError {
         let code = match &failure {
             Failure::Fenced { .. } => &FENCED,
-            Failure::Damaged(_) => &DAMAGED,
+            Failure::Damaged { .. } => &DAMAGED,
             Failure::SinkLostData { .. } => &LOST,
             Failure::Diverged { .. } => &DIVERGED,
             Failure::Locked { .. } => &LOCKED,

@@ -10,9 +10,8 @@ use anabranch_sim::plan::RunPlan;
 use anabranch_sim::recut;
 use anabranch_sim::run::run;
 use anabranch_sim::time::Span;
-use anabranch_sim::world::{Host, RunResult};
+use anabranch_sim::world::RunResult;
 use rustix::time::{ClockId, clock_gettime};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// That of the binary.
@@ -93,14 +92,14 @@ fn ran(plan: &RunPlan, job: &Arc<Plan>) -> RunResult {
 }
 
 fn judged(plan: &RunPlan, job: &Plan, result: &RunResult) {
-    let found = judge(plan, job, result, &BTreeMap::new(), false);
+    let found = judge(plan, job, result);
     let found = found.expect("the journal can be read");
     assert!(found.is_empty(), "seed {}: {found:#?}", plan.seed);
 }
 
 fn recuts(plan: &RunPlan, job: &Arc<Plan>, result: &RunResult) {
-    let calm = recut::expected(plan, job, Box::new(Host::of(plan, job)));
-    let difference = recut::difference(result, &calm.expect("left alone, it ends well"), job);
+    let calm = ran(&recut::undisturbed(plan), job);
+    let difference = recut::difference(result, &calm, job);
     assert_eq!(difference, None, "seed {}", plan.seed);
 }
 

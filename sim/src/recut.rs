@@ -3,13 +3,11 @@
 
 use crate::model::ViewRecord;
 use crate::plan::RunPlan;
-use crate::run::run_with;
-use crate::world::{Hosting, RunEnd, RunResult};
+use crate::world::RunResult;
 use anabranch_engine::ids::NodeId;
-use anabranch_engine::pipeline::{Ending, PipelineConfig, Report};
+use anabranch_engine::pipeline::{PipelineConfig, Report};
 use anabranch_engine::plan::{Class, NodeKind, Plan, Table};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// How the rows of a sink may be ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +86,6 @@ pub fn undisturbed(plan: &RunPlan) -> RunPlan {
     let mut calm = plan.clone();
     calm.deviations.clear();
     calm.marks.clear();
-    calm.allow.clear();
     calm.settings.pieces = 1;
     calm.pipeline = PipelineConfig {
         binary: plan.pipeline.binary.clone(),
@@ -96,22 +93,6 @@ pub fn undisturbed(plan: &RunPlan) -> RunPlan {
         ..PipelineConfig::default()
     };
     calm
-}
-
-/// Runs the plan without its deviations.
-///
-/// # Errors
-/// If the plan names what the job does not have, or even so the job does not end well.
-pub fn expected(
-    plan: &RunPlan,
-    job: &Arc<Plan>,
-    hosting: Box<dyn Hosting>,
-) -> Result<RunResult, String> {
-    let result = run_with(&undisturbed(plan), job, hosting, false)?;
-    match result.end {
-        RunEnd::Ended(Ending::Finished | Ending::Stopped) => Ok(result),
-        end => Err(format!("left alone, the job does not end well: {end:?}")),
-    }
 }
 
 /// A difference between what two runs came to.

@@ -522,6 +522,17 @@ pub enum Ending {
     Failed(Failure),
 }
 
+/// What a job keeps outside of its process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The journal.
+    Journal,
+    /// What a sink keeps for itself, by the sink's table.
+    Sink(String),
+    /// The snapshots.
+    Snapshots,
+}
+
 /// Why a pipeline cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -541,9 +552,14 @@ pub enum Failure {
         /// Who, as far as it is known.
         by: String,
     },
-    /// The journal or a snapshot is damaged where it must not be.
-    #[error("{0}")]
-    Damaged(String),
+    /// Something that the job keeps is damaged where it must not be.
+    #[error("{detail}")]
+    Damaged {
+        /// What.
+        what: Kept,
+        /// Where, and how it shows.
+        detail: String,
+    },
     /// A sink lost data that it had acknowledged.
     #[error("sink {sink} lost data: {detail}")]
     SinkLostData {

@@ -30,7 +30,7 @@ mod wary;
 mod why;
 
 pub use config::PipelineConfig;
-pub use io::{Ending, Failure, FetchedData, FoundSplit, Input, LogEnd, Now, Output, Report};
+pub use io::{Ending, Failure, FetchedData, FoundSplit, Input, Kept, LogEnd, Now, Output, Report};
 pub use rehearse::Rehearsal;
 pub use status::{SinkStatus, Status};
 pub use wake::{WakeReason, Wakeup};

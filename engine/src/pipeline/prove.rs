@@ -6,7 +6,7 @@
 // spec: J-3, F-4
 
 use super::attempts::Attempts;
-use super::io::{Failure, Output};
+use super::io::{Failure, Kept, Output};
 use super::start::retrying;
 use super::{Phase, Pipeline};
 use crate::ids::RequestId;
@@ -87,7 +87,8 @@ impl Pipeline {
         }
         self.ownership.asking.succeed();
         self.ownership.heard_at = self.clock.now;
-        self.ownership.suspicion.take().map_or(Ok(()), |what| Err(Failure::Damaged(what)))
+        let damaged = |detail| Failure::Damaged { what: Kept::Journal, detail };
+        self.ownership.suspicion.take().map_or(Ok(()), |detail| Err(damaged(detail)))
     }
 
     /// The journal's store could not say whose it is; it is asked again later.

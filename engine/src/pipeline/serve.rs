@@ -1,6 +1,6 @@
 //! What each sink is given and when: opening, chunks, markers, retries.
 
-use super::io::{Failure, Output, fail_word};
+use super::io::{Failure, Kept, Output, fail_word};
 use super::sinks::SinkPhase;
 use super::start::retrying;
 use super::{Phase, Pipeline};
@@ -153,10 +153,11 @@ impl Pipeline {
         if marker.epoch <= last {
             return Ok(());
         }
-        Err(Failure::Damaged(format!(
+        let detail = format!(
             "sink {sink} holds epoch {}, but the journal ends with epoch {last}",
             marker.epoch
-        )))
+        );
+        Err(Failure::Damaged { what: Kept::Journal, detail })
     }
 
     /// Drops the chunks of a replay that the sinks hold already.
@@ -268,7 +269,10 @@ impl Pipeline {
                 Err(Failure::Fenced { what: format!("sink {sink}"), by: by.to_string() })
             }
             OpenOutcome::Locked { by } => Err(Failure::Locked { sink, by }),
-            OpenOutcome::Damaged { what } => Err(Failure::Damaged(format!("sink {sink}: {what}"))),
+            OpenOutcome::Damaged { what } => {
+                let detail = format!("sink {sink}: {what}");
+                Err(Failure::Damaged { what: Kept::Sink(sink), detail })
+            }
             OpenOutcome::Failed(FailKind::Rejected) => {
                 Err(Failure::SinkRejected { sink, message: message.to_owned() })
             }

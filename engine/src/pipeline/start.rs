@@ -3,7 +3,7 @@
 // spec: S-2
 
 use super::attempts::Attempts;
-use super::io::{Ending, Failure, Now, Output, Report};
+use super::io::{Ending, Failure, Kept, Now, Output, Report};
 use super::replay::Recovery;
 use super::{Clock, Phase, Pipeline, SEMANTICS_VERSION};
 use crate::ids::{Epoch, Generation, Lineage, RequestId, SinkId};
@@ -36,6 +36,8 @@ pub(super) struct Opening {
     /// Whether the sinks were looked at once more, behind a journal that says that the job
     /// is done.
     looked_again: bool,
+    /// Whether the journal was read once more, behind sinks that it does not fit to.
+    read_again: bool,
     journal: Journal,
     /// Until when an answer of a sink is waited for, in the stages that ask sinks.
     sinks_until: Monotonic,
@@ -69,12 +71,13 @@ impl Opening {
     /// If the journal is damaged, or behind a sink.
     // spec: J-6, K-5
     fn read_journal(&self, segments: &[SegmentBytes]) -> Result<Journal, Failure> {
-        let damaged = |damage: crate::journal::Damage| Failure::Damaged(damage.to_string());
+        let damaged = |detail| Failure::Damaged { what: Kept::Journal, detail };
+        let unreadable = |damage: crate::journal::Damage| damaged(damage.to_string());
         let markers = || self.inspected.values().filter_map(|(_, marker)| *marker);
-        let first_look = scan(segments, &[]).map_err(damaged)?;
+        let first_look = scan(segments, &[]).map_err(unreadable)?;
         let Some(newest) = first_look.segments.last() else {
             return match markers().next() {
-                Some(marker) => Err(Failure::Damaged(format!(
+                Some(marker) => Err(damaged(format!(
                     "a sink holds epoch {} of this job, but the journal is empty: the state \
                      folder was lost or is another one",
                     marker.epoch
@@ -86,7 +89,7 @@ impl Opening {
         let lineage = newest.header.lineage;
         let marked: Vec<Epoch> =
             markers().filter(|marker| marker.lineage == lineage).map(|m| m.epoch).collect();
-        scan(segments, &marked).map_err(damaged)
+        scan(segments, &marked).map_err(unreadable)
     }
 }
 
@@ -110,6 +113,7 @@ impl Pipeline {
             unanswered: BTreeSet::new(),
             inspected: BTreeMap::new(),
             looked_again: false,
+            read_again: false,
             journal: Journal::default(),
             sinks_until: Monotonic::default(),
             settled: BTreeSet::new(),
@@ -353,7 +357,17 @@ impl Pipeline {
             return Ok(());
         }
         let Some(segments) = opening.segments.take() else { return Ok(()) };
-        let journal = opening.read_journal(&segments)?;
+        let journal = match opening.read_journal(&segments) {
+            // Another run may have gone on behind the reading: what the sinks showed then is
+            // in the journal by now, if it is whole.
+            // spec: J-1, J-3
+            Err(_) if !opening.read_again => {
+                opening.read_again = true;
+                self.read_journal(out);
+                return Ok(());
+            }
+            read => read?,
+        };
         self.check_plan(&journal)?;
         if let Some(JournalEntry::Finished(_)) = journal.entries.last().map(|e| &e.entry) {
             let checked = self.check_finished_sinks(&journal);
@@ -581,11 +595,12 @@ impl Pipeline {
         let journal = std::mem::take(&mut self.opening().journal);
         let reach = journal.reaches_back_to();
         if self.epoch < reach {
-            return Err(Failure::Damaged(format!(
+            let detail = format!(
                 "the journal begins with epoch {}, and no snapshot after epoch {reach} or a later \
                  one can be used",
                 reach.next()
-            )));
+            );
+            return Err(Failure::Damaged { what: Kept::Snapshots, detail });
         }
         let records: Vec<_> = journal.records_after(self.epoch).cloned().collect();
         self.durable = journal.last_epoch();

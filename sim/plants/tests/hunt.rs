@@ -56,7 +56,7 @@ fn planted_bugs_are_found_or_said_not_to_be() {
             table.push_str(&format!("{name} ({witness}): {} seeds, {}\n", find.seeds, find.what));
         }
         for (seed, what) in &hunt.unsound {
-            table.push_str(&format!("without {name}, seed {seed} ({witness}): {what}\n"));
+            problems.push(format!("without {name}, seed {seed} ({witness}): {what}"));
         }
     }
     assert!(problems.is_empty(), "{}\n\n{table}", problems.join("\n"));

@@ -2,22 +2,16 @@
 
 use anabranch_sim_plants::judge;
 use anabranch_sim_plants::table::PLANTED;
+use anabranch_sim_plants::witness::{self, Witness};
 use std::collections::BTreeMap;
 
 /// Seeds of each witness; `SOUND_SEEDS=FIRST..LAST` chooses others, and
 /// `SOUND_WITNESS=NAME` one witness.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=15;
 
-/// Seeds in which something was found once.
-const MENDED: &[(&str, u64)] = &[
-    ("clickhouse, strict", 89),
-    ("clickhouse, strict", 1_000_033),
-    ("clickhouse, strict", 1_000_066),
-    ("clickhouse, strict", 1_000_123),
-    ("files", 169),
-    ("kafka", 128),
-    ("topic journal", 217),
-];
+/// Witnesses that no planted bug is looked for with: these have their own where it is in doubt
+/// what became of a write. Without a bug they have to be right in storms as well.
+const BUGLESS: &[Witness] = &[witness::FILES, witness::CLICKHOUSE_STRICT];
 
 /// What is found although no bug is planted: a fault of the engine, of a model or of an
 /// oracle that nobody has looked into yet. A hunt does not count such a seed.
@@ -36,8 +30,7 @@ fn seeds(name: &str) -> Vec<u64> {
         return Vec::new();
     }
     let Some(text) = chosen("SOUND_SEEDS") else {
-        let mended = MENDED.iter().filter(|(it, _)| *it == name).map(|(_, seed)| *seed);
-        return SEEDS.chain(mended).collect();
+        return SEEDS.collect();
     };
     let ends = text
         .split_once("..")
@@ -48,9 +41,9 @@ fn seeds(name: &str) -> Vec<u64> {
 
 #[test]
 fn without_a_bug_nothing_is_found() {
-    let witnesses =
-        PLANTED.iter().filter(|(_, it)| !LOSES.iter().any(|word| it.name.contains(word)));
-    let witnesses: BTreeMap<_, _> = witnesses.map(|(_, it)| (it.name, it)).collect();
+    let witnesses = PLANTED.iter().map(|(_, witness)| witness).chain(BUGLESS);
+    let witnesses = witnesses.filter(|it| !LOSES.iter().any(|word| it.name.contains(word)));
+    let witnesses: BTreeMap<_, _> = witnesses.map(|it| (it.name, it)).collect();
     let mut problems = Vec::new();
     for (name, witness) in witnesses {
         let job = witness.job();

@@ -79,6 +79,11 @@ impl File {
         found
     }
 
+    /// Whether the system takes for written what is not.
+    pub(super) fn is_lied_about(&self) -> bool {
+        self.lie.is_some()
+    }
+
     /// What was only in memory is forgotten, and the file is read from the disk again.
     pub(super) fn forget_lies(&mut self) {
         if self.lie.is_some() {

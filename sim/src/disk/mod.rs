@@ -17,7 +17,7 @@ use anabranch_engine::service::fs::{FsAnswer, FsFailure, FsRequest};
 use bytes::Bytes;
 use file::File;
 use names::{NameChange, Names};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Tells the processes apart that use a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -213,9 +213,11 @@ impl Folder {
     }
 
     /// A process dies: its locks are free, everything that it wrote stays visible, unless
-    /// it was only in memory and the system does not know it.
-    pub fn process_dies(&mut self, process: ProcessId) {
+    /// it was only in memory and the system does not know it. Gives how many files are not
+    /// as they were seen.
+    pub fn process_dies(&mut self, process: ProcessId) -> u64 {
         self.locks.retain(|_, (holder, _)| *holder != process);
+        let before = self.is_lied_about().then(|| self.clone());
         self.files.iter_mut().for_each(File::forget_lies);
         if self.lies {
             self.names.clone_from(&self.durable_names);
@@ -224,6 +226,20 @@ impl Folder {
             }
             self.lies = false;
         }
+        before.map_or(0, |before| before.differences(self))
+    }
+
+    /// Whether a sync failed since a process died last.
+    fn is_lied_about(&self) -> bool {
+        self.lies || self.files.iter().any(File::is_lied_about)
+    }
+
+    /// How many names there are in only one of two folders, or with other bytes.
+    #[must_use]
+    pub fn differences(&self, other: &Folder) -> u64 {
+        let names: BTreeSet<&String> = self.names.keys().chain(other.names.keys()).collect();
+        let differ = names.into_iter().filter(|name| self.bytes(name) != other.bytes(name));
+        differ.count() as u64
     }
 
     /// A folder with these files, all of which survive.
@@ -306,7 +322,6 @@ fn failed(kind: FsFailure, what: &str) -> FsAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     const ONE: ProcessId = ProcessId(1);
 

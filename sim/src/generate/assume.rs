@@ -153,14 +153,7 @@ fn is_outage(action: &Action) -> bool {
 fn is_loss(action: &Action, of_stores: bool) -> bool {
     let Action::Disturb { service, disturbance } = action else { return false };
     let is_store = matches!(service.as_str(), "journal" | "snapshots");
-    is_store == of_stores
-        && matches!(
-            disturbance,
-            Disturbance::LoseAcknowledged { .. }
-                | Disturbance::LoseMarker
-                | Disturbance::Retention { .. }
-                | Disturbance::Rot { .. }
-        )
+    is_store == of_stores && disturbance.is_loss()
 }
 
 #[cfg(test)]

@@ -89,7 +89,18 @@ pub(super) fn deviations(
             }
         }
     }
+    // Blocks that are moved into a table leave no tokens there.
+    deviations.retain(|deviation| match &deviation.action {
+        Action::Disturb { service, disturbance: Disturbance::ForgetTokens } => {
+            !sink_tables(job).any(|table| table.name == *service && is_strict(table))
+        }
+        _ => true,
+    });
     deviations
+}
+
+fn is_strict(table: &Table) -> bool {
+    table.options.get("mode").is_some_and(|mode| mode == "strict")
 }
 
 /// The tables that a job writes.
@@ -144,8 +155,13 @@ impl Maker<'_> {
             Family::Consumers => {
                 let (service, disturbance) =
                     (draws.choose(&self.folders).clone(), Disturbance::TakeFiles);
+                // Mostly where there are files.
+                let point = Point::After(Operation::Apply(Some(service.clone())));
+                let (nth, early) = (1 + draws.below(4) as u32, draws.below(3) == 0);
+                let soon = Trigger::When { nth, point, holding: None, restarts: None };
+                let trigger = if early { self.when(draws) } else { soon };
                 let action = Action::Disturb { service, disturbance };
-                Deviation { trigger: self.when(draws), action }
+                Deviation { trigger, action }
             }
             Family::Twins => Deviation { trigger: self.when(draws), action: Action::DoubleStart },
             Family::Brokers => self.broker(draws),

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Loss {
     /// In the journal, the snapshots, or a sink.
-    Service { service: String, disturbance: Disturbance, failures: &'static [&'static str] },
+    Service { service: String, disturbance: Disturbance },
     /// In a source, once an epoch holds the record.
     Source { split: String, fault: SourceFault, once_it_holds: u64 },
 }
@@ -31,20 +31,19 @@ impl Loss {
 
     fn action(&self) -> Action {
         match self.clone() {
-            Loss::Service { service, disturbance, .. } => Action::Disturb { service, disturbance },
+            Loss::Service { service, disturbance } => Action::Disturb { service, disturbance },
             Loss::Source { split, fault, .. } => Action::Source { split, fault },
         }
     }
 }
 
-/// A loss, and mostly a crash behind it, so that somebody looks for what is gone. Gives the
-/// failures with which the job may end then.
+/// A loss, and mostly a crash behind it, so that somebody looks for what is gone.
 pub(super) fn lose(
     plan: &mut RunPlan,
     job: &Plan,
     assumed: &BTreeSet<Assumption>,
     draws: &mut Draws,
-) -> Vec<&'static str> {
+) {
     let mut choices = choices(plan, job, draws);
     choices.retain(|loss| !assumed.iter().any(|it| it.rules_out(&loss.action())));
     let (choice, nth, crashes) = (draws.number(), 8 + draws.below(32), draws.below(4) > 0);
@@ -52,25 +51,24 @@ pub(super) fn lose(
     // No kind is rare because others have more places.
     let kinds: BTreeSet<&str> = choices.iter().map(|loss| loss.action().kind()).collect();
     let kinds: Vec<&str> = kinds.into_iter().collect();
-    let Some(kind) = choice.checked_rem(kinds.len() as u64) else { return Vec::new() };
+    let Some(kind) = choice.checked_rem(kinds.len() as u64) else { return };
     choices.retain(|loss| loss.action().kind() == kinds[kind as usize]);
     let loss = &choices[(choice >> 32) as usize % choices.len()];
-    let (trigger, failures) = match loss.clone() {
-        Loss::Service { service, failures, .. } => {
+    let trigger = match loss.clone() {
+        Loss::Service { service, .. } => {
             // Where there is something to lose.
             let (point, nth) = match service.as_str() {
                 "journal" => (Point::After(Operation::Output), nth as u32),
                 "snapshots" => (Point::After(Operation::Store), 1 + nth as u32 % 2),
                 _ => (Point::After(Operation::Apply(Some(service))), 1 + nth as u32 % 3),
             };
-            (Trigger::When { nth, point, holding: None, restarts: None }, failures.to_vec())
+            Trigger::When { nth, point, holding: None, restarts: None }
         }
         Loss::Source { split, once_it_holds, .. } => {
             // Once the record belongs to the job: before, it would only never have been.
             let holding = Some(RecordName { split, number: once_it_holds });
             let point = Point::After(Operation::Append);
-            let trigger = Trigger::When { nth: 1, point, holding, restarts: None };
-            (trigger, vec!["source-changed", "source-failed"])
+            Trigger::When { nth: 1, point, holding, restarts: None }
         }
     };
     plan.deviations.push(Deviation { trigger: trigger.clone(), action: loss.action() });
@@ -79,7 +77,6 @@ pub(super) fn lose(
         let action = Action::Crash { restart: Some(down) };
         plan.deviations.push(Deviation { trigger, action });
     }
-    failures
 }
 
 fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {
@@ -90,7 +87,7 @@ fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {
     for (name, kind) in [("journal", stores.journal), ("snapshots", stores.snapshots)] {
         if matches!(kind, StoreKind::Local | StoreKind::Object) {
             let service = name.to_owned();
-            choices.push(Loss::Service { service, disturbance: rot(), failures: &["damaged"] });
+            choices.push(Loss::Service { service, disturbance: rot() });
         }
     }
     let sinks = models(job, stores).into_iter().filter(|(name, _)| name != "journal");
@@ -110,7 +107,6 @@ fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {
         choices.extend(lost.iter().map(|disturbance| Loss::Service {
             service: service.clone(),
             disturbance: disturbance.clone(),
-            failures: &["sink-lost-data", "damaged"],
         }));
     }
     let splits: Vec<&SplitInput> = plan.splits.iter().filter(|split| has_records(split)).collect();

@@ -1,129 +1,108 @@
-//! What a plan takes away, and with which failures a job may answer that.
+//! With which failures a job may answer what was not kept.
 
-use super::finding::failure_name;
-use crate::model::Disturbance;
-use crate::plan::{Action, RunPlan, StateFault};
-use crate::world::RunEnd;
-use anabranch_engine::pipeline::{Ending, Failure};
+use crate::world::{DIED_OF_A_RECORD, Loser, RunEnd, RunResult};
+use anabranch_engine::pipeline::{Ending, Failure, Kept};
 use anabranch_engine::plan::{NodeKind, OnError, Plan};
 
-/// What of what was acknowledged a plan takes away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Losses {
-    /// Something of the journal or of the snapshots.
-    pub(super) stores: bool,
-    /// Something of what sinks hold.
-    pub(super) sinks: bool,
-    /// That there is one history: the journal does not tell any more what sinks must hold.
-    pub(super) histories: bool,
-    /// Records that sources had given.
-    pub(super) sources: bool,
+/// What excuses failures in a run: what really went, service by service, and what the job
+/// asks for. That something was to happen excuses nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Excuses<'a> {
+    job: &'a Plan,
+    result: &'a RunResult,
 }
 
-impl Losses {
-    /// Those of a plan that happened; `stale` are the deviations that did not.
-    pub(super) fn of(plan: &RunPlan, stale: &[usize]) -> Losses {
-        let mut losses = Losses::default();
-        let happened = plan.deviations.iter().zip(0..).filter(|(_, at)| !stale.contains(at));
-        for (deviation, _) in happened {
-            match &deviation.action {
-                Action::Disturb { service, disturbance } if is_loss(disturbance) => {
-                    match service.as_str() {
-                        "journal" | "snapshots" => losses.stores = true,
-                        _ => losses.sinks = true,
-                    }
-                }
-                Action::Source { .. } => losses.sources = true,
-                // A clone that comes first writes what the job's own journal does not say.
-                Action::State(StateFault::PutBack | StateFault::StartCopy) => {
-                    (losses.stores, losses.histories) = (true, true);
-                }
-                Action::Disturb { .. }
-                | Action::Crash { .. }
-                | Action::PowerFailure { .. }
-                | Action::Pause { .. }
-                | Action::DoubleStart
-                | Action::ClockDrift { .. }
-                | Action::ClockJump { .. }
-                | Action::Message(_)
-                | Action::Link { .. }
-                | Action::Poison { .. }
-                | Action::State(StateFault::Copy) => {}
+impl<'a> Excuses<'a> {
+    pub(super) fn of(job: &'a Plan, result: &'a RunResult) -> Excuses<'a> {
+        Excuses { job, result }
+    }
+
+    /// Whether somebody did not keep what it had acknowledged.
+    pub(super) fn lost(self, of: &Loser) -> bool {
+        self.result.is_broken(of)
+    }
+
+    fn lost_sink(self, table: &str) -> bool {
+        self.lost(&Loser::Sink(table.to_owned()))
+    }
+
+    /// Whether any sink or source did not, or there is more than one history, so that the
+    /// rows may be others than those of a calm run.
+    pub(super) fn lost_rows(self) -> bool {
+        self.result.losses.iter().any(|loss| {
+            let is_of_rows = matches!(loss.of, Loser::History | Loser::Sink(_) | Loser::Split(_));
+            is_of_rows && loss.toll.breaks_promises()
+        })
+    }
+
+    /// Whether a job that did not end well did what it should.
+    pub(super) fn ending(self) -> bool {
+        match &self.result.end {
+            RunEnd::Ended(Ending::Failed(failure)) => self.failure(failure),
+            // Whoever starts it again hopes that what cannot be read can be read later.
+            RunEnd::RestartLoop { last } | RunEnd::Stuck { last, .. } => {
+                last.as_ref().is_some_and(|last| self.repeated(last))
             }
+            RunEnd::Ended(
+                Ending::AlreadyFinished
+                | Ending::Finished
+                | Ending::FinishedWithout { .. }
+                | Ending::Stopped,
+            )
+            | RunEnd::Panicked { .. } => false,
         }
-        losses
     }
 
-    /// Whether there are any.
-    pub(super) fn any(self) -> bool {
-        self.stores || self.sinks || self.sources
+    /// Whether a failure is as it should be: what it names was taken from the job; or the
+    /// user wants it to stop at a bad record, or at one that kills whoever computes it.
+    pub(super) fn failure(self, failure: &Failure) -> bool {
+        match failure {
+            Failure::BadRecord { .. } => self.job.nodes.iter().any(|node| match &node.kind {
+                NodeKind::Scan(scan) => self.job.table(scan.table).on_error == OnError::Fail,
+                _ => false,
+            }),
+            Failure::Damaged { what: Kept::Journal, .. } => {
+                self.lost(&Loser::Journal) || self.lost(&Loser::History)
+            }
+            Failure::Damaged { what: Kept::Snapshots, .. } => {
+                self.lost(&Loser::Snapshots) || self.lost(&Loser::History)
+            }
+            // Also of a sink whose marker is gone, though its rows are there.
+            Failure::Damaged { what: Kept::Sink(sink), .. }
+            | Failure::SinkLostData { sink, .. } => self.lost_sink(sink),
+            // A sink that was away while the end of the journal was cut holds what was there.
+            Failure::Diverged { .. } => self.lost(&Loser::Journal) || self.lost(&Loser::History),
+            Failure::Poisoned { .. } => self.result.counts.marks.contains_key(DIED_OF_A_RECORD),
+            Failure::SourceChanged { split, .. } | Failure::SourceFailed { split, .. } => {
+                self.lost(&Loser::Split(split.clone()))
+            }
+            Failure::Fenced { .. }
+            | Failure::JournalFailed(_)
+            | Failure::JournalUnreadable(_)
+            | Failure::Locked { .. }
+            | Failure::NotReproduced { .. }
+            | Failure::PlanChanged { .. }
+            | Failure::SinkRejected { .. }
+            | Failure::SnapshotsUnreadable(_)
+            | Failure::TableFailed { .. } => false,
+        }
     }
-}
 
-/// Whether this takes away what was acknowledged, so that a job may have to fail.
-fn is_loss(disturbance: &Disturbance) -> bool {
-    match disturbance {
-        Disturbance::LoseAcknowledged { .. }
-        | Disturbance::LoseMarker
-        | Disturbance::Retention { .. }
-        | Disturbance::Rot { .. } => true,
-        Disturbance::ExpireProducers
-        | Disturbance::FailSync
-        | Disturbance::Failover
-        | Disturbance::Fill { .. }
-        | Disturbance::ForgetTokens
-        | Disturbance::MakeRoom
-        | Disturbance::Merge
-        | Disturbance::PowerFailure { .. }
-        | Disturbance::StopInsert { .. }
-        | Disturbance::TakeFiles => false,
-    }
-}
-
-/// Whether a job that did not end well did what it should.
-pub(super) fn excuses(plan: &RunPlan, job: &Plan, end: &RunEnd, losses: Losses) -> bool {
-    match end {
-        RunEnd::Ended(Ending::Failed(failure)) => is_excused(plan, job, failure, losses),
-        // Whoever starts it again hopes that what cannot be read can be read later.
-        RunEnd::RestartLoop { last } => says_so(last, losses),
-        RunEnd::Stuck { why } => why.starts_with(NOBODY) && says_so(why, losses),
-        RunEnd::Ended(
-            Ending::AlreadyFinished
-            | Ending::Finished
-            | Ending::FinishedWithout { .. }
-            | Ending::Stopped,
-        )
-        | RunEnd::Panicked { .. } => false,
-    }
-}
-
-/// Whether a failure is as it should be: something was taken from the job, and it says so;
-/// or the user wants it to stop at a bad record.
-pub(super) fn is_excused(plan: &RunPlan, job: &Plan, failure: &Failure, losses: Losses) -> bool {
-    if plan.allow.iter().any(|name| name == failure_name(failure)) {
-        return true;
-    }
-    match failure {
-        Failure::BadRecord { .. } => job.nodes.iter().any(|node| match &node.kind {
-            NodeKind::Scan(scan) => job.table(scan.table).on_error == OnError::Fail,
+    /// Whether a job that is started again and again fails by a loss each time.
+    fn repeated(self, last: &Failure) -> bool {
+        match last {
+            Failure::JournalFailed(message) | Failure::JournalUnreadable(message) => {
+                self.lost(&Loser::Journal) && message.contains("is damaged")
+            }
+            Failure::SnapshotsUnreadable(message) => {
+                self.lost(&Loser::Snapshots) && message.contains("is damaged")
+            }
+            // A folder that lost its manifest holds files that nobody wrote.
+            Failure::SinkRejected { sink, message } => {
+                self.lost_sink(sink) && message.contains("and not by this sink")
+            }
             _ => false,
-        }),
-        // Also of a sink whose marker is gone, though its rows are there.
-        Failure::Damaged(what) if what.starts_with("sink ") => losses.sinks,
-        Failure::Damaged(_) => losses.stores,
-        Failure::SinkLostData { .. } => losses.sinks,
-        Failure::SourceChanged { .. } | Failure::SourceFailed { .. } => losses.sources,
-        Failure::Diverged { .. }
-        | Failure::Fenced { .. }
-        | Failure::JournalFailed(_)
-        | Failure::JournalUnreadable(_)
-        | Failure::Locked { .. }
-        | Failure::NotReproduced { .. }
-        | Failure::PlanChanged { .. }
-        | Failure::Poisoned { .. }
-        | Failure::SinkRejected { .. }
-        | Failure::SnapshotsUnreadable(_)
-        | Failure::TableFailed { .. } => false,
+        }
     }
 }
 
@@ -132,16 +111,14 @@ pub(super) fn is_excused(plan: &RunPlan, job: &Plan, failure: &Failure, losses: 
 pub(super) fn is_alarm(failure: &Failure) -> bool {
     match failure {
         Failure::BadRecord { .. }
+        | Failure::Damaged { .. }
         | Failure::Diverged { .. }
         | Failure::NotReproduced { .. }
         | Failure::PlanChanged { .. }
         | Failure::Poisoned { .. }
         | Failure::SinkLostData { .. }
         | Failure::SourceChanged { .. } => true,
-        // Who stands still between reading the journal and listing the snapshots may find one
-        // of its successor, taken after an epoch that it did not read of.
-        Failure::Damaged(_)
-        | Failure::Fenced { .. }
+        Failure::Fenced { .. }
         | Failure::JournalFailed(_)
         | Failure::JournalUnreadable(_)
         | Failure::Locked { .. }
@@ -152,17 +129,138 @@ pub(super) fn is_alarm(failure: &Failure) -> bool {
     }
 }
 
-/// How it begins why a run is stuck in which no process lives: each one ended, and said why.
-const NOBODY: &str = "no process lives; ";
-
-/// Whether the last words of a job that is started again and again are about a loss.
-fn says_so(last: &str, losses: Losses) -> bool {
-    let is_damaged = losses.stores && last.contains("is damaged");
-    // A folder that lost its manifest holds files that nobody wrote.
-    is_damaged || (losses.sinks && last.contains("and not by this sink"))
+/// Whether a process may say this whose state is a copy, as the job goes on without it.
+pub(super) fn may_be_behind(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Damaged { what: Kept::Journal | Kept::Snapshots, .. } | Failure::Diverged { .. }
+    )
 }
 
 /// Whether a job stopped at a bad record.
 pub(super) fn fails_by_a_record(end: &RunEnd) -> bool {
     matches!(end, RunEnd::Ended(Ending::Failed(Failure::BadRecord { .. })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Toll;
+    use crate::time::VirtualTime;
+    use crate::world::{Counts, Loss};
+    use anabranch_engine::plan::{JobOptions, PLAN_VERSION};
+
+    /// A run in which these lost something, and which ended so.
+    fn result(end: RunEnd, losers: &[Loser]) -> RunResult {
+        let loss = |of: &Loser| Loss::gone(VirtualTime(1), of.clone(), 1);
+        RunResult {
+            end,
+            sinks: Vec::new(),
+            reports: Vec::new(),
+            processes: Vec::new(),
+            counts: Counts::default(),
+            stale: Vec::new(),
+            missed: Vec::new(),
+            trace: 0,
+            events: 0,
+            duration: VirtualTime(9),
+            journal: Vec::new(),
+            journal_damage: None,
+            log_ends: Vec::new(),
+            durable: Vec::new(),
+            lost_snapshots: Vec::new(),
+            rotten_starts: Vec::new(),
+            given_up: Vec::new(),
+            losses: losers.iter().map(loss).collect(),
+            snapshots: Vec::new(),
+            liveness: Default::default(),
+            lines: Vec::new(),
+        }
+    }
+
+    fn is_excused(end: RunEnd, losers: &[Loser]) -> bool {
+        let options = JobOptions::default();
+        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        Excuses::of(&job, &result(end, losers)).ending()
+    }
+
+    fn failed(failure: Failure) -> RunEnd {
+        RunEnd::Ended(Ending::Failed(failure))
+    }
+
+    fn damaged(what: Kept) -> RunEnd {
+        let detail = "sink keys holds epoch 7, but the journal ends with epoch 5".to_owned();
+        failed(Failure::Damaged { what, detail })
+    }
+
+    fn sink(name: &str) -> Loser {
+        Loser::Sink(name.to_owned())
+    }
+
+    fn split(name: &str) -> Loser {
+        Loser::Split(name.to_owned())
+    }
+
+    #[test]
+    fn a_damage_is_excused_by_what_it_names_and_by_nothing_else() {
+        let all = [sink("keys"), Loser::Journal, Loser::Snapshots, split("a")];
+        let kept = [Kept::Sink("keys".to_owned()), Kept::Journal, Kept::Snapshots];
+        for (what, of) in kept.into_iter().zip(&all) {
+            for loser in &all {
+                let alone = std::slice::from_ref(loser);
+                assert_eq!(is_excused(damaged(what.clone()), alone), loser == of);
+            }
+        }
+    }
+
+    #[test]
+    fn the_loss_of_one_sink_or_split_does_not_excuse_another_one() {
+        let (name, detail) = ("keys".to_owned(), String::new());
+        let lost = || failed(Failure::SinkLostData { sink: name.clone(), detail: detail.clone() });
+        assert!(is_excused(lost(), &[sink("keys")]));
+        assert!(!is_excused(lost(), &[sink("totals"), Loser::Journal]));
+        let (name, detail) = ("a".to_owned(), String::new());
+        let changed =
+            || failed(Failure::SourceChanged { split: name.clone(), detail: detail.clone() });
+        assert!(is_excused(changed(), &[split("a")]));
+        assert!(!is_excused(changed(), &[split("b"), sink("a")]));
+        let rejected = || {
+            let message = "part-1.jsonl is there already, and not by this sink".to_owned();
+            RunEnd::RestartLoop {
+                last: Some(Failure::SinkRejected { sink: "keys".into(), message }),
+            }
+        };
+        assert!(is_excused(rejected(), &[sink("keys")]));
+        assert!(!is_excused(rejected(), &[sink("totals")]));
+    }
+
+    #[test]
+    fn what_was_never_acknowledged_excuses_nothing() {
+        let of = Loser::Journal;
+        let toll = Toll { unsynced: 3, torn: 1, ..Toll::default() };
+        let mut result = result(damaged(Kept::Journal), &[]);
+        result.losses.push(Loss { at: VirtualTime(1), of, toll });
+        assert!(!result.is_broken(&Loser::Journal));
+        assert!(!is_excused(damaged(Kept::Journal), &[]));
+    }
+
+    #[test]
+    fn only_a_record_that_killed_somebody_excuses_poison() {
+        use anabranch_engine::ids::Epoch;
+        let poisoned = || failed(Failure::Poisoned { epoch: Epoch(3), starts: 3 });
+        assert!(!is_excused(poisoned(), &[Loser::Journal, sink("keys")]));
+        let options = JobOptions::default();
+        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        let mut result = result(poisoned(), &[]);
+        result.counts.marks.insert(DIED_OF_A_RECORD, 3);
+        assert!(Excuses::of(&job, &result).ending());
+    }
+
+    #[test]
+    fn a_live_owner_that_calls_its_journal_damaged_raises_an_alarm() {
+        let failure = Failure::Damaged { what: Kept::Journal, detail: String::new() };
+        assert!(is_alarm(&failure));
+        let fenced = Failure::Fenced { what: "the journal".into(), by: "another".into() };
+        assert!(!is_alarm(&fenced));
+    }
 }

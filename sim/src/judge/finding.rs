@@ -98,8 +98,11 @@ pub fn of_end(end: &RunEnd) -> Option<Finding> {
         RunEnd::Ended(Ending::Failed(failure)) => {
             (FindingKind::Failed(failure_name(failure)), failure.to_string())
         }
-        RunEnd::RestartLoop { last } => (FindingKind::RestartLoop, last.clone()),
-        RunEnd::Stuck { why } => (FindingKind::Stuck, why.clone()),
+        RunEnd::RestartLoop { last } => {
+            let last = last.as_ref().map(ToString::to_string);
+            (FindingKind::RestartLoop, last.unwrap_or_default())
+        }
+        RunEnd::Stuck { why, .. } => (FindingKind::Stuck, why.clone()),
         RunEnd::Panicked { message, place } => return Some(Finding::of_panic(message, place)),
     };
     Some(Finding { kind, detail })
@@ -110,7 +113,7 @@ pub fn of_end(end: &RunEnd) -> Option<Finding> {
 pub fn failure_name(failure: &Failure) -> &'static str {
     match failure {
         Failure::BadRecord { .. } => "bad-record",
-        Failure::Damaged(_) => "damaged",
+        Failure::Damaged { .. } => "damaged",
         Failure::Diverged { .. } => "diverged",
         Failure::Fenced { .. } => "fenced",
         Failure::JournalFailed(_) => "journal-failed",

@@ -3,8 +3,8 @@
 //! In this order: are two runs of the plan the same; did the job end as it may; what do the
 //! oracles say, and do the job's asserts hold; can every snapshot be used; and are the
 //! results those of a run in which nothing goes wrong? The first thing that is wrong is the
-//! finding. A plan that takes away what was acknowledged excuses the failures that say so,
-//! and no others.
+//! finding. What was acknowledged and then really went excuses the failures that name who
+//! lost it, and no others.
 
 mod excuse;
 mod finding;
@@ -15,11 +15,10 @@ use crate::oracle::{self, AssertResult, Judged};
 use crate::plan::RunPlan;
 use crate::recut;
 use crate::run::{message_of, run_with};
-use crate::world::{Host, Hosting, ProcessEnding, RunResult};
+use crate::world::{Host, Hosting, Loser, ProcessEnding, RunResult};
 use anabranch_engine::pipeline::{Ending, Report};
 use anabranch_engine::plan::{Assert, Plan};
-use excuse::{Losses, excuses, fails_by_a_record, is_alarm, is_excused};
-use std::collections::BTreeMap;
+use excuse::{Excuses, fails_by_a_record, is_alarm, may_be_behind};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -123,33 +122,31 @@ impl<'a> Judge<'a> {
                 return Ok(Some(finding));
             }
         }
-        let losses = Losses::of(plan, &result.stale);
+        let excuses = Excuses::of(self.job, result);
         if let Some(finding) = of_end(&result.end)
-            && !excuses(plan, self.job, &result.end, losses)
+            && !excuses.ending()
         {
             return Ok(Some(finding));
         }
-        let finding = by_processes(plan, self.job, result, losses)
-            .or_else(|| self.by_oracles(plan, result, losses))
-            .or_else(|| by_snapshots(result, losses));
+        let finding = by_processes(result, excuses)
+            .or_else(|| self.by_oracles(plan, result))
+            .or_else(|| by_snapshots(result, excuses));
         match finding {
             Some(finding) => Ok(Some(finding)),
-            None => self.by_recut(plan, result, losses),
+            None => self.by_recut(plan, result),
         }
     }
 
     /// What the interpreter finds.
-    fn by_oracles(
-        &mut self,
-        plan: &RunPlan,
-        result: &RunResult,
-        losses: Losses,
-    ) -> Option<Finding> {
-        let (job, asserts, ends) = (self.job, self.asserts, BTreeMap::new());
-        let judged = catch_unwind(AssertUnwindSafe(|| {
-            let is_open = losses.sinks || losses.histories;
-            oracle::judge_all(plan, job, asserts, result, &ends, is_open)
-        }));
+    fn by_oracles(&mut self, plan: &RunPlan, result: &RunResult) -> Option<Finding> {
+        let is_rotten = result.is_broken(&Loser::Journal);
+        // A journal that its own job refuses is no witness.
+        if is_rotten && of_end(&result.end).is_some() {
+            return None;
+        }
+        let (job, asserts) = (self.job, self.asserts);
+        let judged =
+            catch_unwind(AssertUnwindSafe(|| oracle::judge_all(plan, job, asserts, result)));
         match judged {
             Ok(Ok(Judged { findings, asserts })) => {
                 self.asserted = asserts;
@@ -162,7 +159,7 @@ impl<'a> Judge<'a> {
                 })
             }
             // A journal that rots need not be read again before the job ends.
-            Ok(Err(_)) if losses.stores => None,
+            Ok(Err(_)) if is_rotten => None,
             Ok(Err(damage)) => Some(Finding {
                 kind: FindingKind::Oracle("S5", "unreadable: journal".to_owned()),
                 detail: damage,
@@ -176,13 +173,8 @@ impl<'a> Judge<'a> {
 
     /// What differs from a run in which nothing goes wrong.
     // spec: E-2, E-3
-    fn by_recut(
-        &mut self,
-        plan: &RunPlan,
-        result: &RunResult,
-        losses: Losses,
-    ) -> Result<Option<Finding>, String> {
-        let is_asked = self.options.recut && !losses.sinks && !losses.sources && !losses.histories;
+    fn by_recut(&mut self, plan: &RunPlan, result: &RunResult) -> Result<Option<Finding>, String> {
+        let is_asked = self.options.recut && !Excuses::of(self.job, result).lost_rows();
         // A job that was stopped by what its stores lost has no results yet.
         let has_results = of_end(&result.end).is_none() || fails_by_a_record(&result.end);
         if !is_asked || !has_results || !recut::is_comparable(plan, self.job) {
@@ -226,10 +218,11 @@ fn difference_of_twins(result: &RunResult, twin: &RunResult) -> Option<Finding> 
 
 /// A process that calls something wrong that is not, even if another one came to the end:
 /// one that was replaced, or started beside it.
-fn by_processes(plan: &RunPlan, job: &Plan, result: &RunResult, losses: Losses) -> Option<Finding> {
+fn by_processes(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
     result.processes.iter().find_map(|end| {
         let ProcessEnding::Ended(Ending::Failed(failure)) = &end.how else { return None };
-        if !is_alarm(failure) || is_excused(plan, job, failure, losses) {
+        let is_behind = end.on_copy && may_be_behind(failure);
+        if !is_alarm(failure) || is_behind || excuses.failure(failure) {
             return None;
         }
         let kind = FindingKind::Failed(failure_name(failure));
@@ -237,11 +230,11 @@ fn by_processes(plan: &RunPlan, job: &Plan, result: &RunResult, losses: Losses) 
     })
 }
 
-/// S5: a snapshot that is listed can be used, if nothing rots. One whose rows a sink does
+/// S5: a snapshot that is listed can be used, if none rots. One whose rows a sink does
 /// not hold yet can be used later, and that of a process that was replaced is none.
 // spec: S-1, S-2
-fn by_snapshots(result: &RunResult, losses: Losses) -> Option<Finding> {
-    if losses.any() {
+fn by_snapshots(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
+    if excuses.lost(&Loser::Snapshots) || excuses.lost(&Loser::History) {
         return None;
     }
     let may_be = ["has not applied", "another incarnation wrote"];

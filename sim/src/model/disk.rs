@@ -6,7 +6,7 @@
 //! operation of a local file system takes no effect after its process went on or died, so
 //! a request to a disk must not be given twice, or late.
 
-use super::{Change, ClientId, Disturbance, Service, View, ViewRecord};
+use super::{Change, ClientId, Disturbance, Service, Toll, View, ViewRecord};
 use crate::disk::{Folder, ProcessId};
 use crate::rng::Draws;
 use crate::time::VirtualTime;
@@ -38,6 +38,7 @@ pub struct DiskModel {
     /// How many decisions were drawn about each thing.
     drawn: BTreeMap<String, u64>,
     dead: BTreeSet<u32>,
+    toll: Toll,
 }
 
 impl DiskModel {
@@ -52,6 +53,7 @@ impl DiskModel {
             failing_syncs: 0,
             drawn: BTreeMap::new(),
             dead: BTreeSet::new(),
+            toll: Toll::default(),
         }
     }
 
@@ -233,7 +235,9 @@ impl DiskModel {
 
     fn fail_power(&mut self, choice: u64) {
         for (machine, folder) in &mut self.folders {
-            *folder = folder.after_power_failure(choice, &machine.to_string());
+            let left = folder.after_power_failure(choice, &machine.to_string());
+            self.toll.unsynced += folder.differences(&left);
+            *folder = left;
         }
     }
 
@@ -258,6 +262,7 @@ impl DiskModel {
         let bit = place / count % (*length as u64 * 8);
         let (byte, bit) = ((bit / 8) as usize, (bit % 8) as u8);
         self.folder_mut(*machine).rot(name, byte, bit);
+        self.toll.rotten += 1;
         Some(format!("bit {bit} of byte {byte} of {machine}/{name} changes"))
     }
 
@@ -266,6 +271,7 @@ impl DiskModel {
         let mut folders = self.folders.iter_mut();
         let (machine, folder) = folders.find(|(_, folder)| folder.bytes(MANIFEST).is_some())?;
         folder.lose(MANIFEST);
+        self.toll.gone += 1;
         Some(format!("{machine}/{MANIFEST} is removed"))
     }
 }
@@ -309,9 +315,15 @@ impl Service for DiskModel {
         }
     }
 
+    fn toll(&self) -> Toll {
+        self.toll
+    }
+
     fn client_died(&mut self, _: VirtualTime, process: u32) {
         self.dead.insert(process);
-        self.folders.values_mut().for_each(|folder| folder.process_dies(ProcessId(process)));
+        for folder in self.folders.values_mut() {
+            self.toll.unsynced += folder.process_dies(ProcessId(process));
+        }
     }
 
     fn next_event(&self) -> Option<VirtualTime> {

@@ -38,6 +38,11 @@ pub trait Service: std::fmt::Debug {
     /// if there was nothing that could happen so.
     fn disturb(&mut self, now: VirtualTime, disturbance: &Disturbance) -> Option<String>;
 
+    /// What it has not kept so far.
+    fn toll(&self) -> Toll {
+        Toll::default()
+    }
+
     /// A process has died: what the service kept for its connections is gone.
     fn client_died(&mut self, now: VirtualTime, process: u32);
 
@@ -61,6 +66,50 @@ pub trait Service: std::fmt::Debug {
     /// did not change must be as [`Service::view`] says.
     fn look(&self, now: VirtualTime, before: &View, _glance: Option<Glance>) -> Change {
         Change::between(before, self.view(now))
+    }
+}
+
+/// What a service has not kept, counted from its beginning. Only what was there is counted,
+/// and went: that something happened to a service is no loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Toll {
+    /// Things that it had acknowledged and that are gone: writes, rows, records, files.
+    pub gone: u64,
+    /// Bits that turned.
+    pub rotten: u64,
+    /// Files that are not as they were seen, since they were never synced.
+    pub unsynced: u64,
+    /// Requests that took effect in part, though they are taken whole.
+    pub torn: u64,
+}
+
+impl Toll {
+    /// What is not kept since an earlier count.
+    #[must_use]
+    pub fn since(self, before: Toll) -> Toll {
+        Toll {
+            gone: self.gone - before.gone,
+            rotten: self.rotten - before.rotten,
+            unsynced: self.unsynced - before.unsynced,
+            torn: self.torn - before.torn,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Toll) -> Toll {
+        Toll {
+            gone: self.gone + other.gone,
+            rotten: self.rotten + other.rotten,
+            unsynced: self.unsynced + other.unsynced,
+            torn: self.torn + other.torn,
+        }
+    }
+
+    /// Whether something is gone, or is not what it was, that had been acknowledged.
+    #[must_use]
+    pub fn breaks_promises(self) -> bool {
+        self.gone + self.rotten > 0
     }
 }
 
@@ -126,6 +175,30 @@ pub struct ViewRecord {
     pub key: Bytes,
     /// The value.
     pub value: Bytes,
+}
+
+impl Disturbance {
+    /// Whether it takes away what was acknowledged, if there is any, so that a job may have
+    /// to fail.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Disturbance::LoseAcknowledged { .. }
+            | Disturbance::LoseMarker
+            | Disturbance::Retention { .. }
+            | Disturbance::Rot { .. } => true,
+            Disturbance::ExpireProducers
+            | Disturbance::FailSync
+            | Disturbance::Failover
+            | Disturbance::Fill { .. }
+            | Disturbance::ForgetTokens
+            | Disturbance::MakeRoom
+            | Disturbance::Merge
+            | Disturbance::PowerFailure { .. }
+            | Disturbance::StopInsert { .. }
+            | Disturbance::TakeFiles => false,
+        }
+    }
 }
 
 /// Something that happens inside of a service, as a plan names it.

@@ -4,7 +4,7 @@
 //! was written lately, and show what was removed lately. The tag of an object follows
 //! from its bytes, as with S3: written back to what it was, it has the tag that it had.
 
-use super::{ClientId, Disturbance, Service, View, ViewRecord};
+use super::{ClientId, Disturbance, Service, Toll, View, ViewRecord};
 use crate::conformance::{Phrase, Staged};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
@@ -27,6 +27,7 @@ pub struct ObjectModel {
     listings: u64,
     /// How many writes more there is room for.
     room: Option<u32>,
+    toll: Toll,
 }
 
 #[derive(Clone, Debug)]
@@ -160,6 +161,7 @@ impl Service for ObjectModel {
                 let bit = (place >> 16).checked_rem(bytes.len() as u64 * 8)? as usize;
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 object.bytes = bytes.into();
+                self.toll.rotten += 1;
                 Some(format!("bit {bit} of {name} changed"))
             }
             Disturbance::LoseAcknowledged { .. }
@@ -174,6 +176,10 @@ impl Service for ObjectModel {
             | Disturbance::PowerFailure { .. }
             | Disturbance::StopInsert { .. } => None,
         }
+    }
+
+    fn toll(&self) -> Toll {
+        self.toll
     }
 
     fn client_died(&mut self, _now: VirtualTime, _process: u32) {}

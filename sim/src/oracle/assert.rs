@@ -76,7 +76,6 @@ impl AssertResult {
 pub(super) struct Asserting<'a> {
     sinks: &'a [JudgedSink<'a>],
     result: &'a RunResult,
-    losses: bool,
     /// What whole views of a sink held, by how many rows were expected of it by then.
     whole: Vec<Option<BTreeMap<usize, Whole>>>,
 }
@@ -96,12 +95,8 @@ struct Cut {
 }
 
 impl<'a> Asserting<'a> {
-    pub(super) fn of(
-        sinks: &'a [JudgedSink<'a>],
-        result: &'a RunResult,
-        losses: bool,
-    ) -> Asserting<'a> {
-        Asserting { sinks, result, losses, whole: vec![None; sinks.len()] }
+    pub(super) fn of(sinks: &'a [JudgedSink<'a>], result: &'a RunResult) -> Asserting<'a> {
+        Asserting { sinks, result, whole: vec![None; sinks.len()] }
     }
 
     /// What comes of each assert.
@@ -129,7 +124,7 @@ impl<'a> Asserting<'a> {
         let mut cuts = Vec::new();
         let is_known = indices.iter().all(|index| {
             let judged = &self.sinks[*index];
-            !self.losses && !judged.expected.sinks[*index].unspecified
+            judged.is_whole() && !judged.expected.sinks[*index].unspecified
         });
         let mut before: Vec<usize> = vec![0; indices.len()];
         let epochs = self.sinks.first().map_or(&[][..], |judged| judged.epochs);
@@ -147,9 +142,8 @@ impl<'a> Asserting<'a> {
             }
             before = counts;
         }
-        let is_over = indices
-            .iter()
-            .all(|index| self.sinks[*index].finish_of(self.result, self.losses) == Finish::All);
+        let is_over =
+            indices.iter().all(|index| self.sinks[*index].finish_of(self.result) == Finish::All);
         if is_over {
             let views = indices.iter().map(|index| (*index, self.last(*index))).collect();
             cuts.push(Cut { epoch: None, views });

@@ -1,9 +1,7 @@
 //! S2 and S5: what a process was told is durable stays where it is.
 
 use super::Finding;
-use crate::model::Disturbance;
-use crate::plan::{Action, RunPlan, StateFault};
-use crate::world::{DurableSeen, LostSnapshot, RottenStart};
+use crate::world::{DurableSeen, Loser, RottenStart, RunResult};
 use anabranch_engine::journal::EpochRecord;
 
 /// S2: every epoch whose record was acknowledged stands in the journal with that record,
@@ -15,17 +13,14 @@ use anabranch_engine::journal::EpochRecord;
 /// there is more than one history, and nothing is asked.
 // spec: J-1, J-3, J-6
 #[must_use]
-pub fn durable_epochs(
-    plan: &RunPlan,
-    durable: &[DurableSeen],
-    epochs: &[EpochRecord],
-) -> Option<Finding> {
-    let mut losses = losses_of(plan, "journal");
-    let rots = match (losses.next(), losses.next()) {
-        (None, _) => false,
-        (Some(Loss::Rot), None) => true,
+pub fn durable_epochs(result: &RunResult, epochs: &[EpochRecord]) -> Option<Finding> {
+    let (durable, lost) = (&result.durable, result.lost_by(&Loser::Journal));
+    let rots = match (lost.gone, lost.rotten) {
+        _ if result.is_broken(&Loser::History) => return None,
+        (0, 0) => false,
+        (0, 1) => true,
         // Of two bits the second may have taken the proof of what the first one took.
-        (Some(_), _) => return None,
+        _ => return None,
     };
     let first = epochs.first()?.epoch;
     // A later process may have given the number to another epoch, if a tail was cut.
@@ -46,38 +41,14 @@ pub fn durable_epochs(
     Some(Finding::new("S2", "durable epoch lost", "journal", message))
 }
 
-/// How something is taken away from a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Loss {
-    /// A bit turns.
-    Rot,
-    /// It is gone, or as it was once.
-    Other,
-}
-
-/// What a plan takes away from a store.
-fn losses_of(plan: &RunPlan, store: &str) -> impl Iterator<Item = Loss> {
-    plan.deviations.iter().filter_map(move |deviation| match &deviation.action {
-        Action::Disturb { service, disturbance } if service == store => match disturbance {
-            Disturbance::Rot { .. } => Some(Loss::Rot),
-            Disturbance::LoseAcknowledged { .. }
-            | Disturbance::LoseMarker
-            | Disturbance::Retention { .. } => Some(Loss::Other),
-            _ => None,
-        },
-        // The whole state is what it was, or another one goes on with a copy.
-        Action::State(StateFault::PutBack | StateFault::StartCopy) => Some(Loss::Other),
-        _ => None,
-    })
-}
-
 /// S5: a complete snapshot is listed until somebody asks for its removal, unless the store
 /// loses what it has.
 // spec: S-1
 #[must_use]
-pub fn listed_snapshots(plan: &RunPlan, lost: &[LostSnapshot]) -> Option<Finding> {
+pub fn listed_snapshots(result: &RunResult) -> Option<Finding> {
     // One whose manifest rots is none any more.
-    let lost = lost.first().filter(|_| losses_of(plan, "snapshots").next().is_none())?;
+    let is_asked = !result.is_broken(&Loser::Snapshots) && !result.is_broken(&Loser::History);
+    let lost = result.lost_snapshots.first().filter(|_| is_asked)?;
     let message = format!(
         "snapshot {} was complete at {}, nobody removed it, and at {} it is not listed",
         lost.name, lost.complete, lost.missed

@@ -51,6 +51,17 @@ pub(super) fn flush_ends(epochs: &[EpochRecord], sink: SinkId) -> Vec<Epoch> {
     ends
 }
 
+/// How far a marker may fall at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fall {
+    /// Not at all: nothing was lost.
+    None,
+    /// Down to the last one that was acknowledged: what was never certain is gone.
+    To(Option<Marker>),
+    /// As far as it will: something is gone that was acknowledged.
+    Any,
+}
+
 /// A marker as it was seen at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarkerSeen {
@@ -58,42 +69,44 @@ pub struct MarkerSeen {
     pub at: VirtualTime,
     /// The marker.
     pub marker: Option<Marker>,
-    /// Whether the world has made the sink lose what it had acknowledged since the
-    /// moment before.
-    pub loss: bool,
+    /// How far the world lets it fall since the moment before.
+    pub fall: Fall,
 }
 
-/// S4: a sink's marker never goes back but by an injected loss, and then the engine
-/// must have `noticed`.
+/// S4: a sink's marker never goes back but by an injected loss; and if the run ended well,
+/// and somebody looked behind it, the marker is where it was: `is_back` says that it has to be.
 // spec: K-5
 #[must_use]
-pub fn markers(sink: &str, history: &[MarkerSeen], noticed: bool) -> Option<Finding> {
-    let place = |seen: &MarkerSeen| {
-        seen.marker.map(|marker| (marker.lineage.number, marker.epoch, marker.chunk))
+pub fn markers(sink: &str, history: &[MarkerSeen], is_back: bool) -> Option<Finding> {
+    let place = |marker: Option<Marker>| {
+        marker.map(|marker| (marker.lineage.number, marker.epoch, marker.chunk))
     };
-    let text =
-        |seen: &MarkerSeen| seen.marker.map_or("none".to_owned(), |marker| marker.to_string());
+    let text = |marker: Option<Marker>| marker.map_or("none".to_owned(), |it| it.to_string());
     for pair in history.windows(2) {
         let [before, after] = pair else { continue };
-        if place(after) >= place(before) {
-            continue;
-        }
-        let moved = format!(
-            "the marker of sink {sink} went from {} back to {} by {}",
-            text(before),
-            text(after),
-            after.at
-        );
-        if !after.loss {
-            let message = format!("{moved}, though nothing was lost");
-            return Some(Finding::new("S4", "marker went back", sink, message));
-        }
-        if !noticed {
-            let message = format!("{moved}, and nobody noticed");
-            return Some(Finding::new("S4", "loss not noticed", sink, message));
-        }
+        let why = match after.fall {
+            _ if place(after.marker) >= place(before.marker) => continue,
+            Fall::None => "though nothing was lost".to_owned(),
+            Fall::To(acked) if place(after.marker) < place(acked) => {
+                format!("though {} was acknowledged", text(acked))
+            }
+            Fall::To(_) | Fall::Any => continue,
+        };
+        let (from, to, at) = (text(before.marker), text(after.marker), after.at);
+        let message =
+            format!("the marker of sink {sink} went from {from} back to {to} by {at}, {why}");
+        return Some(Finding::new("S4", "marker went back", sink, message));
     }
-    None
+    let last = history.last()?;
+    let highest = history.iter().max_by_key(|seen| place(seen.marker))?;
+    (is_back && place(last.marker) < place(highest.marker)).then(|| {
+        let (from, to) = (text(highest.marker), text(last.marker));
+        let message = format!(
+            "the marker of sink {sink} was {from} at {}, and is {to} at the end, which nobody noticed",
+            highest.at
+        );
+        Finding::new("S4", "loss not noticed", sink, message)
+    })
 }
 
 /// Something that took effect outside of a process.

@@ -20,8 +20,6 @@ pub struct Liveness {
     pub idle: Vec<Stall>,
     /// How long one may.
     pub idle_budget: Span,
-    /// Sinks that were given up while they took what they were given, from when to when.
-    pub given_up_early: Vec<Stall>,
     /// How many times a process started after the world healed.
     pub restarts: u32,
     /// How many are allowed.
@@ -93,11 +91,6 @@ pub fn liveness(run: &Liveness) -> Vec<Finding> {
     }
     findings.extend(too_long("L2", "readers held back", &run.pinned, run.pinned_budget));
     findings.extend(too_long("L3", "held back by a quiet split", &run.idle, run.idle_budget));
-    findings.extend(run.given_up_early.iter().map(|early| {
-        let Stall { what, since, until } = early;
-        let message = format!("{what} was given up at {until}, and had taken a chunk at {since}");
-        Finding::new("L1", "given up though it works", what, message)
-    }));
     if run.restarts > run.restarts_max {
         let message = format!("{} restarts, {} are allowed", run.restarts, run.restarts_max);
         findings.push(Finding::new("L4", "restarts", "", message));

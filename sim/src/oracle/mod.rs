@@ -20,7 +20,7 @@ mod time;
 pub use assert::{AssertResult, Violation};
 pub use content::{Guarantee, Shape, SinkOracle};
 pub use durable::{durable_epochs, listed_snapshots, whole_starts};
-pub use epochs::{Effect, MarkerSeen, Reach, generations, incarnations, markers, usage};
+pub use epochs::{Effect, Fall, MarkerSeen, Reach, generations, incarnations, markers, usage};
 pub use liveness::{Liveness, Recovery, Stall, Zombie, liveness};
 pub use replay::{replay, restore, same_trace};
 pub use run::{Judged, judge, judge_all, logs_of, shape_of};

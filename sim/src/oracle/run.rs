@@ -2,14 +2,16 @@
 
 use super::assert::{AssertResult, Asserting};
 use super::content::{Guarantee, Shape, SinkOracle, Watched};
-use super::epochs::{Effect, MarkerSeen, Reach, flush_ends, generations, incarnations, markers};
+use super::epochs::{
+    Effect, Fall, MarkerSeen, Reach, flush_ends, generations, incarnations, markers,
+};
 use super::given_up::given_up;
 use super::{Finding, discords, fires_once, liveness, replay, restore};
 use super::{durable_epochs, listed_snapshots, whole_starts};
-use crate::model::Disturbance;
-use crate::plan::{Action, RecordKind, RunPlan, SplitInput, SplitShape};
+use crate::plan::{RecordKind, RunPlan, SplitInput, SplitShape};
 use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
-use crate::world::{LogEndSeen, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot};
+use crate::time::VirtualTime;
+use crate::world::{LogEndSeen, Loser, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot};
 use anabranch_engine::ids::{Epoch, SinkId, SplitName};
 use anabranch_engine::journal::{EpochRecord, Journal, JournalEntry, scan};
 use anabranch_engine::pipeline::{Ending, Report};
@@ -97,19 +99,11 @@ pub struct Judged {
 ///
 /// # Errors
 /// If the journal cannot be read: there is nothing to judge by.
-pub fn judge(
-    plan: &RunPlan,
-    job: &Plan,
-    result: &RunResult,
-    log_ends: &BTreeMap<(Epoch, SplitName), u64>,
-    losses: bool,
-) -> Result<Vec<Finding>, String> {
-    judge_all(plan, job, &[], result, log_ends, losses).map(|judged| judged.findings)
+pub fn judge(plan: &RunPlan, job: &Plan, result: &RunResult) -> Result<Vec<Finding>, String> {
+    judge_all(plan, job, &[], result).map(|judged| judged.findings)
 }
 
-/// What all oracles find in a run. `log_ends` is that of [`Case`], for what the caller
-/// knows better than the result does; `losses` says whether the plan made sinks lose what
-/// they had acknowledged.
+/// What all oracles find in a run.
 ///
 /// # Errors
 /// If the journal cannot be read: there is nothing to judge by.
@@ -118,8 +112,6 @@ pub fn judge_all(
     job: &Plan,
     asserts: &[Assert],
     result: &RunResult,
-    log_ends: &BTreeMap<(Epoch, SplitName), u64>,
-    losses: bool,
 ) -> Result<Judged, String> {
     if let Some(damage) = &result.journal_damage {
         return Err(damage.clone());
@@ -127,27 +119,26 @@ pub fn judge_all(
     let journal = scan(&result.journal, &[]).map_err(|damage| damage.to_string())?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
     let logs = logs_of(plan, job);
-    let mut ends = log_ends_of(result, &epochs);
-    ends.extend(log_ends.iter().map(|(mark, end)| (mark.clone(), *end)));
+    let ends = log_ends_of(result, &epochs);
     let case = Case { plan: job, logs: &logs, epochs: &epochs, log_ends: &ends };
     let expected = expect(case);
     let mut findings = discords(&expected);
-    findings.extend(durable_epochs(plan, &result.durable, &epochs));
-    findings.extend(listed_snapshots(plan, &result.lost_snapshots));
+    findings.extend(durable_epochs(result, &epochs));
+    findings.extend(listed_snapshots(result));
     findings.extend(whole_starts(&result.rotten_starts));
     let sinks = result.sinks.iter().enumerate().map(|(index, sink)| {
-        let tears = tears(plan, &sink.table);
         let (expected, epochs) = (&expected, epochs.as_slice());
         let ends = flush_ends(epochs, SinkId(index as u32));
-        JudgedSink { job, expected, epochs, index, sink, ends, tears }
+        JudgedSink { job, expected, epochs, index, sink, ends, lost: Lost::of(result, sink) }
     });
     let sinks: Vec<JudgedSink<'_>> = sinks.collect();
     for judged in &sinks {
-        findings.extend(judged.contents(judged.finish_of(result, losses), losses));
-        findings.extend(judged.history(losses));
+        let finish = judged.finish_of(result);
+        findings.extend(judged.contents(finish));
+        findings.extend(judged.history(finish));
         findings.extend(judged.served_again());
     }
-    findings.extend(given_up(plan, job, result, &epochs));
+    findings.extend(given_up(plan, job, result));
     findings.extend(replay(case, &expected, chain_of(&journal)));
     let snapshots = sample(&result.snapshots, &epochs);
     findings.extend(
@@ -160,7 +151,7 @@ pub fn judge_all(
     }
     let asserts = match asserts {
         [] => Vec::new(),
-        asserts => Asserting::of(&sinks, result, losses).all(asserts),
+        asserts => Asserting::of(&sinks, result).all(asserts),
     };
     findings.extend(asserts.iter().filter_map(AssertResult::finding));
     Ok(Judged { findings, asserts })
@@ -176,13 +167,35 @@ fn log_ends_of(result: &RunResult, epochs: &[EpochRecord]) -> BTreeMap<(Epoch, S
     kept.map(|seen| ((seen.epoch, seen.split.clone()), seen.end)).collect()
 }
 
-/// Whether the plan lets memory run out: a script of Redis does not undo what it did
-/// before.
-fn tears(plan: &RunPlan, table: &str) -> bool {
-    plan.deviations.iter().any(|deviation| match &deviation.action {
-        Action::Disturb { service, disturbance: Disturbance::Fill { .. } } => service == table,
-        _ => false,
-    })
+/// What a sink has not kept, as far as it changes what is asked of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lost {
+    /// When it did not keep what it had acknowledged, in order.
+    promises: Vec<VirtualTime>,
+    /// When files were not as they were seen, since they were never synced.
+    unsynced: Vec<VirtualTime>,
+    /// Whether a chunk may show in parts although its sink usually takes it whole: a script of
+    /// Redis for which memory runs out does not undo what it did before.
+    tears: bool,
+    /// Whether the journal does not tell any more what the sink must hold.
+    history: bool,
+}
+
+impl Lost {
+    fn of(result: &RunResult, sink: &SinkResult) -> Lost {
+        let of = Loser::Sink(sink.table.clone());
+        let mut lost = Lost { history: result.is_broken(&Loser::History), ..Lost::default() };
+        for loss in result.losses.iter().filter(|loss| loss.of == of) {
+            if loss.toll.breaks_promises() {
+                lost.promises.push(loss.at);
+            }
+            if loss.toll.unsynced > 0 {
+                lost.unsynced.push(loss.at);
+            }
+            lost.tears |= loss.toll.torn > 0;
+        }
+        lost
+    }
 }
 
 /// A few of a run's snapshots.
@@ -247,8 +260,7 @@ pub(super) struct JudgedSink<'a> {
     pub(super) sink: &'a SinkResult,
     /// The last epochs of its flush groups, sorted.
     ends: Vec<Epoch>,
-    /// Whether a chunk may show in parts although its sink usually takes it whole.
-    tears: bool,
+    lost: Lost,
 }
 
 impl JudgedSink<'_> {
@@ -262,7 +274,7 @@ impl JudgedSink<'_> {
 
     /// What the sink must hold at the end of a run.
     // spec: K-8
-    pub(super) fn finish_of(&self, result: &RunResult, losses: bool) -> Finish {
+    pub(super) fn finish_of(&self, result: &RunResult) -> Finish {
         if !has_ended_well(&result.end) {
             return Finish::Open;
         }
@@ -271,10 +283,7 @@ impl JudgedSink<'_> {
             matches!(report, Report::SinkLeft { sink } if *sink == self.sink.table)
         });
         let stopped = matches!(result.end, RunEnd::Ended(Ending::Stopped));
-        // The next start looks at the markers, and sends what was lost once more. One that
-        // finds the job done looks at the sinks that answer.
-        let unseen = losses && self.was_unseen_at_the_end(result);
-        match is_given_up || unseen || (stopped && (is_left || losses)) {
+        match is_given_up || self.is_lost_unseen() || (stopped && (is_left || self.lost.history)) {
             true => Finish::ByMarker,
             false => Finish::All,
         }
@@ -294,15 +303,27 @@ impl JudgedSink<'_> {
         Some(Finding::new("S4", "served again", table, message))
     }
 
-    /// Whether the last start found the job done, and this sink did not answer it.
+    /// Whether something is gone that nobody has looked for since: the next start does, and
+    /// sends it once more.
     // spec: K-5
-    fn was_unseen_at_the_end(&self, result: &RunResult) -> bool {
-        let Some(last) = result.processes.iter().map(|end| end.process).max() else { return false };
-        let name = format!("sink {}", self.sink.table);
-        matches!(result.end, RunEnd::Ended(Ending::AlreadyFinished))
-            && result.reports.iter().any(|(_, process, report)| {
-                matches!(report, Report::Retrying { what, .. } if *process == last && *what == name)
-            })
+    fn is_lost_unseen(&self) -> bool {
+        let last = self.lost.promises.last();
+        last.is_some_and(|at| self.sink.looked.is_none_or(|looked| looked <= *at))
+    }
+
+    /// Whether it has kept all that it acknowledged, so that its marker tells at any moment
+    /// what it holds.
+    pub(super) fn is_whole(&self) -> bool {
+        self.lost.promises.is_empty() && !self.lost.history
+    }
+
+    /// Whether it had done so up to a moment.
+    fn was_whole(&self, at: VirtualTime) -> bool {
+        !self.lost.history && self.has_kept_all(at)
+    }
+
+    fn has_kept_all(&self, at: VirtualTime) -> bool {
+        self.lost.promises.first().is_none_or(|lost| at < *lost)
     }
 
     /// What judges its content.
@@ -317,15 +338,14 @@ impl JudgedSink<'_> {
     }
 
     /// What is wrong with what readers saw, first while it ran, then at the end.
-    fn contents(&self, finish: Finish, losses: bool) -> Vec<Finding> {
+    fn contents(&self, finish: Finish) -> Vec<Finding> {
         let (table, oracle) = (self.table(), self.oracle());
         let guarantee = oracle.guarantee;
         let mut found = Vec::new();
         let mut watched = Watched::new(oracle);
-        let is_watched = table.keeps_marker() && !losses;
         for seen in &self.sink.seen {
             watched.change(seen.kept, &seen.records);
-            if is_watched && found.is_empty() {
+            if table.keeps_marker() && self.was_whole(seen.at) && found.is_empty() {
                 found.extend(watched.judge(self.reach(seen)));
             }
         }
@@ -352,7 +372,7 @@ impl JudgedSink<'_> {
         let connector = self.table().connector.as_str();
         let up_to = |epoch: Epoch| self.ends.partition_point(|end| *end <= epoch);
         let in_parts = matches!(connector, "clickhouse" | "filesystem" | "kafka" | "upsert-kafka");
-        if in_parts || self.tears {
+        if in_parts || self.lost.tears {
             let next = self.ends.get(up_to(reach.begun)).copied();
             // The last group ends with the input, which no record says.
             let last = self.epochs.last().map_or(reach.begun, |record| record.epoch);
@@ -366,9 +386,8 @@ impl JudgedSink<'_> {
     }
 
     /// What is wrong with markers and writers over time.
-    fn history(&self, losses: bool) -> Vec<Finding> {
+    fn history(&self, finish: Finish) -> Vec<Finding> {
         let name = &self.sink.table;
-        let seen = |seen: &Seen| MarkerSeen { at: seen.at, marker: seen.marker, loss: losses };
         let effect = |seen: &Seen| Effect {
             at: seen.at,
             target: format!("sink {name}"),
@@ -376,6 +395,8 @@ impl JudgedSink<'_> {
             what: format!("show {} records", seen.kept + seen.records.len()),
         };
         let by_processes = self.sink.seen.iter().filter(|seen| seen.generation.number > 0);
+        // What fences a zombie may be among what is lost.
+        let by_processes = by_processes.filter(|seen| self.has_kept_all(seen.at));
         let effects: Vec<Effect> = by_processes.map(effect).collect();
         // A table that no command fences may get a zombie's rows: they are the same ones.
         // spec: E-2
@@ -384,15 +405,27 @@ impl JudgedSink<'_> {
             || table.options.get("mode").is_some_and(|mode| mode == "strict");
         let late = if is_fenced { generations(&effects) } else { incarnations(&effects) };
         let mut found: Vec<Finding> = late.into_iter().collect();
-        // A marker in a file that was not synced yet goes with the power, and nobody was
-        // told of it.
-        let is_cut = |seen: &Seen| table.connector == "filesystem" && seen.process == 0;
-        let mut parts = self.sink.seen.chunk_by(|_, later| !is_cut(later));
-        // Whether a loss was noticed is told by how the run went on.
-        found.extend(parts.find_map(|part| {
-            let history: Vec<MarkerSeen> = part.iter().map(seen).collect();
-            markers(name, &history, losses)
-        }));
+        let history = self.sink.seen.iter().map(|seen| MarkerSeen {
+            at: seen.at,
+            marker: seen.marker,
+            fall: self.fall(seen.at),
+        });
+        let history: Vec<MarkerSeen> = history.collect();
+        let is_back = finish == Finish::All && !self.lost.history;
+        found.extend(markers(name, &history, is_back));
         found
+    }
+
+    /// How far the marker may fall at a moment. One in a file that was not synced goes with
+    /// the power, if nobody was told of it.
+    fn fall(&self, at: VirtualTime) -> Fall {
+        if self.lost.history || self.lost.promises.contains(&at) {
+            return Fall::Any;
+        }
+        if !self.lost.unsynced.contains(&at) {
+            return Fall::None;
+        }
+        let told = self.sink.acks.iter().filter(|ack| ack.at <= at).map(|ack| ack.marker);
+        Fall::To(told.max_by_key(|marker| (marker.lineage.number, marker.epoch, marker.chunk)))
     }
 }

@@ -37,9 +37,6 @@ pub struct RunPlan {
     /// Marks that the run has to hit; a plan that misses one does not test any more
     /// what it was made for.
     pub marks: Vec<String>,
-    /// Failures, by their names, with which the run may end: the plan takes away what no
-    /// engine can bring back.
-    pub allow: Vec<String>,
 }
 
 impl RunPlan {
@@ -54,7 +51,6 @@ impl RunPlan {
             splits: Vec::new(),
             deviations: Vec::new(),
             marks: Vec::new(),
-            allow: Vec::new(),
         }
     }
 

@@ -5,6 +5,8 @@ use crate::plan::{Action, Deviation, Operation, Point, Target, Trigger};
 use crate::time::VirtualTime;
 use anabranch_engine::ids::{Epoch, TableId};
 use anabranch_engine::plan::Plan;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What a pipeline asks for, without what it says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +75,10 @@ struct Armed {
     service: Option<usize>,
     /// The split and the offset of the record that it names.
     holding: Option<(usize, u64)>,
-    /// The epoch that holds the record, as it was appended last.
+    /// The epoch that holds the record, as each process wanted it appended, by restarts: one
+    /// that dies before takes its own with it.
+    wanted: BTreeMap<u32, Epoch>,
+    /// The epoch that holds it, as the journal has it.
     epoch: Option<Epoch>,
     restarts: Option<u32>,
 }
@@ -129,6 +134,9 @@ impl Faults {
         if self.armed.is_empty() {
             return due;
         }
+        if (moment.side, moment.kind) == (Side::After, Kind::Append) {
+            self.armed.iter_mut().for_each(|armed| armed.note_appended(moment));
+        }
         let (deviations, happened) = (&self.deviations, &mut self.happened);
         self.armed.retain_mut(|armed| {
             if !armed.matches(moment) {
@@ -156,14 +164,20 @@ impl Faults {
         self.armed.iter().any(|armed| armed.holding.is_some())
     }
 
-    /// An epoch is appended that takes these offsets of a split.
-    pub(super) fn note_slice(&mut self, epoch: Epoch, split: usize, from: u64, to: u64) {
+    /// A process wants an epoch appended that takes these offsets of a split.
+    pub(super) fn note_slice(
+        &mut self,
+        restarts: u32,
+        epoch: Epoch,
+        split: usize,
+        offsets: Range<u64>,
+    ) {
         for armed in &mut self.armed {
             if let Some((of, offset)) = armed.holding
                 && of == split
-                && (from..to).contains(&offset)
+                && offsets.contains(&offset)
             {
-                armed.epoch = Some(epoch);
+                armed.wanted.insert(restarts, epoch);
             }
         }
     }
@@ -193,12 +207,22 @@ impl Armed {
             && self.holds(moment)
     }
 
+    /// A process has appended these epochs.
+    fn note_appended(&mut self, moment: &Moment) {
+        let Concerns::Epochs(after, last) = moment.concerns else { return };
+        let own = self.wanted.get(&moment.restarts).copied();
+        if let Some(epoch) = own.filter(|epoch| after < *epoch && *epoch <= last) {
+            self.epoch = Some(epoch);
+        }
+    }
+
     fn holds(&self, moment: &Moment) -> bool {
         let Some((split, offset)) = self.holding else { return true };
         match moment.concerns {
             Concerns::Nothing => false,
             Concerns::Epochs(after, last) => {
-                self.epoch.is_some_and(|epoch| after < epoch && epoch <= last)
+                let own = self.wanted.get(&moment.restarts).copied();
+                own.or(self.epoch).is_some_and(|epoch| after < epoch && epoch <= last)
             }
             Concerns::Offsets(from, to) => {
                 moment.split == Some(split) && (from..to).contains(&offset)
@@ -235,6 +259,7 @@ impl Names<'_> {
             split: None,
             service: None,
             holding: None,
+            wanted: BTreeMap::new(),
             epoch: None,
             restarts: None,
         };
@@ -274,5 +299,49 @@ impl Names<'_> {
             Operation::Trim => of(Kind::Trim),
             Operation::Prove => of(Kind::Prove),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_in_the_epoch_that_was_appended_and_in_none_that_was_only_wanted() {
+        let point = Point::After(Operation::Append);
+        let trigger = Trigger::When { nth: 1, point, holding: None, restarts: None };
+        let deviation = Deviation { trigger, action: Action::DoubleStart };
+        let armed = Armed {
+            index: 0,
+            left: 1,
+            side: Side::After,
+            kind: Some(Kind::Append),
+            table: None,
+            split: None,
+            service: None,
+            holding: Some((0, 3)),
+            wanted: BTreeMap::new(),
+            epoch: None,
+            restarts: None,
+        };
+        let (deviations, happened) = (vec![deviation], vec![false]);
+        let mut faults = Faults { deviations, armed: vec![armed], happened };
+        let appended = |restarts, last| Moment {
+            side: Side::After,
+            kind: Kind::Append,
+            table: None,
+            split: None,
+            service: None,
+            concerns: Concerns::Epochs(Epoch(last - 1), Epoch(last)),
+            restarts,
+        };
+        // The first process dies before its record is there; the epoch of the second one has
+        // the same number, and not this record.
+        faults.note_slice(0, Epoch(5), 0, 2..4);
+        faults.note_slice(1, Epoch(5), 0, 0..3);
+        assert_eq!(faults.consult(&appended(1, 5)), []);
+        faults.note_slice(1, Epoch(6), 0, 3..4);
+        assert_eq!(faults.consult(&appended(1, 6)), [Action::DoubleStart]);
+        assert_eq!(faults.stale(), Vec::<usize>::new());
     }
 }

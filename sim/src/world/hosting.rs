@@ -7,7 +7,7 @@ use crate::model::disk::DiskModel;
 use crate::model::kafka::{KafkaConfig, KafkaModel, Watched};
 use crate::model::object::ObjectModel;
 use crate::model::redis::{RedisModel, RedisModelConfig};
-use crate::model::{Change, ClientId, Disturbance, Glance, Service, View};
+use crate::model::{Change, ClientId, Disturbance, Glance, Service, Toll, View};
 use crate::plan::{RunPlan, StoreKind, Stores};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
@@ -72,6 +72,10 @@ impl Service for SinkFolder {
 
     fn disturb(&mut self, now: VirtualTime, disturbance: &Disturbance) -> Option<String> {
         self.disk.disturb(now, disturbance)
+    }
+
+    fn toll(&self) -> Toll {
+        self.disk.toll()
     }
 
     fn client_died(&mut self, now: VirtualTime, process: u32) {

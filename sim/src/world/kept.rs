@@ -2,8 +2,11 @@
 //! told, which snapshots were stored, and how long things took.
 
 use super::World;
+use super::loss::Loss;
 use super::process::Process;
-use super::result::{DurableSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot};
+use super::result::{
+    DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot,
+};
 use crate::oracle::{Liveness, Recovery, Stall, Zombie};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{Epoch, RequestId, SinkId};
@@ -46,11 +49,35 @@ pub(super) struct Kept {
     done: Option<VirtualTime>,
     /// Splits that should have been called idle.
     pub(super) restless: Vec<Stall>,
-    /// When a process was last told that a sink took a chunk, unless it heard of a failure
-    /// since.
-    served: BTreeMap<(u32, SinkId), VirtualTime>,
-    /// Sinks that were given up although they had just taken a chunk.
-    given_up_early: Vec<Stall>,
+    /// What each process waits for from a sink, and since when it hears of failures only.
+    troubles: BTreeMap<(u32, SinkId), Trouble>,
+    pub(super) given_up: Vec<GivenUpSeen>,
+    /// What was not kept.
+    pub(super) losses: Vec<Loss>,
+    /// How often the journal acknowledged something.
+    pub(super) journaled: u64,
+    /// Processes that keep their state in a copy of the job's.
+    pub(super) copies: BTreeSet<u32>,
+}
+
+/// What a process knows of a sink that does not do what it should.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trouble {
+    /// What the sink has not answered.
+    asked: Option<(RequestId, VirtualTime)>,
+    /// When the first of its failures in a row came.
+    failing: Option<VirtualTime>,
+}
+
+/// What a sink's answer says of how it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It took a chunk.
+    Well,
+    /// It is there again; whether it lacks something is not said.
+    There,
+    /// It failed.
+    Fails,
 }
 
 impl Kept {
@@ -68,29 +95,37 @@ impl Kept {
         self.done = Some(at);
     }
 
-    /// A process takes what came of a chunk.
-    pub(super) fn applied(&mut self, process: u32, sink: SinkId, is_there: bool, at: VirtualTime) {
-        match is_there {
-            true => drop(self.served.insert((process, sink), at)),
-            false => drop(self.served.remove(&(process, sink))),
-        }
+    /// A process asks something of a sink.
+    pub(super) fn asks(&mut self, process: u32, sink: SinkId, request: RequestId, at: VirtualTime) {
+        self.troubles.entry((process, sink)).or_default().asked = Some((request, at));
     }
 
-    /// A process gives up a sink, which it may do only if that fails or does not answer for
-    /// this long.
-    // spec: K-8
-    pub(super) fn given_up(
+    /// A process takes the answer of a sink, if it waits for that one.
+    pub(super) fn hears(
         &mut self,
         process: u32,
         sink: SinkId,
-        what: &str,
+        request: RequestId,
+        health: Health,
         at: VirtualTime,
-        wait: Span,
     ) {
-        let served = self.served.get(&(process, sink)).copied();
-        if let Some(since) = served.filter(|since| at - *since < wait) {
-            self.given_up_early.push(Stall { what: what.to_owned(), since, until: at });
+        let trouble = self.troubles.entry((process, sink)).or_default();
+        if trouble.asked.take_if(|(asked, _)| *asked == request).is_none() {
+            return;
         }
+        match health {
+            Health::Well => trouble.failing = None,
+            Health::There => {}
+            Health::Fails => _ = trouble.failing.get_or_insert(at),
+        }
+    }
+
+    /// A process gives up a sink.
+    // spec: K-8
+    pub(super) fn gives_up(&mut self, process: u32, id: SinkId, sink: &str, at: VirtualTime) {
+        let trouble = self.troubles.get(&(process, id)).copied().unwrap_or_default();
+        let failing_since = trouble.failing.or(trouble.asked.map(|(_, since)| since));
+        self.given_up.push(GivenUpSeen { process, sink: sink.to_owned(), at, failing_since });
     }
 
     /// A process wants a snapshot stored.
@@ -277,7 +312,6 @@ impl World {
             ),
             idle: self.kept.restless.clone(),
             idle_budget: Span(0),
-            given_up_early: self.kept.given_up_early.clone(),
             ..Liveness::default()
         }
     }

@@ -1,9 +1,10 @@
 //! A lane: one machine of a process with the operations that wait for it, one at a time.
 
+use crate::time::VirtualTime;
 use anabranch_engine::ids::{Epoch, Generation, RequestId};
 use anabranch_engine::journal::{JournalMachine, JournalStep, SegmentName};
 use anabranch_engine::service::{Answer, Request};
-use anabranch_engine::sink::{Chunk, SinkMachine, SinkStep};
+use anabranch_engine::sink::{Chunk, Marker, SinkMachine, SinkStep};
 use anabranch_engine::snapshot::{SnapshotMachine, SnapshotStep};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -96,6 +97,7 @@ pub(super) enum Tag {
         request: RequestId,
         after: Epoch,
         last: Epoch,
+        marker: Marker,
     },
 }
 
@@ -116,6 +118,8 @@ pub(super) struct Lane {
     pub(super) service: usize,
     pub(super) queue: VecDeque<Order>,
     pub(super) current: Option<Tag>,
+    /// When that was begun.
+    pub(super) begun: VirtualTime,
     /// The number of the request that it waits for.
     pub(super) call: Option<u64>,
     pub(super) calls: u64,
@@ -131,6 +135,7 @@ impl Lane {
             service,
             queue: VecDeque::new(),
             current: None,
+            begun: VirtualTime(0),
             call: None,
             calls: 0,
             is_broken: false,
@@ -138,7 +143,7 @@ impl Lane {
     }
 
     /// Begins the next order, if the machine is free and there is one.
-    pub(super) fn begin(&mut self) -> Option<Step> {
+    pub(super) fn begin(&mut self, now: VirtualTime) -> Option<Step> {
         if self.current.is_some() || self.is_broken {
             return None;
         }
@@ -147,7 +152,7 @@ impl Lane {
             Job::Append { bytes } => Job::Append { bytes: self.group(bytes, &mut tag) },
             other => other,
         };
-        self.current = Some(tag);
+        (self.current, self.begun) = (Some(tag), now);
         Some(self.start(job))
     }
 

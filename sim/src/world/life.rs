@@ -6,6 +6,7 @@ use super::faults::Moment;
 use super::lane::{Lane, Machine};
 use super::process::{Life, Process};
 use super::result::{ProcessEnding, RunEnd};
+use super::state::OWN;
 use super::turn::what;
 use super::wire::Fate;
 use super::{Event, World};
@@ -16,7 +17,7 @@ use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::dataflow::Split;
 use anabranch_engine::ids::{Epoch, SinkId};
-use anabranch_engine::pipeline::{Ending, Failure, Input, Pipeline};
+use anabranch_engine::pipeline::{Input, Pipeline};
 use anabranch_engine::plan::NodeKind;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,13 +37,12 @@ const PATIENCE: Span = Span::ms(20_000);
 impl World {
     /// Starts a process that keeps its journal in this place, and its snapshots in the next.
     pub(super) fn start(&mut self, watched: bool, state: usize) {
-        let supervisor = &self.supervisor;
-        if watched && supervisor.end.is_some() {
+        if watched && (self.supervisor.end.is_some() || self.adopts()) {
             return;
         }
         let id = self.processes.len() as u32 + 1;
         if id > self.plan.settings.restarts.starts_max {
-            let last = supervisor.last_failure.clone();
+            let last = self.supervisor.last_failure.clone();
             self.supervisor.end = Some(RunEnd::RestartLoop { last });
             return;
         }
@@ -84,6 +84,9 @@ impl World {
         };
         self.note_life(id, "starts");
         self.kept.started(self.now);
+        if state != OWN {
+            self.kept.copies.insert(id);
+        }
         let nonce = Draws::new(self.plan.seed, "nonce", "process").at(u64::from(id));
         self.give(&mut process, Input::Start { nonce });
         self.processes.push(Some(Box::new(process)));
@@ -95,37 +98,8 @@ impl World {
         self.trace.note(self.now, process, what::LIFE, digest, || what.to_owned());
     }
 
-    /// A pipeline gave its ending.
-    pub(super) fn ended(&mut self, process: &mut Process, ending: Ending) {
-        process.life = Life::Dead;
-        self.bury(process, ProcessEnding::Ended(ending.clone()));
-        if !process.watched {
-            return;
-        }
-        match ending {
-            Ending::Failed(failure) if may_mend(&failure) => {
-                self.restart_after(failure.to_string())
-            }
-            ending => {
-                self.kept.done(self.now);
-                self.supervisor.end = Some(RunEnd::Ended(ending));
-            }
-        }
-    }
-
-    fn restart_after(&mut self, failure: String) {
-        let supervisor = &mut self.supervisor;
-        supervisor.last_failure = failure;
-        supervisor.failures += 1;
-        let first = self.plan.settings.restarts.backoff.0;
-        let doubled = first.saturating_mul(1 << supervisor.failures.saturating_sub(1).min(20));
-        let wait = Span(doubled.min(first.saturating_mul(100)));
-        self.watch.counts.mark("restarted-after-failure");
-        self.heap.plan(self.now + wait, Event::Start { watched: true });
-    }
-
     /// A process is gone, and with it its connections.
-    fn bury(&mut self, process: &Process, how: ProcessEnding) {
+    pub(super) fn bury(&mut self, process: &Process, how: ProcessEnding) {
         self.note_life(process.id, "ends");
         self.note_end(process, how);
         self.holding.retain(|_, call| !call.is_of(process.id));
@@ -156,6 +130,16 @@ impl World {
         if process.watched {
             let wait = restart.unwrap_or(self.plan.settings.restarts.delay);
             self.heap.plan(self.now + wait, Event::Start { watched: true });
+        }
+    }
+
+    /// The power that failed was that of all processes that share its disk.
+    fn kill_beside(&mut self, restart: Option<Span>) {
+        if self.hosting.is_lock_free() {
+            return;
+        }
+        for id in 1..=self.processes.len() as u32 {
+            self.with(id, |world, other| world.kill(other, ProcessEnding::PowerFailed, restart));
         }
     }
 
@@ -205,6 +189,7 @@ impl World {
                 self.count_fault(process.id, action, phase);
                 let failure = Disturbance::PowerFailure { choice: *choice };
                 self.kill(process, ProcessEnding::PowerFailed, *restart);
+                self.kill_beside(*restart);
                 for place in 0..self.places.len() {
                     self.places[place].service.disturb(self.now, &failure);
                     self.changed(place, 0, true);
@@ -274,9 +259,12 @@ impl World {
                 self.changed(place, 0, true);
             }
             Action::Source { split, fault } => {
-                let found = self.splits.iter_mut().find(|found| found.is_called(split));
-                if found.is_some_and(|found| found.suffer(*fault)) {
+                let found = self.splits.iter().position(|found| found.is_called(split));
+                if let Some(place) = found
+                    && self.splits[place].suffer(*fault)
+                {
                     self.count_fault(0, action, phase);
+                    self.note_lost_records(place);
                 }
             }
             Action::State(fault) => {
@@ -438,9 +426,9 @@ impl World {
 
     /// Ends the run: the job neither ended nor did all that it should.
     pub(super) fn get_stuck(&mut self) {
-        let last = &self.supervisor.last_failure;
-        if self.processes.len() > STARTS_MANY && !last.is_empty() {
-            self.supervisor.end = Some(RunEnd::RestartLoop { last: last.clone() });
+        let mut last = self.supervisor.last_failure.clone();
+        if self.processes.len() > STARTS_MANY && last.is_some() {
+            self.supervisor.end = Some(RunEnd::RestartLoop { last });
             return;
         }
         let mut why = Vec::new();
@@ -465,30 +453,11 @@ impl World {
             ));
         }
         if why.is_empty() {
-            why.push(format!("no process lives; {}", self.supervisor.last_failure));
+            let said = last.as_ref().map(ToString::to_string).unwrap_or_default();
+            why.push(format!("no process lives; {said}"));
+        } else {
+            last = None;
         }
-        self.supervisor.end = Some(RunEnd::Stuck { why: why.join("\n") });
-    }
-}
-
-/// Whether a supervisor that starts the job again may mend the failure.
-fn may_mend(failure: &Failure) -> bool {
-    match failure {
-        Failure::Fenced { .. }
-        | Failure::JournalFailed(_)
-        | Failure::JournalUnreadable(_)
-        | Failure::Locked { .. }
-        | Failure::SinkRejected { .. }
-        | Failure::SnapshotsUnreadable(_)
-        | Failure::SourceFailed { .. }
-        | Failure::TableFailed { .. } => true,
-        Failure::BadRecord { .. }
-        | Failure::Damaged(_)
-        | Failure::Diverged { .. }
-        | Failure::NotReproduced { .. }
-        | Failure::PlanChanged { .. }
-        | Failure::Poisoned { .. }
-        | Failure::SinkLostData { .. }
-        | Failure::SourceChanged { .. } => false,
+        self.supervisor.end = Some(RunEnd::Stuck { why: why.join("\n"), last });
     }
 }

@@ -14,6 +14,7 @@ mod hosting;
 mod kept;
 mod lane;
 mod life;
+mod loss;
 mod outcome;
 mod process;
 mod read;
@@ -21,6 +22,7 @@ mod result;
 mod route;
 mod source;
 mod state;
+mod supervise;
 mod trace;
 mod turn;
 mod watch;
@@ -28,19 +30,21 @@ mod wire;
 
 pub use clock::BEGIN_NS;
 pub use hosting::{Host, Hosting};
+pub use loss::{Loser, Loss};
 pub use result::{
-    Counts, DurableSeen, LogEndSeen, LostSnapshot, ProcessEnd, ProcessEnding, RottenStart, RunEnd,
-    RunResult, Seen, SinkResult, StoredSnapshot,
+    AckSeen, Counts, DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, ProcessEnd, ProcessEnding,
+    RottenStart, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot,
 };
 pub use source::SourceSplit;
+pub use state::DIED_OF_A_RECORD;
 pub use trace::{Trace, TraceLine};
 
-use crate::model::Service;
+use crate::model::{Service, Toll};
 use crate::plan::{Latency, RunPlan};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{SinkId, TableId};
-use anabranch_engine::pipeline::{Ending, Input, Report};
+use anabranch_engine::pipeline::{Ending, Failure, Input, Report};
 use anabranch_engine::plan::{NodeKind, Plan};
 use anabranch_engine::service::Answer;
 use clock::WallSkew;
@@ -99,6 +103,8 @@ struct Place {
     sink: Option<SinkId>,
     /// Until when its own next event is planned.
     due: Option<VirtualTime>,
+    /// What it had not kept when it was asked last.
+    toll: Toll,
 }
 
 /// A link, both ways.
@@ -174,6 +180,8 @@ pub struct World {
     kept: Kept,
     /// A copy of the journal and the snapshots; empty if none was made.
     copy: Vec<Box<dyn Service>>,
+    /// How much the journal had acknowledged when the copy was made.
+    copied_at: u64,
     /// Records, by split and offset, that kill whoever computes them.
     poisons: Vec<(usize, u64)>,
     /// Processes that stand still until a later one has made so many outputs.
@@ -190,7 +198,7 @@ pub struct World {
 struct Supervisor {
     /// Failures in a row that a restart may mend.
     failures: u32,
-    last_failure: String,
+    last_failure: Option<Failure>,
     /// How the job ended.
     end: Option<RunEnd>,
     /// What the job looked like when it was looked at last, and since when.
@@ -226,6 +234,7 @@ impl World {
             link: Link::new(plan.seed, name, latency),
             sink,
             due: None,
+            toll: Toll::default(),
         };
         let mut places = vec![
             place("journal", hosting.journal_service(), links.journal, None),
@@ -255,6 +264,7 @@ impl World {
             watch: Watch::new(&sinks, &job),
             kept: Kept::default(),
             copy: Vec::new(),
+            copied_at: 0,
             poisons: Vec::new(),
             waiting: Vec::new(),
             supervisor: Supervisor::default(),

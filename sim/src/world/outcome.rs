@@ -88,10 +88,16 @@ impl World {
             (Tag::ReadJournal { request }, JournalStep::Failed { message, transient }) => {
                 Some(Input::JournalUnreadable { request: *request, transient, message })
             }
-            (Tag::OpenJournal, JournalStep::Opened) => Some(Input::JournalOpened),
+            (Tag::OpenJournal, JournalStep::Opened) => {
+                self.kept.journaled += u64::from(process.has_own_state());
+                Some(Input::JournalOpened)
+            }
             (Tag::Append { last, .. }, JournalStep::Appended) => {
                 process.appended = process.appended.max(*last);
-                self.kept.appended(process.id, *last);
+                if process.has_own_state() {
+                    self.kept.journaled += 1;
+                    self.kept.appended(process.id, *last);
+                }
                 Some(Input::JournalAppended { epoch: *last })
             }
             (Tag::Note { request }, JournalStep::Appended) => {
@@ -154,7 +160,9 @@ impl World {
     ) -> Option<Input> {
         match (tag, step) {
             (Tag::List { request }, SnapshotStep::Listed(manifests)) => {
-                self.kept.listed(process.id, &manifests, self.now);
+                if process.has_own_state() {
+                    self.kept.listed(process.id, &manifests, self.now);
+                }
                 Some(Input::SnapshotsListed { request: *request, manifests })
             }
             (Tag::List { request }, SnapshotStep::Failed { transient, message }) => {
@@ -203,6 +211,7 @@ impl World {
         let message = |process: &Process| process.lanes[lane].failure();
         match (tag, step) {
             (Tag::Inspect { request }, SinkStep::Inspected(Ok(found))) => {
+                self.watch.looked(sink, process, lane);
                 let (request, generation, marker) = (*request, found.claim, found.marker);
                 Some(Input::SinkInspected { request, sink, generation, marker })
             }
@@ -216,14 +225,18 @@ impl World {
                 Some(Input::SinkOpenFailed { request, sink, outcome, message })
             }
             (Tag::Open { request }, SinkStep::Opened(OpenOutcome::Opened { marker })) => {
+                self.watch.looked(sink, process, lane);
                 Some(Input::SinkOpened { request: *request, sink, marker })
             }
             (Tag::Open { request }, SinkStep::Opened(outcome)) => {
                 let (request, message) = (*request, message(process));
                 Some(Input::SinkOpenFailed { request, sink, outcome, message })
             }
-            (Tag::Apply { request, .. }, SinkStep::Applied(outcome)) => {
+            (Tag::Apply { request, marker, .. }, SinkStep::Applied(outcome)) => {
                 self.note_applied(&outcome);
+                if outcome == ApplyOutcome::Applied && process.has_own_state() {
+                    self.watch.acknowledged(sink, self.now, *marker);
+                }
                 let message = match outcome {
                     ApplyOutcome::Applied | ApplyOutcome::Duplicate => String::new(),
                     _ => process.lanes[lane].failure(),

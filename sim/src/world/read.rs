@@ -156,6 +156,7 @@ impl World {
             return;
         };
         let from = self.splits[split].position(from);
+        self.note_lost_records(split);
         let source = &self.splits[split];
         let log_end = source.end_offset();
         let (input, to) = match source.read(self.now, from, until, bytes_max) {

@@ -1,12 +1,13 @@
 //! What a run came to: all that an oracle judges.
 
+use super::loss::Loss;
 use super::trace::TraceLine;
 use crate::model::{View, ViewRecord};
 use crate::oracle::Liveness;
 use crate::time::VirtualTime;
 use anabranch_engine::ids::{Epoch, Generation, SplitName};
 use anabranch_engine::journal::SegmentBytes;
-use anabranch_engine::pipeline::{Ending, Report};
+use anabranch_engine::pipeline::{Ending, Failure, Report};
 use anabranch_engine::sink::Marker;
 use anabranch_engine::snapshot::Manifest;
 use anabranch_engine::time::Tick;
@@ -51,6 +52,10 @@ pub struct RunResult {
     pub lost_snapshots: Vec<LostSnapshot>,
     /// Snapshots that a process began with although they were not what had been stored.
     pub rotten_starts: Vec<RottenStart>,
+    /// Sinks that were given up.
+    pub given_up: Vec<GivenUpSeen>,
+    /// What was not kept, in the order in which it went.
+    pub losses: Vec<Loss>,
     /// Every snapshot that was ever complete, in the order in which they were.
     pub snapshots: Vec<StoredSnapshot>,
     /// How long things took once the world had healed.
@@ -85,6 +90,20 @@ pub struct DurableSeen {
     pub tick: Tick,
     /// Up to which epoch the record itself says that the journal was durable.
     pub states: Epoch,
+}
+
+/// A sink that a process gave up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUpSeen {
+    /// The process.
+    pub process: u32,
+    /// The sink's table.
+    pub sink: String,
+    /// When.
+    pub at: VirtualTime,
+    /// Since when the process knew nothing of it but failures, or no answer; `None` if
+    /// nothing was wrong.
+    pub failing_since: Option<VirtualTime>,
 }
 
 /// A complete snapshot that was not there any more.
@@ -123,13 +142,15 @@ pub enum RunEnd {
     Ended(Ending),
     /// The job was started too often.
     RestartLoop {
-        /// The last failure.
-        last: String,
+        /// The last failure; `None` if none was one that a restart may mend.
+        last: Option<Failure>,
     },
     /// The job neither ended nor processed its input in time.
     Stuck {
         /// What it waits for.
         why: String,
+        /// With what the last process ended, if none lives that could wait.
+        last: Option<Failure>,
     },
     /// A panic: a bug of ours.
     Panicked {
@@ -151,6 +172,9 @@ pub struct ProcessEnd {
     pub at: VirtualTime,
     /// How many outputs it had made.
     pub outputs: u64,
+    /// Whether it kept its state in a copy of the job's, which knows nothing of what the job
+    /// did since.
+    pub on_copy: bool,
     /// How.
     pub how: ProcessEnding,
 }
@@ -177,6 +201,19 @@ pub struct SinkResult {
     pub seen: Vec<Seen>,
     /// What a reader sees at the end.
     pub last: View,
+    /// Chunks that it said it holds.
+    pub acks: Vec<AckSeen>,
+    /// When the process that is watched last began to look how far the sink is, and learned it.
+    pub looked: Option<VirtualTime>,
+}
+
+/// A sink told a process that it holds a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckSeen {
+    /// When.
+    pub at: VirtualTime,
+    /// The chunk's marker.
+    pub marker: Marker,
 }
 
 /// What a reader saw, told by how it differs from what was seen before.

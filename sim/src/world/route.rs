@@ -41,6 +41,7 @@ impl World {
                 (SNAPSHOTS, Job::Load { name: name.clone() }, Tag::Load { name })
             }
             Output::OpenSink { request, sink, generation } => {
+                self.kept.asks(process.id, sink, request, self.now);
                 (sink_lane(sink), Job::Open { generation }, Tag::Open { request })
             }
             Output::DiscoverSplits { .. } | Output::Fetch { .. } => {
@@ -60,7 +61,9 @@ impl World {
             Output::RecordFinish { bytes } => (JOURNAL, Job::Finish { bytes }, Tag::Finish),
             Output::ApplyChunk { request, chunk } => {
                 let after = chunk.predecessor.map_or(Epoch(0), |before| before.epoch);
-                let tag = Tag::Apply { request, after, last: chunk.marker.epoch };
+                let marker = chunk.marker;
+                self.kept.asks(process.id, chunk.sink, request, self.now);
+                let tag = Tag::Apply { request, after, last: marker.epoch, marker };
                 (sink_lane(chunk.sink), Job::Apply { chunk }, tag)
             }
             Output::StoreSnapshot { epoch, name, parts, manifest } => {

@@ -36,6 +36,9 @@ pub struct SourceSplit {
     compacted: BTreeSet<u64>,
     /// Whether the next read is answered from the beginning.
     rewound: bool,
+    /// How much it does not give any more that it had given, or would have, and that nobody
+    /// was told of.
+    lost: u64,
 }
 
 /// One arrival, laid out.
@@ -83,6 +86,7 @@ impl SourceSplit {
             retained_from: 0,
             compacted: BTreeSet::new(),
             rewound: false,
+            lost: 0,
         };
         let mut data = Vec::new();
         for record in &input.records {
@@ -214,10 +218,17 @@ impl SourceSplit {
     /// From where a reader reads that asks for this offset: its position may have been
     /// reset, once.
     pub(super) fn position(&mut self, asked: Offset) -> Offset {
-        match std::mem::take(&mut self.rewound) {
-            true => self.found().start,
-            false => asked,
+        if !std::mem::take(&mut self.rewound) {
+            return asked;
         }
+        let start = self.found().start;
+        self.lost += u64::from(start != asked);
+        start
+    }
+
+    /// How much was lost since this was asked last.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
     }
 
     /// Whether a reader at an offset has everything, and more may come.
@@ -294,6 +305,7 @@ impl SourceSplit {
                 let from = self.arrived.saturating_sub(keep as usize);
                 let moved = from > self.retained_from && self.shape == SplitShape::Log;
                 if moved {
+                    self.lost += (from - self.retained_from) as u64;
                     self.retained_from = from;
                 }
                 moved
@@ -302,6 +314,7 @@ impl SourceSplit {
                 let stay = self.arrived.saturating_sub(records as usize);
                 let changed = stay < self.arrived;
                 if changed {
+                    self.lost += (self.arrived - stay) as u64;
                     self.rebuild(0..stay);
                 }
                 changed
@@ -311,14 +324,18 @@ impl SourceSplit {
                 self.rewound
             }
             SourceFault::Recreate => {
+                // With its identity goes all that it gave, be it nothing.
+                self.lost += 1 + self.arrived as u64;
                 self.rebuild(0..0);
                 self.incarnation += 1;
                 true
             }
             SourceFault::Compact { number } => {
-                self.shape == SplitShape::Log
+                let is_there = self.shape == SplitShape::Log
                     && self.entries.iter().any(|entry| entry.number == number)
-                    && self.compacted.insert(number)
+                    && self.compacted.insert(number);
+                self.lost += u64::from(is_there);
+                is_there
             }
         }
     }

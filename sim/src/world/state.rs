@@ -1,15 +1,22 @@
 //! The job's state as a whole: copies of its journal and snapshots, and records that kill
 //! whoever computes them.
 
+use super::loss::{Loser, Loss};
 use super::process::{JOURNAL, Process};
 use super::result::ProcessEnding;
 use super::{Event, Link, Place, World};
+use crate::model::Toll;
 use crate::plan::{RecordName, StateFault};
 use anabranch_engine::journal::JournalEntry;
 use anabranch_engine::pipeline::Output;
 
 /// Where the journal of the job is; its snapshots follow.
 pub(super) const OWN: usize = 0;
+/// And these.
+pub(super) const OWN_SNAPSHOTS: usize = 1;
+
+/// The mark of a process that a record killed.
+pub const DIED_OF_A_RECORD: &str = "died-of-a-record";
 
 impl World {
     /// Lets something happen to the state; gives whether it could.
@@ -17,20 +24,27 @@ impl World {
         match fault {
             StateFault::Copy => {
                 let copied = |place: &Place| place.service.copied();
-                self.copy = self.places[OWN..OWN + 2].iter().map(copied).collect();
+                self.copy = self.places[OWN..=OWN_SNAPSHOTS].iter().map(copied).collect();
+                self.copied_at = self.kept.journaled;
                 true
             }
             StateFault::PutBack => {
                 let copy = std::mem::take(&mut self.copy);
                 let is_there = !copy.is_empty();
                 for (place, service) in copy.into_iter().enumerate() {
-                    (self.places[place].service, self.places[place].due) = (service, None);
+                    let toll = service.toll();
+                    let found = &mut self.places[place];
+                    (found.service, found.due, found.toll) = (service, None, toll);
                     self.changed(place, 0, false);
                 }
                 if is_there {
                     // Of what was journaled since, nothing is known any more.
                     self.watch.forget_journal();
                     self.kept.forget_snapshots();
+                    let gone = self.kept.journaled - self.copied_at;
+                    if gone > 0 {
+                        self.kept.losses.push(Loss::gone(self.now, Loser::History, gone));
+                    }
                 }
                 is_there
             }
@@ -48,6 +62,7 @@ impl World {
                     link: Link::new(self.plan.seed, name, latency),
                     sink: None,
                     due: None,
+                    toll: Toll::default(),
                 }));
                 if is_there {
                     self.heap.plan(self.now, Event::StartCopy(state));
@@ -95,7 +110,7 @@ impl World {
         });
         if takes_poison {
             process.unsent.clear();
-            self.watch.counts.mark("died-of-a-record");
+            self.watch.counts.mark(DIED_OF_A_RECORD);
             self.kill(process, ProcessEnding::Killed, None);
         }
         takes_poison

@@ -3,10 +3,12 @@
 use super::clock::ProcessClock;
 use super::digest::Digest;
 use super::faults::{Concerns, Kind, Moment, Side};
+use super::kept::Health;
 use super::process::{Life, Process};
 use super::{Event, World};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::executor::Sequential;
+use anabranch_engine::ids::{RequestId, SinkId};
 use anabranch_engine::pipeline::{FetchedData, Input, Now, Output};
 use anabranch_engine::sink::ApplyOutcome;
 use bytes::Bytes;
@@ -58,9 +60,8 @@ impl World {
         if let Input::Fetched { request, .. } = &input {
             process.learn_end(*request);
         }
-        if let Input::SinkApplied { sink, outcome, .. } = &input {
-            let is_there = matches!(outcome, ApplyOutcome::Applied | ApplyOutcome::Duplicate);
-            self.kept.applied(process.id, *sink, is_there, self.now);
+        if let Some((sink, request, health)) = health_of(&input) {
+            self.kept.hears(process.id, sink, request, health, self.now);
         }
         self.watch.counts.turns += 1;
         self.place = (process.id, process.outputs);
@@ -191,7 +192,8 @@ impl World {
         }
         for slice in &record.slices {
             if let Some(split) = process.splits.get(&slice.split) {
-                self.faults.note_slice(record.epoch, *split, slice.start.0, slice.end.0);
+                let offsets = slice.start.0..slice.end.0;
+                self.faults.note_slice(process.restarts, record.epoch, *split, offsets);
             }
         }
     }
@@ -228,6 +230,19 @@ impl ProcessClock {
     /// The clock of a process that is born now.
     pub(super) fn born(at: VirtualTime, drift_ppm: i32) -> ProcessClock {
         ProcessClock { born: at, drift_ppm }
+    }
+}
+
+/// What an input says of how a sink is.
+fn health_of(input: &Input) -> Option<(SinkId, RequestId, Health)> {
+    match input {
+        Input::SinkApplied { request, sink, outcome, .. } => {
+            let is_well = matches!(outcome, ApplyOutcome::Applied | ApplyOutcome::Duplicate);
+            Some((*sink, *request, if is_well { Health::Well } else { Health::Fails }))
+        }
+        Input::SinkOpened { request, sink, .. } => Some((*sink, *request, Health::There)),
+        Input::SinkOpenFailed { request, sink, .. } => Some((*sink, *request, Health::Fails)),
+        _ => None,
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::World;
 use super::process::{Process, RecordReader};
-use super::result::{Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult};
+use super::result::{
+    AckSeen, Counts, ProcessEnd, ProcessEnding, RunEnd, RunResult, Seen, SinkResult,
+};
 use crate::model::{Change, Glance, Service};
-use crate::time::{Span, VirtualTime};
+use crate::time::VirtualTime;
 use anabranch_engine::ids::{Generation, SinkId, TableId};
 use anabranch_engine::journal::{SegmentBytes, SegmentName};
 use anabranch_engine::pipeline::{Input, Output, Report};
@@ -15,6 +17,7 @@ use anabranch_engine::service::kafka::KafkaRequest;
 use anabranch_engine::service::object::ObjectRequest;
 use anabranch_engine::service::redis::RedisRequest;
 use anabranch_engine::service::{Answer, Request};
+use anabranch_engine::sink::Marker;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -52,7 +55,20 @@ impl Watch {
         Watch { sinks: sinks.iter().map(shown).collect(), ..Watch::default() }
     }
 
-    /// Notes what a reader sees, if it is not what was seen before.
+    /// A process that is watched has looked how far a sink is.
+    pub(super) fn looked(&mut self, sink: SinkId, process: &Process, lane: usize) {
+        if process.watched && process.has_own_state() {
+            let begun = process.lanes[lane].begun;
+            self.sinks[sink.0 as usize].result.looked = Some(begun);
+        }
+    }
+
+    /// A sink says that it holds a chunk.
+    pub(super) fn acknowledged(&mut self, sink: SinkId, at: VirtualTime, marker: Marker) {
+        self.sinks[sink.0 as usize].result.acks.push(AckSeen { at, marker });
+    }
+
+    /// Notes what a reader sees, if it is not what was seen before; gives whether it is not.
     pub(super) fn see(
         &mut self,
         sink: SinkId,
@@ -60,18 +76,19 @@ impl Watch {
         process: u32,
         generation: Generation,
         service: &dyn Service,
-    ) {
+    ) -> bool {
         let shown = &mut self.sinks[sink.0 as usize];
         let last = &mut shown.result.last;
         let Change { kept, records, marker, glance } = service.look(at, last, shown.glance);
         shown.glance = glance;
         if marker == last.marker && records.is_empty() && kept == last.records.len() {
-            return;
+            return false;
         }
         last.marker = marker;
         last.records.truncate(kept);
         last.records.extend_from_slice(&records);
         shown.result.seen.push(Seen { at, process, generation, kept, records, marker });
+        true
     }
 
     /// Another journal stands in the place of the one that was known.
@@ -172,12 +189,10 @@ impl World {
             Report::TrimFailed { .. } => "trim-failed",
             Report::HeldBySink { .. } => "held-by-sink",
             Report::SinkGivenUp { sink, .. } => {
-                // The process's clock may run a little fast.
-                let wait = Span(Span::ms(self.plan.pipeline.sink_wait_ms).0 * 9 / 10);
                 let is_it = |table: &TableId| self.job.table(*table).name == *sink;
                 if let Some(index) = self.sinks.iter().position(is_it) {
                     let id = SinkId(index as u32);
-                    self.kept.given_up(process.id, id, sink, self.now, wait);
+                    self.kept.gives_up(process.id, id, sink, self.now);
                 }
                 "sink-given-up"
             }
@@ -211,6 +226,7 @@ impl World {
             generation: process.pipeline.generation(),
             at: self.now,
             outputs: process.outputs,
+            on_copy: !process.has_own_state(),
             how,
         });
     }
@@ -266,6 +282,8 @@ impl World {
             durable,
             lost_snapshots,
             rotten_starts: self.kept.rotten_starts(),
+            given_up: self.kept.given_up,
+            losses: self.kept.losses,
             snapshots,
             liveness,
             lines: self.trace.take_lines(),

@@ -3,6 +3,7 @@
 use super::digest::Digest;
 use super::faults::{Concerns, Kind, Moment, Side};
 use super::lane::{Job, Order, Step, Tag};
+use super::loss::{Loser, Loss};
 use super::process::{JOURNAL, Life, Process};
 use super::turn::what;
 use super::{Event, World};
@@ -80,7 +81,7 @@ pub(super) fn kind_of(tag: &Tag) -> (Kind, Concerns) {
 impl World {
     /// Lets a machine go on, if it is free.
     pub(super) fn pump(&mut self, process: &mut Process, lane: usize) {
-        if let Some(step) = process.lanes[lane].begin() {
+        if let Some(step) = process.lanes[lane].begin(self.now) {
             self.go_on(process, lane, step);
         }
     }
@@ -106,7 +107,7 @@ impl World {
                         work.push((other, step));
                     }
                     if process.life != Life::Dead
-                        && let Some(step) = process.lanes[lane].begin()
+                        && let Some(step) = process.lanes[lane].begin(self.now)
                     {
                         work.push((lane, step));
                     }
@@ -329,6 +330,7 @@ impl World {
     /// Looks at a service in which something may have changed.
     pub(super) fn changed(&mut self, place: usize, process: u32, shows: bool) {
         let now = self.now;
+        self.note_toll(place);
         let found = &mut self.places[place];
         if let Some(next) = found.service.next_event()
             && found.due.is_none_or(|due| due > next)
@@ -338,7 +340,11 @@ impl World {
         }
         if let (true, Some(sink)) = (shows, self.places[place].sink) {
             let generation = self.generation_of(process);
-            self.watch.see(sink, now, process, generation, &*self.places[place].service);
+            let service = &*self.places[place].service;
+            let is_new = self.watch.see(sink, now, process, generation, service);
+            if is_new && self.kept.copies.contains(&process) {
+                self.kept.losses.push(Loss::gone(now, Loser::History, 1));
+            }
         }
     }
 }

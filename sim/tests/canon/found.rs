@@ -1,12 +1,12 @@
 //! Runs in which something was wrong once, made small.
 
-use crate::judged::judged;
+use crate::judged::{judged, with};
 use crate::scenarios::{Scenario, all};
 use anabranch_engine::pipeline::{Ending, Failure};
 use anabranch_sim::model::Disturbance;
-use anabranch_sim::plan::{Action, Deviation, RunPlan, Trigger};
+use anabranch_sim::plan::{Action, Deviation, Operation, Point, RunPlan, Trigger};
 use anabranch_sim::time::{Span, VirtualTime};
-use anabranch_sim::world::{ProcessEnding, RunEnd, RunResult};
+use anabranch_sim::world::{Loser, Loss, ProcessEnding, RunEnd, RunResult};
 
 /// The journal is not asked within the time of a run.
 const NEVER_MS: i64 = 86_400_000;
@@ -92,12 +92,46 @@ fn a_job_that_is_stopped_notices_what_its_sink_lost() {
     // spec: K-5
     let service = "keys".to_owned();
     let disturbance = Disturbance::LoseAcknowledged { writes: 1 };
-    let (scenario, mut plan) = disturbed("ended", Action::Disturb { service, disturbance });
-    plan.allow = vec!["sink-lost-data".to_owned()];
+    let (scenario, plan) = disturbed("ended", Action::Disturb { service, disturbance });
     let (result, wrong) = judged(&scenario, &plan);
     assert_eq!(wrong, Vec::<String>::new());
     let RunEnd::Ended(Ending::Failed(Failure::SinkLostData { sink, .. })) = &result.end else {
         panic!("{:?}", result.end);
     };
     assert_eq!(sink, "keys");
+}
+
+#[test]
+fn only_what_was_there_is_lost() {
+    // spec: K-5
+    let lose = || {
+        let disturbance = Disturbance::LoseAcknowledged { writes: 1 };
+        Action::Disturb { service: "keys".to_owned(), disturbance }
+    };
+    let (scenario, mut plan) = disturbed("ended", lose());
+    let (result, _) = judged(&scenario, &plan);
+    let at = VirtualTime(1_500_000_000);
+    assert_eq!(result.losses, [Loss::gone(at, Loser::Sink("keys".to_owned()), 1)]);
+    // It happens before the sink holds anything.
+    plan.deviations[0].trigger = Trigger::At(VirtualTime(0));
+    let (result, wrong) = judged(&scenario, &plan);
+    assert_eq!((result.stale, result.losses), (Vec::new(), Vec::new()));
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(result.end, RunEnd::Ended(Ending::Stopped));
+}
+
+#[test]
+fn the_power_takes_nothing_that_was_acknowledged() {
+    // spec: J-6, K-2, S-1
+    let scenario = scenario("tumble");
+    let mut unsynced = 0;
+    for nth in 1..40 {
+        let point = Point::After(Operation::Output);
+        let action = Action::PowerFailure { choice: 1, restart: None };
+        let (result, wrong) = judged(&scenario, &with(&scenario.plan, point, nth, action));
+        assert_eq!(wrong, Vec::<String>::new());
+        assert!(!result.losses.iter().any(|loss| loss.toll.breaks_promises()), "{nth}");
+        unsynced += result.losses.iter().map(|loss| loss.toll.unsynced).sum::<u64>();
+    }
+    assert!(unsynced > 0, "the power always failed when all was synced");
 }

@@ -5,12 +5,12 @@
 //! `UPDATE_EXPECT=1` writes it anew. It changes with whatever changes what happens; a change
 //! that should only make something faster leaves it as it is.
 
+use crate::judged::judged;
 use crate::scenarios::{Scenario, all};
 use anabranch_sim::plan::{
     Action, Deviation, Latency, MessageFault, Operation, Point, RunPlan, Target, Trigger,
 };
 use anabranch_sim::rng::Draws;
-use anabranch_sim::run::run;
 use anabranch_sim::time::Span;
 use expect_test::expect_file;
 
@@ -53,7 +53,9 @@ fn every_build_gives_the_same_traces() {
     let mut text = String::from("job seed trace events\n");
     for scenario in all() {
         for seed in SEEDS {
-            let result = run(&plan(&scenario, seed), &scenario.job).expect("the plan fits the job");
+            let (result, wrong) = judged(&scenario, &plan(&scenario, seed));
+            assert_eq!(wrong, Vec::<String>::new(), "{} {seed}", scenario.name);
+            assert_eq!(result.stale, Vec::<usize>::new(), "{} {seed}", scenario.name);
             let (name, trace, events) = (scenario.name, result.trace, result.events);
             text.push_str(&format!("{name} {seed} {trace:016x} {events}\n"));
         }

@@ -2,7 +2,7 @@
 
 use crate::jobs::{comparable, lab};
 use anabranch_engine::ids::SinkId;
-use anabranch_engine::pipeline::{Ending, Failure, Report};
+use anabranch_engine::pipeline::{Ending, Failure, Kept, Report};
 use anabranch_sim::lab::{Crash, RunEnd};
 
 #[test]
@@ -34,8 +34,9 @@ fn damage_below_what_was_durable_stops_the_job() {
     let length = lab.journal.lengths()[0];
     lab.journal.rot(0, length / 2);
     match lab.run(Crash::Never).0 {
-        RunEnd::Ended(Ending::Failed(Failure::Damaged(message))) => {
-            assert!(message.contains("byte"), "{message}");
+        RunEnd::Ended(Ending::Failed(Failure::Damaged { what, detail })) => {
+            assert_eq!(what, Kept::Journal);
+            assert!(detail.contains("byte"), "{detail}");
         }
         other => panic!("the damage was not noticed: {other:?}"),
     }
@@ -85,7 +86,7 @@ fn a_lost_journal_under_a_sink_that_holds_data_stops_the_job() {
     lab.run(Crash::After(120));
     lab.journal = Default::default();
     let end = lab.run(Crash::Never).0;
-    assert!(matches!(end, RunEnd::Ended(Ending::Failed(Failure::Damaged(_)))), "{end:?}");
+    assert!(matches!(end, RunEnd::Ended(Ending::Failed(Failure::Damaged { .. }))), "{end:?}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_start_asks_again_whose_the_journal_is() {
         let ending = lab.run_through(&[]);
         match (&ending, is_replaced) {
             (Ending::Failed(Failure::Fenced { .. }), true)
-            | (Ending::Failed(Failure::Damaged(_)), false) => {}
+            | (Ending::Failed(Failure::Damaged { .. }), false) => {}
             _ => panic!("{is_replaced}: {ending:?}\n{}", lab.trace.join("\n")),
         }
         assert_eq!(proofs(&lab), 4);
@@ -124,8 +124,27 @@ fn a_snapshot_of_a_newer_run_is_no_damage_of_the_journal() {
         let ending = lab.run_through(&[]);
         match (&ending, is_replaced) {
             (Ending::Failed(Failure::Fenced { .. }), true) => {}
-            (Ending::Failed(Failure::Damaged(what)), false) if what.contains("snapshot") => {}
+            (Ending::Failed(Failure::Damaged { detail, .. }), false)
+                if detail.contains("snapshot") => {}
             _ => panic!("{is_replaced}: {ending:?}\n{}", lab.trace.join("\n")),
         }
     }
+}
+
+#[test]
+fn a_journal_that_was_read_before_another_run_wrote_to_it_is_read_again() {
+    // spec: J-1, J-3
+    // The first reading of the second run found nothing yet; what the sinks show came later.
+    let mut lab = idle();
+    lab.script.push((Trigger::At(20_000), Event::Stop));
+    assert_eq!(lab.run_through(&[]), Ending::Stopped);
+    let mut early = true;
+    lab.faults = Some(Box::new(move |output| match output {
+        Output::ReadJournal { request } if std::mem::take(&mut early) => {
+            let (request, segments) = (*request, Vec::new());
+            Fault::Instead(vec![Input::JournalRead { request, segments }])
+        }
+        _ => Fault::None,
+    }));
+    assert_eq!(lab.run_through(&[]), Ending::Stopped, "{}", lab.trace.join("\n"));
 }

@@ -44,7 +44,7 @@ impl Disks {
     /// The process dies, the power stays.
     pub(crate) fn process_dies(&mut self, process: ProcessId) {
         let folders = self.sinks.iter_mut().chain([&mut self.journal, &mut self.snapshots]);
-        folders.for_each(|folder| folder.process_dies(process));
+        folders.for_each(|folder| _ = folder.process_dies(process));
     }
 
     /// The power fails: states in which the disks may be found. Every state of every

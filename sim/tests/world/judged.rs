@@ -7,10 +7,9 @@ use anabranch_sim::plan::{Action, Deviation, Operation, Point, RunPlan, SplitSha
 use anabranch_sim::run::run;
 use anabranch_sim::time::Span;
 use anabranch_sim::world::RunResult;
-use std::collections::BTreeMap;
 
 fn findings(plan: &RunPlan, job: &Plan, result: &RunResult) -> Vec<Finding> {
-    judge(plan, job, result, &BTreeMap::new(), false).expect("the journal is whole")
+    judge(plan, job, result).expect("the journal is whole")
 }
 
 /// The first process is killed before its output of this number.

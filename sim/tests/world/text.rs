@@ -270,13 +270,8 @@ fn plan() -> BoxedStrategy<RunPlan> {
     )
         .prop_map(|(job, seed, pipeline, splits, deviations, marks, times)| {
             let (base, jitter, turn, delay, heal, pieces, sink) = times;
-            let mut plan = RunPlan {
-                splits,
-                deviations,
-                allow: marks.clone(),
-                marks,
-                ..RunPlan::calm(job, seed, pipeline)
-            };
+            let mut plan =
+                RunPlan { splits, deviations, marks, ..RunPlan::calm(job, seed, pipeline) };
             plan.settings.links.sinks = Latency { base, jitter };
             plan.settings.cpu.turn = turn;
             plan.settings.restarts.delay = delay;

@@ -86,8 +86,6 @@ pub(super) fn lost_marker(plan: &mut RunPlan) {
         when(nth, after_apply(), Action::Disturb { service, disturbance }),
         when(nth, after_apply(), crash(&mut draws)),
     ];
-    // Rows without a marker are noticed, as damage.
-    plan.allow = vec!["damaged".to_owned()];
 }
 
 /// Processes stand still just before they write, are replaced, and go on.

@@ -52,8 +52,6 @@ pub(super) fn cloned(plan: &mut RunPlan) {
         let request = Point::Request(Target::Of(Operation::Open(None)));
         plan.deviations.push(when(nth, request, Action::Message(late)));
     }
-    // Whoever comes to the sink second has to say so, and there may be nothing else to do.
-    plan.allow = ["damaged", "diverged", "fenced"].map(str::to_owned).into();
 }
 
 /// The state is put back to what it was before the first epoch, which a sink holds already
@@ -82,7 +80,6 @@ pub(super) fn other_history(plan: &mut RunPlan) {
         when(1, done(), Action::Link { service, fault, span: away }),
         when(1, done(), Action::Crash { restart: Some(Span::ms(400)) }),
     ];
-    plan.allow = ["damaged", "diverged"].map(str::to_owned).into();
 }
 
 /// A record kills every process that computes it.
@@ -96,5 +93,4 @@ pub(super) fn poison(plan: &mut RunPlan) {
         RecordName { split: format!("{}/{}", split.table, split.name), number: record.number };
     let trigger = Trigger::At(VirtualTime(0));
     plan.deviations.push(Deviation { trigger, action: Action::Poison { record } });
-    plan.allow = vec!["poisoned".to_owned()];
 }

@@ -20,7 +20,7 @@ mod table;
 
 pub use part::Part;
 
-use super::{ClientId, Disturbance, Service, View, ViewRecord};
+use super::{ClientId, Disturbance, Service, Toll, View, ViewRecord};
 use crate::time::VirtualTime;
 use anabranch_engine::service::clickhouse::{
     ClickHouseAnswer, ClickHouseError, ClickHouseRequest, ClickHouseRow, ClickHouseTable,
@@ -46,6 +46,7 @@ pub struct ClickHouseModel {
     room: Option<u32>,
     /// Counts merges: decides which neighbours are next.
     merges: u64,
+    toll: Toll,
 }
 
 /// One version of a note.
@@ -236,6 +237,7 @@ impl ClickHouseModel {
         for table in self.tables.values_mut() {
             lost += table.lose_after(kept);
         }
+        self.toll.gone += lost as u64;
         (lost > 0).then(|| format!("{lost} rows and notes were lost"))
     }
 
@@ -246,6 +248,7 @@ impl ClickHouseModel {
         for (name, table) in &mut self.tables {
             if index < table.parts.len() {
                 let part = table.parts.remove(index);
+                self.toll.gone += part.len() as u64;
                 return Some(format!("a part of {name} with {} rows is broken", part.len()));
             }
             index -= table.parts.len();
@@ -273,6 +276,7 @@ impl Service for ClickHouseModel {
             Disturbance::LoseMarker => {
                 let name = self.notes.keys().find(|name| name.ends_with("/marker"))?.clone();
                 self.notes.remove(&name);
+                self.toll.gone += 1;
                 Some(format!("note {name} is gone"))
             }
             Disturbance::Merge => {
@@ -307,6 +311,10 @@ impl Service for ClickHouseModel {
             | Disturbance::TakeFiles
             | Disturbance::PowerFailure { .. } => None,
         }
+    }
+
+    fn toll(&self) -> Toll {
+        self.toll
     }
 
     fn client_died(&mut self, _now: VirtualTime, _process: u32) {}

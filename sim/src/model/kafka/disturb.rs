@@ -87,6 +87,7 @@ impl KafkaModel {
                 };
             }
         }
+        self.toll.gone += removed as u64;
         (removed > 0).then(|| format!("retention removes {removed} records"))
     }
 
@@ -97,6 +98,8 @@ impl KafkaModel {
         let names: Vec<(String, u32)> =
             compacted.map(|(name, topic)| (name.clone(), topic.partitions.len() as u32)).collect();
         for (name, partitions) in &names {
+            let held = self.topics.get(name).map_or(&[][..], |topic| &topic.partitions);
+            self.toll.gone += held.iter().map(|it| it.log.count() as u64).sum::<u64>();
             self.delete_topic(name);
             self.create_topic(name, *partitions, Cleanup::Compact);
         }

@@ -17,7 +17,7 @@ mod view;
 
 pub use view::Watched;
 
-use crate::model::{Change, ClientId, Disturbance, Glance, Service, View};
+use crate::model::{Change, ClientId, Disturbance, Glance, Service, Toll, View};
 use crate::rng::Draws;
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::service::kafka::{
@@ -120,6 +120,7 @@ pub struct KafkaModel {
     coordinator_away_until: VirtualTime,
     /// Counts the failovers.
     failovers: u64,
+    toll: Toll,
 }
 
 impl KafkaModel {
@@ -133,6 +134,7 @@ impl KafkaModel {
             coordinator: Coordinator::default(),
             coordinator_away_until: VirtualTime::default(),
             failovers: 0,
+            toll: Toll::default(),
         }
     }
 
@@ -411,6 +413,10 @@ impl Service for KafkaModel {
     fn disturb(&mut self, now: VirtualTime, disturbance: &Disturbance) -> Option<String> {
         self.pass_time(now);
         self.disturb_by(now, disturbance)
+    }
+
+    fn toll(&self) -> Toll {
+        self.toll
     }
 
     /// A broker keeps nothing for a connection.

@@ -74,16 +74,17 @@ impl Keyspace {
         self.put(key, value.map(|value| Entry { value, expires: None }));
     }
 
-    /// What was changed since the last call is one unit.
-    pub(super) fn commit(&mut self, now: VirtualTime) {
+    /// What was changed since the last call is one unit; gives whether there is any.
+    pub(super) fn commit(&mut self, now: VirtualTime) -> bool {
         let before = std::mem::take(&mut self.open);
         if before.is_empty() {
-            return;
+            return false;
         }
         self.history.push_back(Unit { at: now, before });
         if self.history.len() > HISTORY_MAX {
             self.history.pop_front();
         }
+        true
     }
 
     /// How many units are younger than a span.

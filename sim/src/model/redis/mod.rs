@@ -14,7 +14,7 @@ mod script;
 
 use self::keyspace::{Keyspace, Value};
 use self::script::{Application, Limits};
-use super::{ClientId, Disturbance, Service, View, ViewRecord};
+use super::{ClientId, Disturbance, Service, Toll, View, ViewRecord};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::service::redis::{RedisAnswer, RedisError, RedisRequest};
 use anabranch_engine::service::{Answer, Request};
@@ -64,6 +64,7 @@ pub struct RedisModel {
     hangs: bool,
     /// Every key that was ever claimed: they are no data.
     marker_keys: BTreeSet<Bytes>,
+    toll: Toll,
 }
 
 impl RedisModel {
@@ -81,6 +82,7 @@ impl RedisModel {
             demoted: false,
             hangs: false,
             marker_keys: BTreeSet::new(),
+            toll: Toll::default(),
         }
     }
 
@@ -105,7 +107,8 @@ impl RedisModel {
             self.limits.is_replica = now >= *until;
             let run = self.starts - 1;
             let answer = run_on(keys, &mut self.limits, &self.config, run, now, request);
-            keys.commit(now);
+            // The primary that took over has none of it.
+            self.toll.gone += u64::from(keys.commit(now));
             if answer == RedisAnswer::Refused(RedisError::ReadOnly) {
                 // Whoever is told so connects again, and finds the new primary.
                 self.connections.remove(&client);
@@ -120,6 +123,7 @@ impl RedisModel {
         let (keys, limits) = (&mut self.primary, &mut self.limits);
         let answer = run_on(keys, limits, &self.config, self.starts, now, request);
         self.primary.commit(now);
+        self.toll.torn += u64::from(matches!(answer, RedisAnswer::Partial(_)));
         answer
     }
 
@@ -141,11 +145,13 @@ impl RedisModel {
             Some("everysec") => young(&self.primary, 2_000),
             Some(_) => young(&self.primary, 30_000),
             None => {
+                self.toll.gone += self.primary.live(now).count() as u64;
                 self.primary = Keyspace::default();
                 0
             }
         };
         let lost = self.primary.lose(choice % (losable + 1));
+        self.toll.gone += lost;
         self.start_again(now);
         format!("killed, and started without its last {lost} writes")
     }
@@ -196,6 +202,7 @@ impl Service for RedisModel {
                 if lost == 0 {
                     return None;
                 }
+                self.toll.gone += lost;
                 self.start_again(now);
                 Some(format!("a replica without the last {lost} writes took over"))
             }
@@ -204,6 +211,7 @@ impl Service for RedisModel {
                 let keys: Vec<Bytes> = self.marker_keys.iter().filter(is_there).cloned().collect();
                 keys.iter().for_each(|key| self.primary.put_value(key, None));
                 self.primary.commit(now);
+                self.toll.gone += keys.len() as u64;
                 (!keys.is_empty()).then(|| format!("{} marker keys are gone", keys.len()))
             }
             Disturbance::Failover => {
@@ -230,6 +238,10 @@ impl Service for RedisModel {
             | Disturbance::StopInsert { .. }
             | Disturbance::TakeFiles => None,
         }
+    }
+
+    fn toll(&self) -> Toll {
+        self.toll
     }
 
     fn client_died(&mut self, _: VirtualTime, process: u32) {

@@ -128,7 +128,6 @@ fn take_line(plan: &mut RunPlan, line: &str) -> Result<(), String> {
             return words.end();
         }
         "when" => plan.deviations.push(deviation(&mut words)?),
-        "allow" => plan.allow.push(words.name("a failure")?),
         "expect" => plan.marks.push(words.name("a mark")?),
         other => setting(&mut plan.settings, other, &mut words)?,
     }

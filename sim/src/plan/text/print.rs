@@ -29,7 +29,6 @@ pub(super) fn print(plan: &RunPlan, f: &mut Formatter<'_>) -> fmt::Result {
     for Deviation { trigger, action } in &plan.deviations {
         writeln!(f, "when {trigger} do {action}")?;
     }
-    plan.allow.iter().try_for_each(|name| writeln!(f, "allow {}", Name(name)))?;
     plan.marks.iter().try_for_each(|mark| writeln!(f, "expect {}", Name(mark)))
 }
 

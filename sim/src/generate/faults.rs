@@ -89,18 +89,21 @@ pub(super) fn deviations(
             }
         }
     }
-    // Blocks that are moved into a table leave no tokens there.
+    // Blocks that are moved into a table leave no tokens there, and what is written by key
+    // needs none.
     deviations.retain(|deviation| match &deviation.action {
         Action::Disturb { service, disturbance: Disturbance::ForgetTokens } => {
-            !sink_tables(job).any(|table| table.name == *service && is_strict(table))
+            sink_tables(job).any(|table| table.name == *service && has_tokens(table))
         }
         _ => true,
     });
     deviations
 }
 
-fn is_strict(table: &Table) -> bool {
-    table.options.get("mode").is_some_and(|mode| mode == "strict")
+/// Whether a ClickHouse table knows its blocks again by their tokens.
+fn has_tokens(table: &Table) -> bool {
+    let is_strict = table.options.get("mode").is_some_and(|mode| mode == "strict");
+    !is_strict && table.primary_key.is_none()
 }
 
 /// The tables that a job writes.
@@ -205,7 +208,7 @@ impl Maker<'_> {
         };
         // Where there are parts already.
         let point = Point::After(Operation::Apply(Some(service.clone())));
-        let nth = 2 + draws.below(5) as u32;
+        let nth = 1 + draws.below(4) as u32;
         let trigger = Trigger::When { nth, point, holding: None, restarts: None };
         Deviation { trigger, action: Action::Disturb { service, disturbance } }
     }
@@ -456,7 +459,10 @@ impl Model {
             Model::Disk => vec![Disturbance::FailSync, fill],
             Model::Kafka => vec![Disturbance::ExpireProducers, Disturbance::Failover],
             Model::Object => vec![fill],
-            Model::Redis => vec![Disturbance::PowerFailure { choice: number }, fill],
+            Model::Redis => {
+                let failure = Disturbance::PowerFailure { choice: number };
+                vec![failure.clone(), failure, fill]
+            }
         };
         draws.choose(&all).clone()
     }

@@ -14,7 +14,7 @@ const LATE_SPLITS: u32 = 170_000;
 /// So many have half lines.
 const HALF_LINES: u32 = 200_000;
 /// So many lose something that was acknowledged.
-const LOSSES: u32 = 620_000;
+const LOSSES: u32 = 700_000;
 
 /// Makes a plan harder, as hard as can be: each such thing is there, if chance wants it for
 /// the split.
@@ -35,7 +35,7 @@ pub(super) fn harden_some(plan: &mut RunPlan, job: &Plan, material: &Material) {
     }
     let mut draws = Draws::new(plan.seed, "harder", "shares");
     let (late, half) = (draws.happens(LATE_SPLITS), draws.happens(HALF_LINES));
-    let (loses, twice) = (draws.happens(LOSSES), draws.below(4) == 0);
+    let (loses, twice) = (draws.happens(LOSSES), draws.below(2) == 0);
     let fixed = material.assumed.contains(&Assumption::FixedSplits);
     if late && !fixed {
         add_late(plan, job);

@@ -83,8 +83,8 @@ pub(super) fn lose(
 /// How many times a kind of loss is among those that are drawn from.
 fn turns_of(kind: &str) -> usize {
     match kind {
-        // A sink has to hold something first, and many a job has no log among its sources.
-        "lose-marker" | "source-compact" | "source-retain" => 2,
+        // A sink has to hold something first, and no manifest is lost where files are taken.
+        "lose-marker" => 3,
         _ => 1,
     }
 }

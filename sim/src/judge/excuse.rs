@@ -170,6 +170,7 @@ mod tests {
             durable: Vec::new(),
             lost_snapshots: Vec::new(),
             rotten_starts: Vec::new(),
+            trimmed_skips: Vec::new(),
             given_up: Vec::new(),
             losses: losers.iter().map(loss).collect(),
             snapshots: Vec::new(),

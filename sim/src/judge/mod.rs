@@ -238,9 +238,14 @@ fn by_snapshots(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
         return None;
     }
     let may_be = ["has not applied", "another incarnation wrote"];
-    let detail = result.reports.iter().find_map(|(_, _, report)| match report {
+    // One that was listed may be trimmed before it is loaded, if its process was replaced.
+    let is_trimmed = |process: u32, name: &str| {
+        result.trimmed_skips.iter().any(|skip| skip.process == process && skip.name == name)
+    };
+    let detail = result.reports.iter().find_map(|(_, process, report)| match report {
         Report::SnapshotSkipped { name, reason } => {
-            let is_fine = may_be.iter().any(|words| reason.contains(words));
+            let is_fine =
+                may_be.iter().any(|words| reason.contains(words)) || is_trimmed(*process, name);
             (!is_fine).then(|| format!("{name:?}: {reason}"))
         }
         _ => None,

@@ -5,7 +5,7 @@ use super::World;
 use super::loss::Loss;
 use super::process::Process;
 use super::result::{
-    DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot,
+    DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot, TrimmedSkip,
 };
 use crate::oracle::{Liveness, Recovery, Stall, Zombie};
 use crate::time::{Span, VirtualTime};
@@ -28,10 +28,16 @@ pub(super) struct Kept {
     storing: BTreeMap<(u32, Epoch), (String, StoredSnapshot)>,
     /// Since when snapshots are complete that nobody has asked to remove.
     complete: BTreeMap<String, VirtualTime>,
-    /// Snapshots that somebody asked to remove.
-    removed: BTreeSet<String>,
+    /// Snapshots that somebody asked to remove, and when the first who did was told that
+    /// they are gone.
+    removed: BTreeMap<String, Option<VirtualTime>>,
+    /// Removals that are under way, with the names.
+    removing: BTreeMap<(u32, RequestId), Vec<String>>,
     /// When each process asked for the list of snapshots last.
     listing: BTreeMap<u32, VirtualTime>,
+    /// When each process asked for the list that it goes by.
+    listed_from: BTreeMap<u32, VirtualTime>,
+    trimmed_skips: Vec<TrimmedSkip>,
     lost_snapshots: Vec<LostSnapshot>,
     /// What each snapshot is made of, by name: its manifest and its parts.
     made: BTreeMap<String, (Bytes, Vec<Bytes>)>,
@@ -150,15 +156,41 @@ impl Kept {
         let Some((name, stored)) = self.storing.remove(&(process, epoch)) else { return };
         self.snapshots.push(stored);
         // Who was not told in time may have been replaced, and its successor saw it.
-        if !self.removed.contains(&name) {
+        if !self.removed.contains_key(&name) {
             self.complete.insert(name, at);
         }
     }
 
     /// Somebody asks for the removal of snapshots.
-    pub(super) fn removing(&mut self, names: &[String]) {
+    pub(super) fn removing(&mut self, process: u32, request: RequestId, names: &[String]) {
         self.complete.retain(|name, _| !names.contains(name));
-        self.removed.extend(names.iter().cloned());
+        for name in names {
+            self.removed.entry(name.clone()).or_default();
+        }
+        self.removing.insert((process, request), names.to_vec());
+    }
+
+    /// Who asked for the removal of snapshots is told that they are gone.
+    pub(super) fn removed(&mut self, process: u32, request: RequestId, at: VirtualTime) {
+        for name in self.removing.remove(&(process, request)).unwrap_or_default() {
+            self.removed.entry(name).or_default().get_or_insert(at);
+        }
+    }
+
+    /// A process skips a snapshot that it was given the name of. Whether that went since it
+    /// asked for the names is noted: somebody took its place meanwhile, and trims.
+    // spec: J-4
+    pub(super) fn skips(&mut self, process: u32, name: &str) {
+        let Some(asked) = self.listed_from.get(&process) else { return };
+        let gone = self.removed.get(name);
+        if gone.is_some_and(|gone| gone.is_none_or(|gone| gone >= *asked)) {
+            self.trimmed_skips.push(TrimmedSkip { process, name: name.to_owned() });
+        }
+    }
+
+    /// Skips of snapshots that had been trimmed.
+    pub(super) fn trimmed_skips(&mut self) -> Vec<TrimmedSkip> {
+        std::mem::take(&mut self.trimmed_skips)
     }
 
     /// A process asks for the list of snapshots.
@@ -176,6 +208,7 @@ impl Kept {
             }
         }
         let Some(asked) = self.listing.remove(&process) else { return };
+        self.listed_from.insert(process, asked);
         let names: BTreeSet<&str> = manifests.iter().map(|(name, _)| name.as_str()).collect();
         let missing = |(name, since): &(&String, &VirtualTime)| {
             **since < asked && !names.contains(name.as_str())
@@ -314,5 +347,39 @@ impl World {
             idle_budget: Span(0),
             ..Liveness::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_snapshot_that_went_since_it_was_listed_may_be_skipped() {
+        // spec: S-1, J-4
+        let skips = |removed: Option<i64>, told: Option<i64>| {
+            let mut kept = Kept::default();
+            let (name, request) = ("7".to_owned(), RequestId(1));
+            let events = [(Some(10), 0), (removed, 1), (told, 2)];
+            let mut events: Vec<(i64, i32)> =
+                events.into_iter().filter_map(|(at, what)| Some((at?, what))).collect();
+            events.sort_unstable();
+            for (at, what) in events {
+                match what {
+                    0 => kept.lists(1, VirtualTime(at)),
+                    1 => kept.removing(2, request, std::slice::from_ref(&name)),
+                    _ => kept.removed(2, request, VirtualTime(at)),
+                }
+            }
+            kept.listed(1, &[], VirtualTime(20));
+            kept.skips(1, &name);
+            kept.trimmed_skips().len()
+        };
+        assert_eq!(skips(Some(15), None), 1);
+        assert_eq!(skips(Some(15), Some(16)), 1);
+        // Its parts went while the process listed it.
+        assert_eq!(skips(Some(5), Some(12)), 1);
+        assert_eq!(skips(Some(5), Some(6)), 0);
+        assert_eq!(skips(None, None), 0);
     }
 }

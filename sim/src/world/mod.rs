@@ -33,7 +33,7 @@ pub use hosting::{Host, Hosting};
 pub use loss::{Loser, Loss};
 pub use result::{
     AckSeen, Counts, DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, ProcessEnd, ProcessEnding,
-    RottenStart, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot,
+    RottenStart, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot, TrimmedSkip,
 };
 pub use source::SourceSplit;
 pub use state::DIED_OF_A_RECORD;

@@ -189,7 +189,10 @@ impl World {
             (Tag::Remove { request, segments }, step) => {
                 let failure = match step {
                     SnapshotStep::Failed { message, .. } => Some(message),
-                    _ => None,
+                    _ => {
+                        self.kept.removed(process.id, *request, self.now);
+                        None
+                    }
                 };
                 let trim = Job::TrimJournal { segments: segments.clone() };
                 let tag = Tag::TrimJournal { request: *request, failure };

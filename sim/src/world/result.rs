@@ -52,6 +52,8 @@ pub struct RunResult {
     pub lost_snapshots: Vec<LostSnapshot>,
     /// Snapshots that a process began with although they were not what had been stored.
     pub rotten_starts: Vec<RottenStart>,
+    /// Skips of snapshots that somebody had trimmed since the process asked which there are.
+    pub trimmed_skips: Vec<TrimmedSkip>,
     /// Sinks that were given up.
     pub given_up: Vec<GivenUpSeen>,
     /// What was not kept, in the order in which it went.
@@ -120,6 +122,15 @@ pub struct LostSnapshot {
 /// A start from a snapshot that rotted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RottenStart {
+    /// The process.
+    pub process: u32,
+    /// The snapshot's name.
+    pub name: String,
+}
+
+/// A snapshot that a process did not find any more, since it had been trimmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrimmedSkip {
     /// The process.
     pub process: u32,
     /// The snapshot's name.

@@ -71,7 +71,9 @@ impl World {
                 (SNAPSHOTS, Job::Store { name, parts, manifest }, Tag::Store { epoch })
             }
             Output::Trim { request, segments, snapshots } => {
-                self.kept.removing(&snapshots);
+                if process.has_own_state() {
+                    self.kept.removing(process.id, request, &snapshots);
+                }
                 self.watch.segments_go(&segments, &process.records);
                 (SNAPSHOTS, Job::Remove { names: snapshots }, Tag::Remove { request, segments })
             }

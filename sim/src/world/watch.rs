@@ -180,7 +180,12 @@ impl World {
                 if snapshot.is_some() { "recovered-from-snapshot" } else { "started-running" }
             }
             Report::TailCut { .. } => "tail-cut",
-            Report::SnapshotSkipped { .. } => "snapshot-skipped",
+            Report::SnapshotSkipped { name, .. } => {
+                if process.has_own_state() {
+                    self.kept.skips(process.id, name);
+                }
+                "snapshot-skipped"
+            }
             Report::Late { .. } => "late-row",
             Report::Dead { .. } => "dead-row",
             Report::Retrying { .. } => "retried",
@@ -282,6 +287,7 @@ impl World {
             durable,
             lost_snapshots,
             rotten_starts: self.kept.rotten_starts(),
+            trimmed_skips: self.kept.trimmed_skips(),
             given_up: self.kept.given_up,
             losses: self.kept.losses,
             snapshots,

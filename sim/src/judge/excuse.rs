@@ -29,10 +29,12 @@ impl<'a> Excuses<'a> {
     /// Whether any sink or source did not, or there is more than one history, so that the
     /// rows may be others than those of a calm run.
     pub(super) fn lost_rows(self) -> bool {
-        self.result.losses.iter().any(|loss| {
-            let is_of_rows = matches!(loss.of, Loser::History | Loser::Sink(_) | Loser::Split(_));
-            is_of_rows && loss.toll.breaks_promises()
-        })
+        !self.result.changed.is_empty()
+            || self.result.losses.iter().any(|loss| {
+                let is_of_rows =
+                    matches!(loss.of, Loser::History | Loser::Sink(_) | Loser::Split(_));
+                is_of_rows && loss.toll.breaks_promises()
+            })
     }
 
     /// Whether a job that did not end well did what it should.
@@ -172,6 +174,7 @@ mod tests {
             rotten_starts: Vec::new(),
             trimmed_skips: Vec::new(),
             given_up: Vec::new(),
+            changed: Vec::new(),
             losses: losers.iter().map(loss).collect(),
             snapshots: Vec::new(),
             liveness: Default::default(),

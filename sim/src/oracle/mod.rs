@@ -23,7 +23,7 @@ pub use durable::{durable_epochs, listed_snapshots, whole_starts};
 pub use epochs::{Effect, Fall, MarkerSeen, Reach, generations, incarnations, markers, usage};
 pub use liveness::{Liveness, Recovery, Stall, Zombie, liveness};
 pub use replay::{replay, restore, same_trace};
-pub use run::{Judged, judge, judge_all, logs_of, shape_of};
+pub use run::{Judged, judge, judge_all, logs_of, logs_shown, shape_of};
 pub use time::{discords, fires_once, snapshot_times};
 
 use std::fmt;

@@ -11,10 +11,13 @@ use super::{durable_epochs, listed_snapshots, whole_starts};
 use crate::plan::{RecordKind, RunPlan, SplitInput, SplitShape};
 use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
 use crate::time::VirtualTime;
-use crate::world::{LogEndSeen, Loser, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot};
+use crate::world::{
+    LogEndSeen, Loser, RunEnd, RunResult, Seen, ShownSlice, SinkResult, StoredSnapshot,
+};
+use anabranch_engine::format::{RecordBlock, RecordRef};
 use anabranch_engine::ids::{Epoch, SinkId, SplitName};
 use anabranch_engine::journal::{EpochRecord, Journal, JournalEntry, scan};
-use anabranch_engine::pipeline::{Ending, Report};
+use anabranch_engine::pipeline::{Ending, FetchedData, Report};
 use anabranch_engine::plan::{Assert, Plan, Table};
 use std::collections::BTreeMap;
 
@@ -40,6 +43,80 @@ pub fn logs_of(plan: &RunPlan, job: &Plan) -> Vec<SplitLog> {
         })
     };
     plan.splits.iter().filter_map(log).collect()
+}
+
+/// The logs of a run, whose journal holds these records: where a source did not keep to the
+/// plan, what it showed to the epochs that took something, and behind them what it held at
+/// the end.
+// spec: J-7
+#[must_use]
+pub fn logs_shown(
+    plan: &RunPlan,
+    job: &Plan,
+    result: &RunResult,
+    epochs: &[EpochRecord],
+) -> Vec<SplitLog> {
+    let mut logs = logs_of(plan, job);
+    for log in &mut logs {
+        let Some(changed) = result.changed.iter().find(|split| split.name == log.name) else {
+            continue;
+        };
+        let is_kept = |slice: &&ShownSlice| {
+            let place = epochs.binary_search_by_key(&slice.epoch, |record| record.epoch);
+            place.is_ok_and(|place| epochs[place].tick == slice.tick)
+        };
+        let kept: Vec<&ShownSlice> = changed.slices.iter().filter(is_kept).collect();
+        let table = job.table(log.name.table);
+        let ends = plan.splits.iter().any(|input| {
+            input.table == table.name && input.name == log.name.name && input.ended.is_some()
+        });
+        match &changed.held.data {
+            FetchedData::Bytes(held) => {
+                let (name, is_whole) = (log.name.clone(), table.bounded || ends);
+                let data = bytes_shown(held, &kept).into();
+                *log = SplitLog::of_file(name, &table.format, data, is_whole);
+            }
+            FetchedData::Records(held) => log.records = records_shown(held, &kept),
+        }
+    }
+    logs
+}
+
+fn bytes_shown(held: &[u8], slices: &[&ShownSlice]) -> Vec<u8> {
+    let mut data = held.to_vec();
+    for slice in slices {
+        data.resize(data.len().max(slice.end as usize), 0);
+        for piece in &slice.pieces {
+            let FetchedData::Bytes(bytes) = &piece.data else { continue };
+            let (from, to) = (piece.from.max(slice.start), piece.to.min(slice.end));
+            let shown = (from - piece.from) as usize..(to - piece.from) as usize;
+            data[from as usize..to as usize].copy_from_slice(&bytes[shown]);
+        }
+    }
+    data
+}
+
+fn records_shown(held: &RecordBlock, slices: &[&ShownSlice]) -> Vec<LogRecord> {
+    let of = |block: &RecordBlock, range: std::ops::Range<u64>| {
+        let inside = block.records.iter().filter(|record| range.contains(&record.offset));
+        let log_record = |record: &RecordRef| LogRecord {
+            offset: record.offset,
+            next: record.offset + 1,
+            timestamp_ms: record.timestamp_ms,
+            bytes: block.data.slice(record.start as usize..record.end as usize),
+        };
+        inside.map(log_record).map(|record| (record.offset, record)).collect::<Vec<_>>()
+    };
+    let mut records: BTreeMap<u64, LogRecord> = of(held, 0..u64::MAX).into_iter().collect();
+    for slice in slices {
+        for piece in &slice.pieces {
+            let FetchedData::Records(block) = &piece.data else { continue };
+            let range = piece.from.max(slice.start)..piece.to.min(slice.end);
+            records.retain(|offset, _| !range.contains(offset));
+            records.extend(of(block, range));
+        }
+    }
+    records.into_values().collect()
 }
 
 fn file_of(input: &SplitInput, name: SplitName, table: &Table) -> SplitLog {
@@ -118,7 +195,7 @@ pub fn judge_all(
     }
     let journal = scan(&result.journal, &[]).map_err(|damage| damage.to_string())?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
-    let logs = logs_of(plan, job);
+    let logs = logs_shown(plan, job, result, &epochs);
     let ends = log_ends_of(result, &epochs);
     let case = Case { plan: job, logs: &logs, epochs: &epochs, log_ends: &ends };
     let expected = expect(case);

@@ -7,6 +7,7 @@ use super::process::Process;
 use super::result::{
     DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot, TrimmedSkip,
 };
+use super::shown::ShownSlice;
 use crate::oracle::{Liveness, Recovery, Stall, Zombie};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{Epoch, RequestId, SinkId};
@@ -58,6 +59,8 @@ pub(super) struct Kept {
     /// What each process waits for from a sink, and since when it hears of failures only.
     troubles: BTreeMap<(u32, SinkId), Trouble>,
     pub(super) given_up: Vec<GivenUpSeen>,
+    /// What epochs took of splits that may change.
+    pub(super) shown: BTreeMap<usize, Vec<ShownSlice>>,
     /// What was not kept.
     pub(super) losses: Vec<Loss>,
     /// How often the journal acknowledged something.
@@ -273,16 +276,16 @@ impl Kept {
 
 impl Process {
     /// A read found the log ending at an offset; the pipeline does not know it yet.
-    pub(super) fn read_end(&mut self, request: RequestId, split: usize, end: u64) {
-        self.reads.insert(request, (split, end));
+    pub(super) fn read_end(&mut self, request: RequestId, split: usize, from: u64, end: u64) {
+        self.reads.insert(request, (split, from, end));
     }
 
-    /// The pipeline takes the answer to a read.
-    pub(super) fn learn_end(&mut self, request: RequestId) {
-        if let Some((split, end)) = self.reads.get(&request).copied() {
-            let known = self.log_ends.entry(split).or_insert(end);
-            *known = (*known).max(end);
-        }
+    /// The pipeline takes the answer to a read; gives which split was read, and from where.
+    pub(super) fn learn_end(&mut self, request: RequestId) -> Option<(usize, u64)> {
+        let (split, from, end) = self.reads.get(&request).copied()?;
+        let known = self.log_ends.entry(split).or_insert(end);
+        *known = (*known).max(end);
+        Some((split, from))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a run came to: all that an oracle judges.
 
 use super::loss::Loss;
+use super::shown::ChangedSplit;
 use super::trace::TraceLine;
 use crate::model::{View, ViewRecord};
 use crate::oracle::Liveness;
@@ -56,6 +57,8 @@ pub struct RunResult {
     pub trimmed_skips: Vec<TrimmedSkip>,
     /// Sinks that were given up.
     pub given_up: Vec<GivenUpSeen>,
+    /// Splits whose sources held other things than the plan says.
+    pub changed: Vec<ChangedSplit>,
     /// What was not kept, in the order in which it went.
     pub losses: Vec<Loss>,
     /// Every snapshot that was ever complete, in the order in which they were.

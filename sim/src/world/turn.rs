@@ -57,8 +57,11 @@ impl World {
         process.turn_planned = false;
         let Some(input) = process.inbox.pop_front() else { return };
         let now = self.clocks(process);
-        if let Input::Fetched { request, .. } = &input {
-            process.learn_end(*request);
+        if let Input::Fetched { request, data, .. } = &input
+            && let Some((split, from)) = process.learn_end(*request)
+            && self.splits[split].may_change
+        {
+            process.shown.takes(*request, split, from, data);
         }
         if let Some((sink, request, health)) = health_of(&input) {
             self.kept.hears(process.id, sink, request, health, self.now);
@@ -186,6 +189,7 @@ impl World {
         // The reader has to see every record, since each leans on those before.
         let Some(JournalEntry::Epoch(record)) = process.records.read(bytes) else { return };
         self.note_log_ends(process, &record);
+        self.note_shown(process, &record);
         self.kept.appending(process.id, &record);
         if !self.faults.wants_records() {
             return;

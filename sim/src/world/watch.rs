@@ -265,6 +265,7 @@ impl World {
         let hit = |mark: &String| marks.keys().any(|hit| hit == mark);
         let missed = self.plan.marks.iter().filter(|mark| !hit(mark)).cloned().collect();
         let segments = std::mem::take(&mut self.watch.segments);
+        let changed = self.changed_splits();
         let (log_ends, snapshots) = self.kept.taken();
         let (durable, lost_snapshots) = self.kept.promises();
         RunResult {
@@ -289,6 +290,7 @@ impl World {
             rotten_starts: self.kept.rotten_starts(),
             trimmed_skips: self.kept.trimmed_skips(),
             given_up: self.kept.given_up,
+            changed,
             losses: self.kept.losses,
             snapshots,
             liveness,

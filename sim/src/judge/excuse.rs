@@ -1,6 +1,7 @@
 //! With which failures a job may answer what was not kept.
 
-use crate::world::{DIED_OF_A_RECORD, Loser, RunEnd, RunResult};
+use crate::time::VirtualTime;
+use crate::world::{DIED_OF_A_RECORD, Loser, ProcessEnding, RunEnd, RunResult};
 use anabranch_engine::pipeline::{Ending, Failure, Kept};
 use anabranch_engine::plan::{NodeKind, OnError, Plan};
 
@@ -10,16 +11,24 @@ use anabranch_engine::plan::{NodeKind, OnError, Plan};
 pub(super) struct Excuses<'a> {
     job: &'a Plan,
     result: &'a RunResult,
+    /// What went later excuses nothing.
+    until: VirtualTime,
 }
 
 impl<'a> Excuses<'a> {
     pub(super) fn of(job: &'a Plan, result: &'a RunResult) -> Excuses<'a> {
-        Excuses { job, result }
+        Excuses { job, result, until: VirtualTime(i64::MAX) }
+    }
+
+    /// What excuses that something happened at this time.
+    pub(super) fn until(self, until: VirtualTime) -> Excuses<'a> {
+        Excuses { until, ..self }
     }
 
     /// Whether somebody did not keep what it had acknowledged.
     pub(super) fn lost(self, of: &Loser) -> bool {
-        self.result.is_broken(of)
+        let losses = self.result.losses.iter().filter(|loss| loss.of == *of);
+        losses.filter(|loss| loss.at <= self.until).any(|loss| loss.toll.breaks_promises())
     }
 
     fn lost_sink(self, table: &str) -> bool {
@@ -32,7 +41,7 @@ impl<'a> Excuses<'a> {
         !self.result.changed.is_empty()
             || self.result.losses.iter().any(|loss| {
                 let is_of_rows =
-                    matches!(loss.of, Loser::History | Loser::Sink(_) | Loser::Split(_));
+                    matches!(loss.of, Loser::History | Loser::Sink(_) | Loser::Split { .. });
                 is_of_rows && loss.toll.breaks_promises()
             })
     }
@@ -40,10 +49,10 @@ impl<'a> Excuses<'a> {
     /// Whether a job that did not end well did what it should.
     pub(super) fn ending(self) -> bool {
         match &self.result.end {
-            RunEnd::Ended(Ending::Failed(failure)) => self.failure(failure),
+            RunEnd::Ended(Ending::Failed(failure)) => self.at_end_by(failure).failure(failure),
             // Whoever starts it again hopes that what cannot be read can be read later.
             RunEnd::RestartLoop { last } | RunEnd::Stuck { last, .. } => {
-                last.as_ref().is_some_and(|last| self.repeated(last))
+                last.as_ref().is_some_and(|last| self.at_end_by(last).repeated(last))
             }
             RunEnd::Ended(
                 Ending::AlreadyFinished
@@ -53,6 +62,13 @@ impl<'a> Excuses<'a> {
             )
             | RunEnd::Panicked { .. } => false,
         }
+    }
+
+    /// What excuses the last process that ended with this failure.
+    fn at_end_by(self, failure: &Failure) -> Excuses<'a> {
+        let ended = |how: &ProcessEnding| matches!(how, ProcessEnding::Ended(Ending::Failed(other)) if other == failure);
+        let last = self.result.processes.iter().filter(|end| ended(&end.how)).next_back();
+        last.map_or(self, |end| self.until(end.at))
     }
 
     /// Whether a failure is as it should be: what it names was taken from the job; or the
@@ -75,8 +91,9 @@ impl<'a> Excuses<'a> {
             // A sink that was away while the end of the journal was cut holds what was there.
             Failure::Diverged { .. } => self.lost(&Loser::Journal) || self.lost(&Loser::History),
             Failure::Poisoned { .. } => self.result.counts.marks.contains_key(DIED_OF_A_RECORD),
-            Failure::SourceChanged { split, .. } | Failure::SourceFailed { split, .. } => {
-                self.lost(&Loser::Split(split.clone()))
+            Failure::SourceChanged { table, split, .. } => {
+                let (table, name) = (table.clone(), split.clone());
+                self.lost(&Loser::Split { table, name })
             }
             Failure::Fenced { .. }
             | Failure::JournalFailed(_)
@@ -86,6 +103,7 @@ impl<'a> Excuses<'a> {
             | Failure::PlanChanged { .. }
             | Failure::SinkRejected { .. }
             | Failure::SnapshotsUnreadable(_)
+            | Failure::SourceFailed { .. }
             | Failure::TableFailed { .. } => false,
         }
     }
@@ -148,8 +166,7 @@ pub(super) fn fails_by_a_record(end: &RunEnd) -> bool {
 mod tests {
     use super::*;
     use crate::model::Toll;
-    use crate::time::VirtualTime;
-    use crate::world::{Counts, Loss};
+    use crate::world::{Counts, Loss, ProcessEnd};
     use anabranch_engine::plan::{JobOptions, PLAN_VERSION};
 
     /// A run in which these lost something, and which ended so.
@@ -201,8 +218,9 @@ mod tests {
         Loser::Sink(name.to_owned())
     }
 
+    /// A split of the table `events`.
     fn split(name: &str) -> Loser {
-        Loser::Split(name.to_owned())
+        Loser::Split { table: "events".to_owned(), name: name.to_owned() }
     }
 
     #[test]
@@ -223,10 +241,13 @@ mod tests {
         let lost = || failed(Failure::SinkLostData { sink: name.clone(), detail: detail.clone() });
         assert!(is_excused(lost(), &[sink("keys")]));
         assert!(!is_excused(lost(), &[sink("totals"), Loser::Journal]));
-        let (name, detail) = ("a".to_owned(), String::new());
-        let changed =
-            || failed(Failure::SourceChanged { split: name.clone(), detail: detail.clone() });
+        let changed = || {
+            let (table, split) = ("events".to_owned(), "a".to_owned());
+            failed(Failure::SourceChanged { table, split, detail: String::new() })
+        };
         assert!(is_excused(changed(), &[split("a")]));
+        let other = Loser::Split { table: "users".to_owned(), name: "a".to_owned() };
+        assert!(!is_excused(changed(), &[other]));
         assert!(!is_excused(changed(), &[split("b"), sink("a")]));
         let rejected = || {
             let message = "part-1.jsonl is there already, and not by this sink".to_owned();
@@ -236,6 +257,27 @@ mod tests {
         };
         assert!(is_excused(rejected(), &[sink("keys")]));
         assert!(!is_excused(rejected(), &[sink("totals")]));
+    }
+
+    #[test]
+    fn a_loss_excuses_no_failure_before_it() {
+        for (at, excused) in [(0, false), (1, true), (2, true)] {
+            let mut result = result(damaged(Kept::Journal), &[Loser::Journal]);
+            let RunEnd::Ended(ending) = result.end.clone() else { panic!("it was just made") };
+            let (how, at) = (ProcessEnding::Ended(ending), VirtualTime(at));
+            let (generation, on_copy) = (Default::default(), false);
+            result.processes =
+                vec![ProcessEnd { process: 1, generation, at, outputs: 1, on_copy, how }];
+            let options = JobOptions::default();
+            let (tables, nodes) = (Vec::new(), Vec::new());
+            let job = Plan { version: PLAN_VERSION, options, tables, nodes };
+            let excuses = Excuses::of(&job, &result);
+            assert_eq!(excuses.ending(), excused, "{at}");
+            // The same, if another process came to the end.
+            result.end = RunEnd::Ended(Ending::Finished);
+            let finding = super::super::by_processes(&result, Excuses::of(&job, &result));
+            assert_eq!(finding.is_none(), excused, "{at}");
+        }
     }
 
     #[test]

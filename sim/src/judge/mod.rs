@@ -222,7 +222,7 @@ fn by_processes(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
     result.processes.iter().find_map(|end| {
         let ProcessEnding::Ended(Ending::Failed(failure)) = &end.how else { return None };
         let is_behind = end.on_copy && may_be_behind(failure);
-        if !is_alarm(failure) || is_behind || excuses.failure(failure) {
+        if !is_alarm(failure) || is_behind || excuses.until(end.at).failure(failure) {
             return None;
         }
         let kind = FindingKind::Failed(failure_name(failure));
@@ -234,18 +234,18 @@ fn by_processes(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
 /// not hold yet can be used later, and that of a process that was replaced is none.
 // spec: S-1, S-2
 fn by_snapshots(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
-    if excuses.lost(&Loser::Snapshots) || excuses.lost(&Loser::History) {
-        return None;
-    }
     let may_be = ["has not applied", "another incarnation wrote"];
     // One that was listed may be trimmed before it is loaded, if its process was replaced.
     let is_trimmed = |process: u32, name: &str| {
         result.trimmed_skips.iter().any(|skip| skip.process == process && skip.name == name)
     };
-    let detail = result.reports.iter().find_map(|(_, process, report)| match report {
+    let detail = result.reports.iter().find_map(|(at, process, report)| match report {
         Report::SnapshotSkipped { name, reason } => {
-            let is_fine =
-                may_be.iter().any(|words| reason.contains(words)) || is_trimmed(*process, name);
+            let excuses = excuses.until(*at);
+            let is_fine = may_be.iter().any(|words| reason.contains(words))
+                || is_trimmed(*process, name)
+                || excuses.lost(&Loser::Snapshots)
+                || excuses.lost(&Loser::History);
             (!is_fine).then(|| format!("{name:?}: {reason}"))
         }
         _ => None,

@@ -2,7 +2,7 @@
 
 use crate::time::VirtualTime;
 use crate::world::{DIED_OF_A_RECORD, Loser, ProcessEnding, RunEnd, RunResult};
-use anabranch_engine::pipeline::{Ending, Failure, Kept};
+use anabranch_engine::pipeline::{Ending, Failure, Kept, Report};
 use anabranch_engine::plan::{NodeKind, OnError, Plan};
 
 /// What excuses failures in a run: what really went, service by service, and what the job
@@ -29,6 +29,17 @@ impl<'a> Excuses<'a> {
     pub(super) fn lost(self, of: &Loser) -> bool {
         let losses = self.result.losses.iter().filter(|loss| loss.of == *of);
         losses.filter(|loss| loss.at <= self.until).any(|loss| loss.toll.breaks_promises())
+    }
+
+    /// Whether the end of the journal is gone: a bit of it turned, or it was cut.
+    fn lost_tail(self) -> bool {
+        let is_cut =
+            self.result.reports.iter().any(|(at, _, report)| {
+                *at <= self.until && matches!(report, Report::TailCut { .. })
+            });
+        let journal = self.result.losses.iter().filter(|loss| loss.of == Loser::Journal);
+        let mut journal = journal.filter(|loss| loss.at <= self.until);
+        journal.any(|loss| loss.toll.rotten > 0 || (is_cut && loss.toll.breaks_promises()))
     }
 
     fn lost_sink(self, table: &str) -> bool {
@@ -89,7 +100,7 @@ impl<'a> Excuses<'a> {
             Failure::Damaged { what: Kept::Sink(sink), .. }
             | Failure::SinkLostData { sink, .. } => self.lost_sink(sink),
             // A sink that was away while the end of the journal was cut holds what was there.
-            Failure::Diverged { .. } => self.lost(&Loser::Journal) || self.lost(&Loser::History),
+            Failure::Diverged { .. } => self.lost_tail() || self.lost(&Loser::History),
             Failure::Poisoned { .. } => self.result.counts.marks.contains_key(DIED_OF_A_RECORD),
             Failure::SourceChanged { table, split, .. } => {
                 let (table, name) = (table.clone(), split.clone());
@@ -121,7 +132,18 @@ impl<'a> Excuses<'a> {
             Failure::SinkRejected { sink, message } => {
                 self.lost_sink(sink) && message.contains("and not by this sink")
             }
-            _ => false,
+            Failure::BadRecord { .. }
+            | Failure::Damaged { .. }
+            | Failure::Diverged { .. }
+            | Failure::Fenced { .. }
+            | Failure::Locked { .. }
+            | Failure::NotReproduced { .. }
+            | Failure::PlanChanged { .. }
+            | Failure::Poisoned { .. }
+            | Failure::SinkLostData { .. }
+            | Failure::SourceChanged { .. }
+            | Failure::SourceFailed { .. }
+            | Failure::TableFailed { .. } => false,
         }
     }
 }
@@ -147,6 +169,17 @@ pub(super) fn is_alarm(failure: &Failure) -> bool {
         | Failure::SourceFailed { .. }
         | Failure::TableFailed { .. } => false,
     }
+}
+
+/// Whether a job says by this failure that its journal is not what it was.
+pub(super) fn refuses_journal(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Damaged { what: Kept::Journal, .. }
+            | Failure::Diverged { .. }
+            | Failure::JournalFailed(_)
+            | Failure::JournalUnreadable(_)
+    )
 }
 
 /// Whether a process may say this whose state is a copy, as the job goes on without it.
@@ -278,6 +311,53 @@ mod tests {
             let finding = super::super::by_processes(&result, Excuses::of(&job, &result));
             assert_eq!(finding.is_none(), excused, "{at}");
         }
+    }
+
+    #[test]
+    fn a_sink_is_ahead_of_another_history_only_if_the_end_of_the_journal_went() {
+        // spec: J-6
+        let diverged = || {
+            let (sink, detail) = ("keys".to_owned(), String::new());
+            failed(Failure::Diverged { sink, detail })
+        };
+        let options = JobOptions::default();
+        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        let is_excused = |toll: Toll, is_cut: bool| {
+            let mut result = result(diverged(), &[]);
+            result.losses.push(Loss { at: VirtualTime(1), of: Loser::Journal, toll });
+            let cut = Report::TailCut { detail: String::new() };
+            result.reports.extend(is_cut.then_some((VirtualTime(2), 1, cut)));
+            Excuses::of(&job, &result).ending()
+        };
+        let (gone, rotten) =
+            (Toll { gone: 1, ..Toll::default() }, Toll { rotten: 1, ..Toll::default() });
+        assert!(!is_excused(gone, false));
+        assert!(is_excused(gone, true));
+        assert!(is_excused(rotten, false));
+        assert!(!is_excused(Toll::default(), true));
+    }
+
+    #[test]
+    fn a_journal_is_no_witness_if_its_job_refuses_it_and_what_needs_none_is_asked_all_the_same() {
+        use crate::judge::is_no_witness;
+        use crate::oracle::judge_without_journal;
+        use crate::plan::RunPlan;
+        use crate::world::RottenStart;
+        use anabranch_engine::pipeline::PipelineConfig;
+        let bad = Failure::BadRecord { table: "t".to_owned(), detail: String::new() };
+        assert!(!is_no_witness(&result(failed(bad), &[Loser::Journal])));
+        let unreadable = Some(Failure::JournalUnreadable("it is damaged".to_owned()));
+        let looped = RunEnd::RestartLoop { last: unreadable };
+        assert!(is_no_witness(&result(looped, &[Loser::Journal])));
+        let mut result = result(damaged(Kept::Journal), &[Loser::Journal]);
+        assert!(is_no_witness(&result));
+        result.rotten_starts.push(RottenStart { process: 2, name: "7".to_owned() });
+        let options = JobOptions::default();
+        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        let plan = RunPlan::calm("job", 1, PipelineConfig::default());
+        let findings = judge_without_journal(&plan, &job, &result);
+        let words: Vec<&str> = findings.iter().map(|it| it.fingerprint.as_str()).collect();
+        assert_eq!(words, ["S5 rotten snapshot: snapshots"]);
     }
 
     #[test]

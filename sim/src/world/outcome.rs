@@ -229,6 +229,11 @@ impl World {
             }
             (Tag::Open { request }, SinkStep::Opened(OpenOutcome::Opened { marker })) => {
                 self.watch.looked(sink, process, lane);
+                if let Some(marker) = marker
+                    && process.has_own_state()
+                {
+                    self.watch.acknowledged(sink, self.now, marker);
+                }
                 Some(Input::SinkOpened { request: *request, sink, marker })
             }
             (Tag::Open { request }, SinkStep::Opened(outcome)) => {
@@ -237,7 +242,8 @@ impl World {
             }
             (Tag::Apply { request, marker, .. }, SinkStep::Applied(outcome)) => {
                 self.note_applied(&outcome);
-                if outcome == ApplyOutcome::Applied && process.has_own_state() {
+                let is_held = matches!(outcome, ApplyOutcome::Applied | ApplyOutcome::Duplicate);
+                if is_held && process.has_own_state() {
                     self.watch.acknowledged(sink, self.now, *marker);
                 }
                 let message = match outcome {

@@ -215,13 +215,13 @@ pub struct SinkResult {
     pub seen: Vec<Seen>,
     /// What a reader sees at the end.
     pub last: View,
-    /// Chunks that it said it holds.
+    /// Up to which chunks it said that it holds all.
     pub acks: Vec<AckSeen>,
     /// When the process that is watched last began to look how far the sink is, and learned it.
     pub looked: Option<VirtualTime>,
 }
 
-/// A sink told a process that it holds a chunk.
+/// A sink told a process that it holds a chunk, and those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AckSeen {
     /// When.

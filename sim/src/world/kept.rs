@@ -63,7 +63,7 @@ pub(super) struct Kept {
     pub(super) shown: BTreeMap<usize, Vec<ShownSlice>>,
     /// What was not kept.
     pub(super) losses: Vec<Loss>,
-    /// How often the journal acknowledged something.
+    /// How often the journal or the store of snapshots acknowledged something.
     pub(super) journaled: u64,
     /// Processes that keep their state in a copy of the job's.
     pub(super) copies: BTreeSet<u32>,
@@ -109,7 +109,7 @@ impl Kept {
         self.troubles.entry((process, sink)).or_default().asked = Some((request, at));
     }
 
-    /// A process takes the answer of a sink, if it waits for that one.
+    /// A process takes the answer of a sink, if it waits for that one; gives whether it does.
     pub(super) fn hears(
         &mut self,
         process: u32,
@@ -117,16 +117,22 @@ impl Kept {
         request: RequestId,
         health: Health,
         at: VirtualTime,
-    ) {
+    ) -> bool {
         let trouble = self.troubles.entry((process, sink)).or_default();
         if trouble.asked.take_if(|(asked, _)| *asked == request).is_none() {
-            return;
+            return false;
         }
         match health {
             Health::Well => trouble.failing = None,
             Health::There => {}
             Health::Fails => _ = trouble.failing.get_or_insert(at),
         }
+        true
+    }
+
+    /// A process that runs has opened a sink, and has nothing more for it.
+    pub(super) fn lacks_nothing(&mut self, process: u32, sink: SinkId) {
+        self.troubles.entry((process, sink)).or_default().failing = None;
     }
 
     /// A process gives up a sink.
@@ -266,6 +272,7 @@ impl Kept {
     pub(super) fn forget_snapshots(&mut self) {
         self.snapshots.clear();
         self.storing.clear();
+        self.complete.clear();
     }
 
     /// The log ends and the snapshots.
@@ -384,5 +391,26 @@ mod tests {
         assert_eq!(skips(Some(5), Some(12)), 1);
         assert_eq!(skips(Some(5), Some(6)), 0);
         assert_eq!(skips(None, None), 0);
+    }
+
+    #[test]
+    fn a_sink_that_is_there_and_lacks_nothing_fails_no_longer() {
+        // spec: K-8
+        let failing_since = |lacks_nothing: bool| {
+            let mut kept = Kept::default();
+            let (sink, health) = (SinkId(0), [Health::Fails, Health::There]);
+            for (number, health) in (1..).zip(health) {
+                let (request, at) = (RequestId(number), VirtualTime(number as i64));
+                kept.asks(1, sink, request, at);
+                assert!(kept.hears(1, sink, request, health, at));
+            }
+            if lacks_nothing {
+                kept.lacks_nothing(1, sink);
+            }
+            kept.gives_up(1, sink, "keys", VirtualTime(9));
+            kept.given_up[0].failing_since
+        };
+        assert_eq!(failing_since(false), Some(VirtualTime(1)));
+        assert_eq!(failing_since(true), None);
     }
 }

@@ -11,7 +11,7 @@ use super::shown::ShownSlice;
 use crate::oracle::{Liveness, Recovery, Stall, Zombie};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{Epoch, RequestId, SinkId};
-use anabranch_engine::journal::{Control, EpochRecord};
+use anabranch_engine::journal::{Control, EpochRecord, SegmentName};
 use anabranch_engine::snapshot::Manifest;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -313,6 +313,21 @@ impl World {
                 split: self.splits[*split].name.clone(),
                 end: *end,
             });
+        }
+    }
+
+    /// Notes what a process asks to remove; what it removes from a copy of the state stays.
+    // spec: J-4
+    pub(super) fn note_trim(
+        &mut self,
+        process: &Process,
+        request: RequestId,
+        segments: &[SegmentName],
+        snapshots: &[String],
+    ) {
+        if process.has_own_state() {
+            self.kept.removing(process.id, request, snapshots);
+            self.watch.segments_go(segments, &process.records);
         }
     }
 

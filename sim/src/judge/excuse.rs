@@ -78,7 +78,7 @@ impl<'a> Excuses<'a> {
     /// What excuses the last process that ended with this failure.
     fn at_end_by(self, failure: &Failure) -> Excuses<'a> {
         let ended = |how: &ProcessEnding| matches!(how, ProcessEnding::Ended(Ending::Failed(other)) if other == failure);
-        let last = self.result.processes.iter().filter(|end| ended(&end.how)).next_back();
+        let last = self.result.processes.iter().rfind(|end| ended(&end.how));
         last.map_or(self, |end| self.until(end.at))
     }
 

@@ -78,7 +78,12 @@ impl FolderLock {
             return Ok(());
         }
         let holder = std::fs::read_to_string(&self.path).map_err(io_error)?;
-        Err(LockError::Held { path: self.path.clone(), holder: holder.trim().to_owned() })
+        // Who has just made the file has not written yet who it is.
+        let holder = match holder.trim() {
+            "" => "another process",
+            holder => holder,
+        };
+        Err(LockError::Held { path: self.path.clone(), holder: holder.to_owned() })
     }
 
     /// Writes who holds the lock, when more is known than at the start.
@@ -93,5 +98,25 @@ impl FolderLock {
             .and_then(|()| self.file.seek(SeekFrom::Start(0)))
             .and_then(|_| self.file.write_all(text.as_bytes()));
         written.map_err(|source| LockError::Io { path: self.path.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_not_said_yet_who_it_is_is_another_process() {
+        // spec: J-3
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let path = folder.path().join("lock");
+        let lock = FolderLock::take(&path, "sink t").expect("nobody has it");
+        lock.prove().expect("it is ours");
+        std::fs::remove_file(&path).expect("it is there");
+        std::fs::write(&path, "").expect("it can be made");
+        let LockError::Held { holder, .. } = lock.prove().expect_err("it is another file") else {
+            panic!("it can be read");
+        };
+        assert_eq!(holder, "another process");
     }
 }

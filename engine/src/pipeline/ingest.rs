@@ -368,10 +368,8 @@ impl Pipeline {
             let known = self.ingest.splits.iter().find(|known| known.name == name);
             if let Some(known) = known {
                 if known.identity != split.identity {
-                    return Err(Failure::SourceChanged {
-                        split: name.name,
-                        detail: format!("it was {} and is now {}", known.identity, split.identity),
-                    });
+                    let detail = format!("it was {} and is now {}", known.identity, split.identity);
+                    return Err(Failure::source_changed(&self.plan, &name, detail));
                 }
                 continue;
             }
@@ -515,7 +513,7 @@ impl Pipeline {
                 {
                     let detail =
                         format!("asked from {} on, it begins at {first}", state.fetched_to);
-                    return Err(Failure::SourceChanged { split: state.name.name.clone(), detail });
+                    return Err(Failure::source_changed(&self.plan, &state.name, detail));
                 }
                 block
             }
@@ -582,7 +580,8 @@ impl Pipeline {
         state.attempts += 1;
         let (name, attempts) = (state.name.name.clone(), state.attempts);
         if !transient || attempts >= attempts_max {
-            return Err(Failure::SourceFailed { split: name, message });
+            let table = self.plan.table(state.name.table).name.clone();
+            return Err(Failure::SourceFailed { table, split: name, message });
         }
         let wait = super::wake::backoff_ms(retry_ms, attempts);
         state.retry_at = Some(Monotonic(now.0 + wait * 1_000_000));
@@ -607,7 +606,7 @@ impl Pipeline {
             state.fetched_to.0 += 1;
             return Ok(());
         }
-        Err(Failure::SourceChanged { split: state.name.name.clone(), detail })
+        Err(Failure::source_changed(&self.plan, &state.name, detail))
     }
 
     /// Whether the answer to this request is awaited; from now on it is not.

@@ -5,6 +5,7 @@ use crate::ids::{
     Epoch, Generation, NodeId, Offset, RequestId, SinkId, SplitId, SplitName, TableId,
 };
 use crate::journal::{SegmentBytes, SegmentName};
+use crate::plan::Plan;
 use crate::sink::{ApplyOutcome, Chunk, FailKind, Marker, OpenOutcome};
 use crate::time::{Monotonic, WallClock};
 use bytes::Bytes;
@@ -586,8 +587,10 @@ pub enum Failure {
     },
     /// A source gives other records than before for a range that was read.
     // spec: J-7
-    #[error("split {split} changed: {detail}")]
+    #[error("split {table}/{split} changed: {detail}")]
     SourceChanged {
+        /// The table.
+        table: String,
         /// The split.
         split: String,
         /// Which offsets.
@@ -602,8 +605,10 @@ pub enum Failure {
         message: String,
     },
     /// A source cannot be read.
-    #[error("split {split} cannot be read: {message}")]
+    #[error("split {table}/{split} cannot be read: {message}")]
     SourceFailed {
+        /// The table.
+        table: String,
         /// The split.
         split: String,
         /// What it said.
@@ -652,6 +657,15 @@ pub enum Failure {
     /// The store of the snapshots failed.
     #[error("the snapshots cannot be read: {0}")]
     SnapshotsUnreadable(String),
+}
+
+impl Failure {
+    /// A split changed.
+    // spec: J-7
+    pub(super) fn source_changed(plan: &Plan, split: &SplitName, detail: String) -> Failure {
+        let (table, split) = (plan.table(split.table).name.clone(), split.name.clone());
+        Failure::SourceChanged { table, split, detail }
+    }
 }
 
 /// How a failed apply is counted.

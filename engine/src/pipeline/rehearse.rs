@@ -115,9 +115,8 @@ impl Rehearsal {
             let split = self.split_name(slice.split, record).expect("a slice has a split");
             let block = self.block(&split, slice, data);
             let found = slice_record(slice.split, slice.start, &block);
-            slice.verify(&found).map_err(|mismatch| Failure::SourceChanged {
-                split: split.name,
-                detail: mismatch.to_string(),
+            slice.verify(&found).map_err(|mismatch| {
+                Failure::source_changed(&self.plan, &split, mismatch.to_string())
             })?;
             blocks.push_back(block);
         }

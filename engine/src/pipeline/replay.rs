@@ -189,10 +189,9 @@ impl Pipeline {
         reading.is_complete = true;
         // spec: J-7
         let found = slice_record(split, slice.start, &reading.block);
-        let verified = slice.verify(&found).map_err(|mismatch| Failure::SourceChanged {
-            split: name.name,
-            detail: mismatch.to_string(),
-        });
+        let verified = slice
+            .verify(&found)
+            .map_err(|mismatch| Failure::source_changed(&self.plan, &name, mismatch.to_string()));
         if !planted!(J13) {
             verified?;
         }

@@ -1,7 +1,8 @@
 //! With which failures a job may answer what was not kept.
 
-use crate::world::{DIED_OF_A_RECORD, Loser, RunEnd, RunResult};
-use anabranch_engine::pipeline::{Ending, Failure, Kept};
+use crate::time::VirtualTime;
+use crate::world::{DIED_OF_A_RECORD, Loser, ProcessEnding, RunEnd, RunResult};
+use anabranch_engine::pipeline::{Ending, Failure, Kept, Report};
 use anabranch_engine::plan::{NodeKind, OnError, Plan};
 
 /// What excuses failures in a run: what really went, service by service, and what the job
@@ -10,16 +11,35 @@ use anabranch_engine::plan::{NodeKind, OnError, Plan};
 pub(super) struct Excuses<'a> {
     job: &'a Plan,
     result: &'a RunResult,
+    /// What went later excuses nothing.
+    until: VirtualTime,
 }
 
 impl<'a> Excuses<'a> {
     pub(super) fn of(job: &'a Plan, result: &'a RunResult) -> Excuses<'a> {
-        Excuses { job, result }
+        Excuses { job, result, until: VirtualTime(i64::MAX) }
+    }
+
+    /// What excuses that something happened at this time.
+    pub(super) fn until(self, until: VirtualTime) -> Excuses<'a> {
+        Excuses { until, ..self }
     }
 
     /// Whether somebody did not keep what it had acknowledged.
     pub(super) fn lost(self, of: &Loser) -> bool {
-        self.result.is_broken(of)
+        let losses = self.result.losses.iter().filter(|loss| loss.of == *of);
+        losses.filter(|loss| loss.at <= self.until).any(|loss| loss.toll.breaks_promises())
+    }
+
+    /// Whether the end of the journal is gone: a bit of it turned, or it was cut.
+    fn lost_tail(self) -> bool {
+        let is_cut =
+            self.result.reports.iter().any(|(at, _, report)| {
+                *at <= self.until && matches!(report, Report::TailCut { .. })
+            });
+        let journal = self.result.losses.iter().filter(|loss| loss.of == Loser::Journal);
+        let mut journal = journal.filter(|loss| loss.at <= self.until);
+        journal.any(|loss| loss.toll.rotten > 0 || (is_cut && loss.toll.breaks_promises()))
     }
 
     fn lost_sink(self, table: &str) -> bool {
@@ -29,19 +49,21 @@ impl<'a> Excuses<'a> {
     /// Whether any sink or source did not, or there is more than one history, so that the
     /// rows may be others than those of a calm run.
     pub(super) fn lost_rows(self) -> bool {
-        self.result.losses.iter().any(|loss| {
-            let is_of_rows = matches!(loss.of, Loser::History | Loser::Sink(_) | Loser::Split(_));
-            is_of_rows && loss.toll.breaks_promises()
-        })
+        !self.result.changed.is_empty()
+            || self.result.losses.iter().any(|loss| {
+                let is_of_rows =
+                    matches!(loss.of, Loser::History | Loser::Sink(_) | Loser::Split { .. });
+                is_of_rows && loss.toll.breaks_promises()
+            })
     }
 
     /// Whether a job that did not end well did what it should.
     pub(super) fn ending(self) -> bool {
         match &self.result.end {
-            RunEnd::Ended(Ending::Failed(failure)) => self.failure(failure),
+            RunEnd::Ended(Ending::Failed(failure)) => self.at_end_by(failure).failure(failure),
             // Whoever starts it again hopes that what cannot be read can be read later.
             RunEnd::RestartLoop { last } | RunEnd::Stuck { last, .. } => {
-                last.as_ref().is_some_and(|last| self.repeated(last))
+                last.as_ref().is_some_and(|last| self.at_end_by(last).repeated(last))
             }
             RunEnd::Ended(
                 Ending::AlreadyFinished
@@ -51,6 +73,13 @@ impl<'a> Excuses<'a> {
             )
             | RunEnd::Panicked { .. } => false,
         }
+    }
+
+    /// What excuses the last process that ended with this failure.
+    fn at_end_by(self, failure: &Failure) -> Excuses<'a> {
+        let ended = |how: &ProcessEnding| matches!(how, ProcessEnding::Ended(Ending::Failed(other)) if other == failure);
+        let last = self.result.processes.iter().rfind(|end| ended(&end.how));
+        last.map_or(self, |end| self.until(end.at))
     }
 
     /// Whether a failure is as it should be: what it names was taken from the job; or the
@@ -71,10 +100,11 @@ impl<'a> Excuses<'a> {
             Failure::Damaged { what: Kept::Sink(sink), .. }
             | Failure::SinkLostData { sink, .. } => self.lost_sink(sink),
             // A sink that was away while the end of the journal was cut holds what was there.
-            Failure::Diverged { .. } => self.lost(&Loser::Journal) || self.lost(&Loser::History),
+            Failure::Diverged { .. } => self.lost_tail() || self.lost(&Loser::History),
             Failure::Poisoned { .. } => self.result.counts.marks.contains_key(DIED_OF_A_RECORD),
-            Failure::SourceChanged { split, .. } | Failure::SourceFailed { split, .. } => {
-                self.lost(&Loser::Split(split.clone()))
+            Failure::SourceChanged { table, split, .. } => {
+                let (table, name) = (table.clone(), split.clone());
+                self.lost(&Loser::Split { table, name })
             }
             Failure::Fenced { .. }
             | Failure::JournalFailed(_)
@@ -84,6 +114,7 @@ impl<'a> Excuses<'a> {
             | Failure::PlanChanged { .. }
             | Failure::SinkRejected { .. }
             | Failure::SnapshotsUnreadable(_)
+            | Failure::SourceFailed { .. }
             | Failure::TableFailed { .. } => false,
         }
     }
@@ -101,7 +132,18 @@ impl<'a> Excuses<'a> {
             Failure::SinkRejected { sink, message } => {
                 self.lost_sink(sink) && message.contains("and not by this sink")
             }
-            _ => false,
+            Failure::BadRecord { .. }
+            | Failure::Damaged { .. }
+            | Failure::Diverged { .. }
+            | Failure::Fenced { .. }
+            | Failure::Locked { .. }
+            | Failure::NotReproduced { .. }
+            | Failure::PlanChanged { .. }
+            | Failure::Poisoned { .. }
+            | Failure::SinkLostData { .. }
+            | Failure::SourceChanged { .. }
+            | Failure::SourceFailed { .. }
+            | Failure::TableFailed { .. } => false,
         }
     }
 }
@@ -129,6 +171,17 @@ pub(super) fn is_alarm(failure: &Failure) -> bool {
     }
 }
 
+/// Whether a job says by this failure that its journal is not what it was.
+pub(super) fn refuses_journal(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Damaged { what: Kept::Journal, .. }
+            | Failure::Diverged { .. }
+            | Failure::JournalFailed(_)
+            | Failure::JournalUnreadable(_)
+    )
+}
+
 /// Whether a process may say this whose state is a copy, as the job goes on without it.
 pub(super) fn may_be_behind(failure: &Failure) -> bool {
     matches!(
@@ -146,8 +199,7 @@ pub(super) fn fails_by_a_record(end: &RunEnd) -> bool {
 mod tests {
     use super::*;
     use crate::model::Toll;
-    use crate::time::VirtualTime;
-    use crate::world::{Counts, Loss};
+    use crate::world::{Counts, Loss, ProcessEnd};
     use anabranch_engine::plan::{JobOptions, PLAN_VERSION};
 
     /// A run in which these lost something, and which ended so.
@@ -170,7 +222,9 @@ mod tests {
             durable: Vec::new(),
             lost_snapshots: Vec::new(),
             rotten_starts: Vec::new(),
+            trimmed_skips: Vec::new(),
             given_up: Vec::new(),
+            changed: Vec::new(),
             losses: losers.iter().map(loss).collect(),
             snapshots: Vec::new(),
             liveness: Default::default(),
@@ -197,8 +251,9 @@ mod tests {
         Loser::Sink(name.to_owned())
     }
 
+    /// A split of the table `events`.
     fn split(name: &str) -> Loser {
-        Loser::Split(name.to_owned())
+        Loser::Split { table: "events".to_owned(), name: name.to_owned() }
     }
 
     #[test]
@@ -219,10 +274,13 @@ mod tests {
         let lost = || failed(Failure::SinkLostData { sink: name.clone(), detail: detail.clone() });
         assert!(is_excused(lost(), &[sink("keys")]));
         assert!(!is_excused(lost(), &[sink("totals"), Loser::Journal]));
-        let (name, detail) = ("a".to_owned(), String::new());
-        let changed =
-            || failed(Failure::SourceChanged { split: name.clone(), detail: detail.clone() });
+        let changed = || {
+            let (table, split) = ("events".to_owned(), "a".to_owned());
+            failed(Failure::SourceChanged { table, split, detail: String::new() })
+        };
         assert!(is_excused(changed(), &[split("a")]));
+        let other = Loser::Split { table: "users".to_owned(), name: "a".to_owned() };
+        assert!(!is_excused(changed(), &[other]));
         assert!(!is_excused(changed(), &[split("b"), sink("a")]));
         let rejected = || {
             let message = "part-1.jsonl is there already, and not by this sink".to_owned();
@@ -232,6 +290,74 @@ mod tests {
         };
         assert!(is_excused(rejected(), &[sink("keys")]));
         assert!(!is_excused(rejected(), &[sink("totals")]));
+    }
+
+    #[test]
+    fn a_loss_excuses_no_failure_before_it() {
+        for (at, excused) in [(0, false), (1, true), (2, true)] {
+            let mut result = result(damaged(Kept::Journal), &[Loser::Journal]);
+            let RunEnd::Ended(ending) = result.end.clone() else { panic!("it was just made") };
+            let (how, at) = (ProcessEnding::Ended(ending), VirtualTime(at));
+            let (generation, on_copy) = (Default::default(), false);
+            result.processes =
+                vec![ProcessEnd { process: 1, generation, at, outputs: 1, on_copy, how }];
+            let options = JobOptions::default();
+            let (tables, nodes) = (Vec::new(), Vec::new());
+            let job = Plan { version: PLAN_VERSION, options, tables, nodes };
+            let excuses = Excuses::of(&job, &result);
+            assert_eq!(excuses.ending(), excused, "{at}");
+            // The same, if another process came to the end.
+            result.end = RunEnd::Ended(Ending::Finished);
+            let finding = super::super::by_processes(&result, Excuses::of(&job, &result));
+            assert_eq!(finding.is_none(), excused, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_sink_is_ahead_of_another_history_only_if_the_end_of_the_journal_went() {
+        // spec: J-6
+        let diverged = || {
+            let (sink, detail) = ("keys".to_owned(), String::new());
+            failed(Failure::Diverged { sink, detail })
+        };
+        let options = JobOptions::default();
+        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        let is_excused = |toll: Toll, is_cut: bool| {
+            let mut result = result(diverged(), &[]);
+            result.losses.push(Loss { at: VirtualTime(1), of: Loser::Journal, toll });
+            let cut = Report::TailCut { detail: String::new() };
+            result.reports.extend(is_cut.then_some((VirtualTime(2), 1, cut)));
+            Excuses::of(&job, &result).ending()
+        };
+        let (gone, rotten) =
+            (Toll { gone: 1, ..Toll::default() }, Toll { rotten: 1, ..Toll::default() });
+        assert!(!is_excused(gone, false));
+        assert!(is_excused(gone, true));
+        assert!(is_excused(rotten, false));
+        assert!(!is_excused(Toll::default(), true));
+    }
+
+    #[test]
+    fn a_journal_is_no_witness_if_its_job_refuses_it_and_what_needs_none_is_asked_all_the_same() {
+        use crate::judge::is_no_witness;
+        use crate::oracle::judge_without_journal;
+        use crate::plan::RunPlan;
+        use crate::world::RottenStart;
+        use anabranch_engine::pipeline::PipelineConfig;
+        let bad = Failure::BadRecord { table: "t".to_owned(), detail: String::new() };
+        assert!(!is_no_witness(&result(failed(bad), &[Loser::Journal])));
+        let unreadable = Some(Failure::JournalUnreadable("it is damaged".to_owned()));
+        let looped = RunEnd::RestartLoop { last: unreadable };
+        assert!(is_no_witness(&result(looped, &[Loser::Journal])));
+        let mut result = result(damaged(Kept::Journal), &[Loser::Journal]);
+        assert!(is_no_witness(&result));
+        result.rotten_starts.push(RottenStart { process: 2, name: "7".to_owned() });
+        let options = JobOptions::default();
+        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        let plan = RunPlan::calm("job", 1, PipelineConfig::default());
+        let findings = judge_without_journal(&plan, &job, &result);
+        let words: Vec<&str> = findings.iter().map(|it| it.fingerprint.as_str()).collect();
+        assert_eq!(words, ["S5 rotten snapshot: snapshots"]);
     }
 
     #[test]

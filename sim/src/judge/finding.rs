@@ -1,5 +1,6 @@
 //! What is wrong with a run, so that two runs can be told to have the same fault.
 
+use crate::oracle;
 use crate::recut::DifferenceKind;
 use crate::world::RunEnd;
 use anabranch_engine::pipeline::{Ending, Failure};
@@ -62,6 +63,13 @@ impl FindingKind {
 }
 
 impl Finding {
+    /// What an oracle says: its kind is the fingerprint, without the oracle's name.
+    pub(super) fn of_oracle(found: oracle::Finding) -> Finding {
+        let word = found.fingerprint.strip_prefix(found.oracle);
+        let word = word.map_or(found.fingerprint.clone(), |word| word.trim().to_owned());
+        Finding { kind: FindingKind::Oracle(found.oracle, word), detail: found.message }
+    }
+
     /// A panic: its kind is the message without numbers.
     pub(super) fn of_panic(message: &str, place: &str) -> Finding {
         let kind = message.chars().filter(|c| !c.is_ascii_digit()).collect();

@@ -15,10 +15,12 @@ use crate::oracle::{self, AssertResult, Judged};
 use crate::plan::RunPlan;
 use crate::recut;
 use crate::run::{message_of, run_with};
-use crate::world::{Host, Hosting, Loser, ProcessEnding, RunResult};
+use crate::world::{Host, Hosting, Loser, ProcessEnding, RunEnd, RunResult};
+use anabranch_engine::ids::Epoch;
+use anabranch_engine::journal::scan;
 use anabranch_engine::pipeline::{Ending, Report};
 use anabranch_engine::plan::{Assert, Plan};
-use excuse::{Excuses, fails_by_a_record, is_alarm, may_be_behind};
+use excuse::{Excuses, fails_by_a_record, is_alarm, may_be_behind, refuses_journal};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -140,26 +142,22 @@ impl<'a> Judge<'a> {
     /// What the interpreter finds.
     fn by_oracles(&mut self, plan: &RunPlan, result: &RunResult) -> Option<Finding> {
         let is_rotten = result.is_broken(&Loser::Journal);
-        // A journal that its own job refuses is no witness.
-        if is_rotten && of_end(&result.end).is_some() {
-            return None;
-        }
         let (job, asserts) = (self.job, self.asserts);
-        let judged =
-            catch_unwind(AssertUnwindSafe(|| oracle::judge_all(plan, job, asserts, result)));
+        let without = |_| {
+            let findings = oracle::judge_without_journal(plan, job, result);
+            Ok(Judged { findings, asserts: Vec::new() })
+        };
+        let judged = catch_unwind(AssertUnwindSafe(|| match is_rotten {
+            true if is_no_witness(result) => without(String::new()),
+            // A journal that rots need not be read again before the job ends.
+            true => oracle::judge_all(plan, job, asserts, result).or_else(without),
+            false => oracle::judge_all(plan, job, asserts, result),
+        }));
         match judged {
             Ok(Ok(Judged { findings, asserts })) => {
                 self.asserted = asserts;
-                findings.into_iter().next().map(|finding| {
-                    let word = finding.fingerprint.strip_prefix(finding.oracle);
-                    let word =
-                        word.map_or(finding.fingerprint.clone(), |word| word.trim().to_owned());
-                    let kind = FindingKind::Oracle(finding.oracle, word);
-                    Finding { kind, detail: finding.message }
-                })
+                findings.into_iter().next().map(Finding::of_oracle)
             }
-            // A journal that rots need not be read again before the job ends.
-            Ok(Err(_)) if is_rotten => None,
             Ok(Err(damage)) => Some(Finding {
                 kind: FindingKind::Oracle("S5", "unreadable: journal".to_owned()),
                 detail: damage,
@@ -201,6 +199,23 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// Whether a journal that lost something is no witness: its own job refuses it, or ended before
+/// it looked whether the journal reaches as far as the sinks do.
+fn is_no_witness(result: &RunResult) -> bool {
+    let failure = match &result.end {
+        RunEnd::Ended(Ending::Failed(failure)) => Some(failure),
+        RunEnd::RestartLoop { last } | RunEnd::Stuck { last, .. } => last.as_ref(),
+        RunEnd::Ended(_) | RunEnd::Panicked { .. } => return false,
+    };
+    if failure.is_some_and(refuses_journal) {
+        return true;
+    }
+    let Ok(journal) = scan(&result.journal, &[]) else { return true };
+    let last = journal.records_after(Epoch(0)).last().map(|record| record.epoch);
+    let shown = result.sinks.iter().flat_map(|sink| &sink.seen);
+    shown.filter_map(|seen| seen.marker).any(|marker| Some(marker.epoch) > last)
+}
+
 /// Where two runs of one plan are not the same.
 // spec: E-1
 fn difference_of_twins(result: &RunResult, twin: &RunResult) -> Option<Finding> {
@@ -222,7 +237,7 @@ fn by_processes(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
     result.processes.iter().find_map(|end| {
         let ProcessEnding::Ended(Ending::Failed(failure)) = &end.how else { return None };
         let is_behind = end.on_copy && may_be_behind(failure);
-        if !is_alarm(failure) || is_behind || excuses.failure(failure) {
+        if !is_alarm(failure) || is_behind || excuses.until(end.at).failure(failure) {
             return None;
         }
         let kind = FindingKind::Failed(failure_name(failure));
@@ -234,13 +249,18 @@ fn by_processes(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
 /// not hold yet can be used later, and that of a process that was replaced is none.
 // spec: S-1, S-2
 fn by_snapshots(result: &RunResult, excuses: Excuses<'_>) -> Option<Finding> {
-    if excuses.lost(&Loser::Snapshots) || excuses.lost(&Loser::History) {
-        return None;
-    }
     let may_be = ["has not applied", "another incarnation wrote"];
-    let detail = result.reports.iter().find_map(|(_, _, report)| match report {
+    // One that was listed may be trimmed before it is loaded, if its process was replaced.
+    let is_trimmed = |process: u32, name: &str| {
+        result.trimmed_skips.iter().any(|skip| skip.process == process && skip.name == name)
+    };
+    let detail = result.reports.iter().find_map(|(at, process, report)| match report {
         Report::SnapshotSkipped { name, reason } => {
-            let is_fine = may_be.iter().any(|words| reason.contains(words));
+            let excuses = excuses.until(*at);
+            let is_fine = may_be.iter().any(|words| reason.contains(words))
+                || is_trimmed(*process, name)
+                || excuses.lost(&Loser::Snapshots)
+                || excuses.lost(&Loser::History);
             (!is_fine).then(|| format!("{name:?}: {reason}"))
         }
         _ => None,

@@ -2,16 +2,16 @@
 
 use super::assert::{AssertResult, Asserting};
 use super::content::{Guarantee, Shape, SinkOracle, Watched};
-use super::epochs::{
-    Effect, Fall, MarkerSeen, Reach, flush_ends, generations, incarnations, markers,
-};
+use super::epochs::{Reach, flush_ends};
 use super::given_up::given_up;
+use super::history::{Lost, history};
+use super::logs::logs_shown;
 use super::{Finding, discords, fires_once, liveness, replay, restore};
 use super::{durable_epochs, listed_snapshots, whole_starts};
-use crate::plan::{RecordKind, RunPlan, SplitInput, SplitShape};
-use crate::reference::{Case, Expected, LogRecord, SplitLog, expect};
+use crate::plan::RunPlan;
+use crate::reference::{Case, Expected, expect};
 use crate::time::VirtualTime;
-use crate::world::{LogEndSeen, Loser, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot};
+use crate::world::{LogEndSeen, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot};
 use anabranch_engine::ids::{Epoch, SinkId, SplitName};
 use anabranch_engine::journal::{EpochRecord, Journal, JournalEntry, scan};
 use anabranch_engine::pipeline::{Ending, Report};
@@ -26,57 +26,6 @@ pub fn shape_of(table: &Table) -> Shape {
         ("clickhouse" | "redis", None) => Shape::Bag,
         _ => Shape::Log,
     }
-}
-
-/// The logs of a plan's input, each with all that ever arrives.
-#[must_use]
-pub fn logs_of(plan: &RunPlan, job: &Plan) -> Vec<SplitLog> {
-    let log = |input: &SplitInput| {
-        let table = job.tables.iter().find(|table| table.name == input.table)?;
-        let name = SplitName { table: table.id, name: input.name.clone() };
-        Some(match input.shape {
-            SplitShape::File => file_of(input, name, table),
-            SplitShape::Log => SplitLog { name, start: 0, records: records_of(input), file: None },
-        })
-    };
-    plan.splits.iter().filter_map(log).collect()
-}
-
-fn file_of(input: &SplitInput, name: SplitName, table: &Table) -> SplitLog {
-    let mut data = Vec::new();
-    for record in &input.records {
-        match &record.kind {
-            RecordKind::Gap { .. } => {}
-            RecordKind::Raw(bytes) => data.extend_from_slice(bytes),
-            RecordKind::Whole { value, .. } => {
-                data.extend_from_slice(value);
-                data.push(b'\n');
-            }
-        }
-    }
-    let ends = table.bounded || input.ended.is_some();
-    SplitLog::of_file(name, &table.format, data.into(), ends)
-}
-
-fn records_of(input: &SplitInput) -> Vec<LogRecord> {
-    let mut offset = 0;
-    let mut records = Vec::new();
-    for record in &input.records {
-        match &record.kind {
-            RecordKind::Gap { offsets } => offset += u64::from(*offsets),
-            RecordKind::Raw(_) => {}
-            RecordKind::Whole { value, timestamp_ms } => {
-                records.push(LogRecord {
-                    offset,
-                    next: offset + 1,
-                    timestamp_ms: *timestamp_ms,
-                    bytes: value.clone(),
-                });
-                offset += 1;
-            }
-        }
-    }
-    records
 }
 
 /// So many snapshots of a run are restored at most: the first, the last, and those between
@@ -118,7 +67,7 @@ pub fn judge_all(
     }
     let journal = scan(&result.journal, &[]).map_err(|damage| damage.to_string())?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
-    let logs = logs_of(plan, job);
+    let logs = logs_shown(plan, job, result, &epochs);
     let ends = log_ends_of(result, &epochs);
     let case = Case { plan: job, logs: &logs, epochs: &epochs, log_ends: &ends };
     let expected = expect(case);
@@ -135,7 +84,8 @@ pub fn judge_all(
     for judged in &sinks {
         let finish = judged.finish_of(result);
         findings.extend(judged.contents(finish));
-        findings.extend(judged.history(finish));
+        let is_back = finish == Finish::All && !judged.lost.history;
+        findings.extend(history(judged.table(), judged.sink, &judged.lost, is_back));
         findings.extend(judged.served_again());
     }
     findings.extend(given_up(plan, job, result));
@@ -157,6 +107,20 @@ pub fn judge_all(
     Ok(Judged { findings, asserts })
 }
 
+/// What the oracles find that ask nothing of the journal.
+#[must_use]
+pub fn judge_without_journal(plan: &RunPlan, job: &Plan, result: &RunResult) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = listed_snapshots(result).into_iter().collect();
+    findings.extend(whole_starts(&result.rotten_starts));
+    for sink in &result.sinks {
+        if let Some(table) = job.tables.iter().find(|table| table.name == sink.table) {
+            findings.extend(history(table, sink, &Lost::of(result, sink), false));
+        }
+    }
+    findings.extend(given_up(plan, job, result));
+    findings
+}
+
 /// Where the logs ended, for the records that the journal kept.
 fn log_ends_of(result: &RunResult, epochs: &[EpochRecord]) -> BTreeMap<(Epoch, SplitName), u64> {
     let is_kept = |seen: &&LogEndSeen| {
@@ -165,37 +129,6 @@ fn log_ends_of(result: &RunResult, epochs: &[EpochRecord]) -> BTreeMap<(Epoch, S
     };
     let kept = result.log_ends.iter().filter(is_kept);
     kept.map(|seen| ((seen.epoch, seen.split.clone()), seen.end)).collect()
-}
-
-/// What a sink has not kept, as far as it changes what is asked of it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lost {
-    /// When it did not keep what it had acknowledged, in order.
-    promises: Vec<VirtualTime>,
-    /// When files were not as they were seen, since they were never synced.
-    unsynced: Vec<VirtualTime>,
-    /// Whether a chunk may show in parts although its sink usually takes it whole: a script of
-    /// Redis for which memory runs out does not undo what it did before.
-    tears: bool,
-    /// Whether the journal does not tell any more what the sink must hold.
-    history: bool,
-}
-
-impl Lost {
-    fn of(result: &RunResult, sink: &SinkResult) -> Lost {
-        let of = Loser::Sink(sink.table.clone());
-        let mut lost = Lost { history: result.is_broken(&Loser::History), ..Lost::default() };
-        for loss in result.losses.iter().filter(|loss| loss.of == of) {
-            if loss.toll.breaks_promises() {
-                lost.promises.push(loss.at);
-            }
-            if loss.toll.unsynced > 0 {
-                lost.unsynced.push(loss.at);
-            }
-            lost.tears |= loss.toll.torn > 0;
-        }
-        lost
-    }
 }
 
 /// A few of a run's snapshots.
@@ -319,11 +252,7 @@ impl JudgedSink<'_> {
 
     /// Whether it had done so up to a moment.
     fn was_whole(&self, at: VirtualTime) -> bool {
-        !self.lost.history && self.has_kept_all(at)
-    }
-
-    fn has_kept_all(&self, at: VirtualTime) -> bool {
-        self.lost.promises.first().is_none_or(|lost| at < *lost)
+        !self.lost.history && self.lost.has_kept_all(at)
     }
 
     /// What judges its content.
@@ -383,49 +312,5 @@ impl JudgedSink<'_> {
             reach.complete = before.map(|before| self.ends[before]).unwrap_or_default();
         }
         reach
-    }
-
-    /// What is wrong with markers and writers over time.
-    fn history(&self, finish: Finish) -> Vec<Finding> {
-        let name = &self.sink.table;
-        let effect = |seen: &Seen| Effect {
-            at: seen.at,
-            target: format!("sink {name}"),
-            generation: seen.generation,
-            what: format!("show {} records", seen.kept + seen.records.len()),
-        };
-        let by_processes = self.sink.seen.iter().filter(|seen| seen.generation.number > 0);
-        // What fences a zombie may be among what is lost.
-        let by_processes = by_processes.filter(|seen| self.has_kept_all(seen.at));
-        let effects: Vec<Effect> = by_processes.map(effect).collect();
-        // A table that no command fences may get a zombie's rows: they are the same ones.
-        // spec: E-2
-        let table = self.table();
-        let is_fenced = table.connector != "clickhouse"
-            || table.options.get("mode").is_some_and(|mode| mode == "strict");
-        let late = if is_fenced { generations(&effects) } else { incarnations(&effects) };
-        let mut found: Vec<Finding> = late.into_iter().collect();
-        let history = self.sink.seen.iter().map(|seen| MarkerSeen {
-            at: seen.at,
-            marker: seen.marker,
-            fall: self.fall(seen.at),
-        });
-        let history: Vec<MarkerSeen> = history.collect();
-        let is_back = finish == Finish::All && !self.lost.history;
-        found.extend(markers(name, &history, is_back));
-        found
-    }
-
-    /// How far the marker may fall at a moment. One in a file that was not synced goes with
-    /// the power, if nobody was told of it.
-    fn fall(&self, at: VirtualTime) -> Fall {
-        if self.lost.history || self.lost.promises.contains(&at) {
-            return Fall::Any;
-        }
-        if !self.lost.unsynced.contains(&at) {
-            return Fall::None;
-        }
-        let told = self.sink.acks.iter().filter(|ack| ack.at <= at).map(|ack| ack.marker);
-        Fall::To(told.max_by_key(|marker| (marker.lineage.number, marker.epoch, marker.chunk)))
     }
 }

@@ -5,12 +5,13 @@ use super::World;
 use super::loss::Loss;
 use super::process::Process;
 use super::result::{
-    DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot,
+    DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, RottenStart, StoredSnapshot, TrimmedSkip,
 };
+use super::shown::ShownSlice;
 use crate::oracle::{Liveness, Recovery, Stall, Zombie};
 use crate::time::{Span, VirtualTime};
 use anabranch_engine::ids::{Epoch, RequestId, SinkId};
-use anabranch_engine::journal::{Control, EpochRecord};
+use anabranch_engine::journal::{Control, EpochRecord, SegmentName};
 use anabranch_engine::snapshot::Manifest;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,10 +29,16 @@ pub(super) struct Kept {
     storing: BTreeMap<(u32, Epoch), (String, StoredSnapshot)>,
     /// Since when snapshots are complete that nobody has asked to remove.
     complete: BTreeMap<String, VirtualTime>,
-    /// Snapshots that somebody asked to remove.
-    removed: BTreeSet<String>,
+    /// Snapshots that somebody asked to remove, and when the first who did was told that
+    /// they are gone.
+    removed: BTreeMap<String, Option<VirtualTime>>,
+    /// Removals that are under way, with the names.
+    removing: BTreeMap<(u32, RequestId), Vec<String>>,
     /// When each process asked for the list of snapshots last.
     listing: BTreeMap<u32, VirtualTime>,
+    /// When each process asked for the list that it goes by.
+    listed_from: BTreeMap<u32, VirtualTime>,
+    trimmed_skips: Vec<TrimmedSkip>,
     lost_snapshots: Vec<LostSnapshot>,
     /// What each snapshot is made of, by name: its manifest and its parts.
     made: BTreeMap<String, (Bytes, Vec<Bytes>)>,
@@ -52,9 +59,11 @@ pub(super) struct Kept {
     /// What each process waits for from a sink, and since when it hears of failures only.
     troubles: BTreeMap<(u32, SinkId), Trouble>,
     pub(super) given_up: Vec<GivenUpSeen>,
+    /// What epochs took of splits that may change.
+    pub(super) shown: BTreeMap<usize, Vec<ShownSlice>>,
     /// What was not kept.
     pub(super) losses: Vec<Loss>,
-    /// How often the journal acknowledged something.
+    /// How often the journal or the store of snapshots acknowledged something.
     pub(super) journaled: u64,
     /// Processes that keep their state in a copy of the job's.
     pub(super) copies: BTreeSet<u32>,
@@ -100,7 +109,7 @@ impl Kept {
         self.troubles.entry((process, sink)).or_default().asked = Some((request, at));
     }
 
-    /// A process takes the answer of a sink, if it waits for that one.
+    /// A process takes the answer of a sink, if it waits for that one; gives whether it does.
     pub(super) fn hears(
         &mut self,
         process: u32,
@@ -108,16 +117,22 @@ impl Kept {
         request: RequestId,
         health: Health,
         at: VirtualTime,
-    ) {
+    ) -> bool {
         let trouble = self.troubles.entry((process, sink)).or_default();
         if trouble.asked.take_if(|(asked, _)| *asked == request).is_none() {
-            return;
+            return false;
         }
         match health {
             Health::Well => trouble.failing = None,
             Health::There => {}
             Health::Fails => _ = trouble.failing.get_or_insert(at),
         }
+        true
+    }
+
+    /// A process that runs has opened a sink, and has nothing more for it.
+    pub(super) fn lacks_nothing(&mut self, process: u32, sink: SinkId) {
+        self.troubles.entry((process, sink)).or_default().failing = None;
     }
 
     /// A process gives up a sink.
@@ -150,15 +165,41 @@ impl Kept {
         let Some((name, stored)) = self.storing.remove(&(process, epoch)) else { return };
         self.snapshots.push(stored);
         // Who was not told in time may have been replaced, and its successor saw it.
-        if !self.removed.contains(&name) {
+        if !self.removed.contains_key(&name) {
             self.complete.insert(name, at);
         }
     }
 
     /// Somebody asks for the removal of snapshots.
-    pub(super) fn removing(&mut self, names: &[String]) {
+    pub(super) fn removing(&mut self, process: u32, request: RequestId, names: &[String]) {
         self.complete.retain(|name, _| !names.contains(name));
-        self.removed.extend(names.iter().cloned());
+        for name in names {
+            self.removed.entry(name.clone()).or_default();
+        }
+        self.removing.insert((process, request), names.to_vec());
+    }
+
+    /// Who asked for the removal of snapshots is told that they are gone.
+    pub(super) fn removed(&mut self, process: u32, request: RequestId, at: VirtualTime) {
+        for name in self.removing.remove(&(process, request)).unwrap_or_default() {
+            self.removed.entry(name).or_default().get_or_insert(at);
+        }
+    }
+
+    /// A process skips a snapshot that it was given the name of. Whether that went since it
+    /// asked for the names is noted: somebody took its place meanwhile, and trims.
+    // spec: J-4
+    pub(super) fn skips(&mut self, process: u32, name: &str) {
+        let Some(asked) = self.listed_from.get(&process) else { return };
+        let gone = self.removed.get(name);
+        if gone.is_some_and(|gone| gone.is_none_or(|gone| gone >= *asked)) {
+            self.trimmed_skips.push(TrimmedSkip { process, name: name.to_owned() });
+        }
+    }
+
+    /// Skips of snapshots that had been trimmed.
+    pub(super) fn trimmed_skips(&mut self) -> Vec<TrimmedSkip> {
+        std::mem::take(&mut self.trimmed_skips)
     }
 
     /// A process asks for the list of snapshots.
@@ -176,6 +217,7 @@ impl Kept {
             }
         }
         let Some(asked) = self.listing.remove(&process) else { return };
+        self.listed_from.insert(process, asked);
         let names: BTreeSet<&str> = manifests.iter().map(|(name, _)| name.as_str()).collect();
         let missing = |(name, since): &(&String, &VirtualTime)| {
             **since < asked && !names.contains(name.as_str())
@@ -230,6 +272,7 @@ impl Kept {
     pub(super) fn forget_snapshots(&mut self) {
         self.snapshots.clear();
         self.storing.clear();
+        self.complete.clear();
     }
 
     /// The log ends and the snapshots.
@@ -240,16 +283,16 @@ impl Kept {
 
 impl Process {
     /// A read found the log ending at an offset; the pipeline does not know it yet.
-    pub(super) fn read_end(&mut self, request: RequestId, split: usize, end: u64) {
-        self.reads.insert(request, (split, end));
+    pub(super) fn read_end(&mut self, request: RequestId, split: usize, from: u64, end: u64) {
+        self.reads.insert(request, (split, from, end));
     }
 
-    /// The pipeline takes the answer to a read.
-    pub(super) fn learn_end(&mut self, request: RequestId) {
-        if let Some((split, end)) = self.reads.get(&request).copied() {
-            let known = self.log_ends.entry(split).or_insert(end);
-            *known = (*known).max(end);
-        }
+    /// The pipeline takes the answer to a read; gives which split was read, and from where.
+    pub(super) fn learn_end(&mut self, request: RequestId) -> Option<(usize, u64)> {
+        let (split, from, end) = self.reads.get(&request).copied()?;
+        let known = self.log_ends.entry(split).or_insert(end);
+        *known = (*known).max(end);
+        Some((split, from))
     }
 }
 
@@ -270,6 +313,21 @@ impl World {
                 split: self.splits[*split].name.clone(),
                 end: *end,
             });
+        }
+    }
+
+    /// Notes what a process asks to remove; what it removes from a copy of the state stays.
+    // spec: J-4
+    pub(super) fn note_trim(
+        &mut self,
+        process: &Process,
+        request: RequestId,
+        segments: &[SegmentName],
+        snapshots: &[String],
+    ) {
+        if process.has_own_state() {
+            self.kept.removing(process.id, request, snapshots);
+            self.watch.segments_go(segments, &process.records);
         }
     }
 
@@ -314,5 +372,60 @@ impl World {
             idle_budget: Span(0),
             ..Liveness::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_snapshot_that_went_since_it_was_listed_may_be_skipped() {
+        // spec: S-1, J-4
+        let skips = |removed: Option<i64>, told: Option<i64>| {
+            let mut kept = Kept::default();
+            let (name, request) = ("7".to_owned(), RequestId(1));
+            let events = [(Some(10), 0), (removed, 1), (told, 2)];
+            let mut events: Vec<(i64, i32)> =
+                events.into_iter().filter_map(|(at, what)| Some((at?, what))).collect();
+            events.sort_unstable();
+            for (at, what) in events {
+                match what {
+                    0 => kept.lists(1, VirtualTime(at)),
+                    1 => kept.removing(2, request, std::slice::from_ref(&name)),
+                    _ => kept.removed(2, request, VirtualTime(at)),
+                }
+            }
+            kept.listed(1, &[], VirtualTime(20));
+            kept.skips(1, &name);
+            kept.trimmed_skips().len()
+        };
+        assert_eq!(skips(Some(15), None), 1);
+        assert_eq!(skips(Some(15), Some(16)), 1);
+        // Its parts went while the process listed it.
+        assert_eq!(skips(Some(5), Some(12)), 1);
+        assert_eq!(skips(Some(5), Some(6)), 0);
+        assert_eq!(skips(None, None), 0);
+    }
+
+    #[test]
+    fn a_sink_that_is_there_and_lacks_nothing_fails_no_longer() {
+        // spec: K-8
+        let failing_since = |lacks_nothing: bool| {
+            let mut kept = Kept::default();
+            let (sink, health) = (SinkId(0), [Health::Fails, Health::There]);
+            for (number, health) in (1..).zip(health) {
+                let (request, at) = (RequestId(number), VirtualTime(number as i64));
+                kept.asks(1, sink, request, at);
+                assert!(kept.hears(1, sink, request, health, at));
+            }
+            if lacks_nothing {
+                kept.lacks_nothing(1, sink);
+            }
+            kept.gives_up(1, sink, "keys", VirtualTime(9));
+            kept.given_up[0].failing_since
+        };
+        assert_eq!(failing_since(false), Some(VirtualTime(1)));
+        assert_eq!(failing_since(true), None);
     }
 }

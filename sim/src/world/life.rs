@@ -6,6 +6,7 @@ use super::faults::Moment;
 use super::lane::{Lane, Machine};
 use super::process::{Life, Process};
 use super::result::{ProcessEnding, RunEnd};
+use super::shown::Given;
 use super::state::OWN;
 use super::turn::what;
 use super::wire::Fate;
@@ -79,6 +80,7 @@ impl World {
             given: BTreeMap::new(),
             records: Default::default(),
             reads: BTreeMap::new(),
+            shown: Given::default(),
             log_ends: BTreeMap::new(),
             appended: Epoch(0),
         };

@@ -17,8 +17,13 @@ pub enum Loser {
     Sink(String),
     /// The snapshots.
     Snapshots,
-    /// A split, by its name.
-    Split(String),
+    /// A split.
+    Split {
+        /// Its table.
+        table: String,
+        /// Its name there.
+        name: String,
+    },
 }
 
 /// Something that was not kept.
@@ -79,7 +84,9 @@ impl World {
     pub(super) fn note_lost_records(&mut self, split: usize) {
         let lost = self.splits[split].take_lost();
         if lost > 0 {
-            let of = Loser::Split(self.splits[split].name.name.clone());
+            let split = &self.splits[split];
+            let (table, name) = (split.table.clone(), split.name.name.clone());
+            let of = Loser::Split { table, name };
             self.kept.losses.push(Loss::gone(self.now, of, lost));
         }
     }

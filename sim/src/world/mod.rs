@@ -20,6 +20,7 @@ mod process;
 mod read;
 mod result;
 mod route;
+mod shown;
 mod source;
 mod state;
 mod supervise;
@@ -33,8 +34,9 @@ pub use hosting::{Host, Hosting};
 pub use loss::{Loser, Loss};
 pub use result::{
     AckSeen, Counts, DurableSeen, GivenUpSeen, LogEndSeen, LostSnapshot, ProcessEnd, ProcessEnding,
-    RottenStart, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot,
+    RottenStart, RunEnd, RunResult, Seen, SinkResult, StoredSnapshot, TrimmedSkip,
 };
+pub use shown::{ChangedSplit, Piece, ShownSlice};
 pub use source::SourceSplit;
 pub use state::DIED_OF_A_RECORD;
 pub use trace::{Trace, TraceLine};
@@ -247,7 +249,8 @@ impl World {
             places.push(place(&table.name, service, links.sinks, sink));
         }
         let splits = plan.splits.iter().map(|split| SourceSplit::new(split, &job));
-        let splits = splits.collect::<Result<Vec<_>, _>>()?;
+        let mut splits = splits.collect::<Result<Vec<_>, _>>()?;
+        shown::expect_changes(&plan, &mut splits);
         let names: Vec<String> = places.iter().map(|place| place.name.clone()).collect();
         let (faults, timed) = Faults::new(&plan.deviations, &job, &splits, &names)?;
         let last_change = splits.iter().map(SourceSplit::last_change).max().unwrap_or_default();

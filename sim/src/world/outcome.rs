@@ -2,6 +2,7 @@
 
 use super::faults::{Moment, Side};
 use super::lane::{Job, Step, Tag};
+use super::loss::{Loser, Loss};
 use super::process::{JOURNAL, Life, Process};
 use super::wire::kind_of;
 use super::{Event, World};
@@ -178,6 +179,7 @@ impl World {
             }
             (Tag::Store { epoch }, SnapshotStep::Stored) => {
                 if process.has_own_state() {
+                    self.kept.journaled += 1;
                     self.kept.stored(process.id, *epoch, self.now);
                 }
                 Some(Input::SnapshotStored { epoch: *epoch })
@@ -189,7 +191,10 @@ impl World {
             (Tag::Remove { request, segments }, step) => {
                 let failure = match step {
                     SnapshotStep::Failed { message, .. } => Some(message),
-                    _ => None,
+                    _ => {
+                        self.kept.removed(process.id, *request, self.now);
+                        None
+                    }
                 };
                 let trim = Job::TrimJournal { segments: segments.clone() };
                 let tag = Tag::TrimJournal { request: *request, failure };
@@ -226,6 +231,12 @@ impl World {
             }
             (Tag::Open { request }, SinkStep::Opened(OpenOutcome::Opened { marker })) => {
                 self.watch.looked(sink, process, lane);
+                self.note_copy(process, sink);
+                if let Some(marker) = marker
+                    && process.has_own_state()
+                {
+                    self.watch.acknowledged(sink, self.now, marker);
+                }
                 Some(Input::SinkOpened { request: *request, sink, marker })
             }
             (Tag::Open { request }, SinkStep::Opened(outcome)) => {
@@ -234,8 +245,12 @@ impl World {
             }
             (Tag::Apply { request, marker, .. }, SinkStep::Applied(outcome)) => {
                 self.note_applied(&outcome);
-                if outcome == ApplyOutcome::Applied && process.has_own_state() {
+                let is_held = matches!(outcome, ApplyOutcome::Applied | ApplyOutcome::Duplicate);
+                if is_held && process.has_own_state() {
                     self.watch.acknowledged(sink, self.now, *marker);
+                }
+                if is_held {
+                    self.note_copy(process, sink);
                 }
                 let message = match outcome {
                     ApplyOutcome::Applied | ApplyOutcome::Duplicate => String::new(),
@@ -244,6 +259,17 @@ impl World {
                 Some(Input::SinkApplied { request: *request, sink, outcome, message })
             }
             (tag, other) => panic!("{other:?} does not end {tag:?}"),
+        }
+    }
+
+    /// A process did something to a sink. If it has a copy of the state, and the sink is a
+    /// topic, there are two histories from now on, whoever reads them: what it opens fences
+    /// others, and what it commits shows later.
+    fn note_copy(&mut self, process: &Process, sink: SinkId) {
+        let table = self.job.table(self.sinks[sink.0 as usize]);
+        let is_topic = matches!(table.connector.as_str(), "kafka" | "upsert-kafka");
+        if is_topic && !process.has_own_state() {
+            self.kept.losses.push(Loss::gone(self.now, Loser::History, 1));
         }
     }
 

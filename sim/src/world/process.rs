@@ -3,6 +3,7 @@
 use super::Event;
 use super::clock::ProcessClock;
 use super::lane::Lane;
+use super::shown::Given;
 use crate::time::VirtualTime;
 use anabranch_engine::ids::{Epoch, RequestId, SinkId, SplitId};
 use anabranch_engine::journal::{Decoder, JournalEntry, SegmentName};
@@ -62,8 +63,11 @@ pub(super) struct Process {
     /// From where and up to where each split was last read.
     pub(super) given: BTreeMap<usize, (u64, u64)>,
     pub(super) records: RecordReader,
-    /// What reads found, and the pipeline may not know yet: a split and where its log ended.
-    pub(super) reads: BTreeMap<RequestId, (usize, u64)>,
+    /// What reads found, and the pipeline may not know yet: a split, from where it was read,
+    /// and where its log ended.
+    pub(super) reads: BTreeMap<RequestId, (usize, u64, u64)>,
+    /// What it was given of splits that may change.
+    pub(super) shown: Given,
     /// Where each log ended, as the pipeline was told.
     pub(super) log_ends: BTreeMap<usize, u64>,
     /// The last epoch whose record is durable, whether or not the pipeline was told.

@@ -157,11 +157,12 @@ impl World {
         };
         let from = self.splits[split].position(from);
         self.note_lost_records(split);
-        let source = &self.splits[split];
+        let source = &mut self.splits[split];
         let log_end = source.end_offset();
         let (input, to) = match source.read(self.now, from, until, bytes_max) {
             Reading::Data(data, end) => {
                 let to = end_of(&data, from.0);
+                source.gives(&data, from.0, end);
                 (Input::Fetched { request, split: id, data, end }, to)
             }
             Reading::OutOfRange(message) => {
@@ -169,7 +170,7 @@ impl World {
                 (Input::SplitChanged { request, split: id, detail: message }, from.0)
             }
         };
-        self.with(call.process, |_, process| process.read_end(request, split, log_end));
+        self.with(call.process, |_, process| process.read_end(request, split, from.0, log_end));
         if until.is_none() {
             self.with(call.process, |_, process| {
                 process.given.insert(split, (from.0, to));
@@ -256,7 +257,7 @@ impl World {
 }
 
 /// The offset behind what was read.
-fn end_of(data: &FetchedData, from: u64) -> u64 {
+pub(super) fn end_of(data: &FetchedData, from: u64) -> u64 {
     match data {
         FetchedData::Bytes(bytes) => from + bytes.len() as u64,
         FetchedData::Records(block) => block.end_offset,

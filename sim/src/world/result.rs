@@ -1,6 +1,7 @@
 //! What a run came to: all that an oracle judges.
 
 use super::loss::Loss;
+use super::shown::ChangedSplit;
 use super::trace::TraceLine;
 use crate::model::{View, ViewRecord};
 use crate::oracle::Liveness;
@@ -52,8 +53,12 @@ pub struct RunResult {
     pub lost_snapshots: Vec<LostSnapshot>,
     /// Snapshots that a process began with although they were not what had been stored.
     pub rotten_starts: Vec<RottenStart>,
+    /// Skips of snapshots that somebody had trimmed since the process asked which there are.
+    pub trimmed_skips: Vec<TrimmedSkip>,
     /// Sinks that were given up.
     pub given_up: Vec<GivenUpSeen>,
+    /// Splits whose sources held other things than the plan says.
+    pub changed: Vec<ChangedSplit>,
     /// What was not kept, in the order in which it went.
     pub losses: Vec<Loss>,
     /// Every snapshot that was ever complete, in the order in which they were.
@@ -120,6 +125,15 @@ pub struct LostSnapshot {
 /// A start from a snapshot that rotted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RottenStart {
+    /// The process.
+    pub process: u32,
+    /// The snapshot's name.
+    pub name: String,
+}
+
+/// A snapshot that a process did not find any more, since it had been trimmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrimmedSkip {
     /// The process.
     pub process: u32,
     /// The snapshot's name.
@@ -201,13 +215,13 @@ pub struct SinkResult {
     pub seen: Vec<Seen>,
     /// What a reader sees at the end.
     pub last: View,
-    /// Chunks that it said it holds.
+    /// Up to which chunks it said that it holds all.
     pub acks: Vec<AckSeen>,
     /// When the process that is watched last began to look how far the sink is, and learned it.
     pub looked: Option<VirtualTime>,
 }
 
-/// A sink told a process that it holds a chunk.
+/// A sink told a process that it holds a chunk, and those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AckSeen {
     /// When.

@@ -71,8 +71,7 @@ impl World {
                 (SNAPSHOTS, Job::Store { name, parts, manifest }, Tag::Store { epoch })
             }
             Output::Trim { request, segments, snapshots } => {
-                self.kept.removing(&snapshots);
-                self.watch.segments_go(&segments, &process.records);
+                self.note_trim(process, request, &segments, &snapshots);
                 (SNAPSHOTS, Job::Remove { names: snapshots }, Tag::Remove { request, segments })
             }
             Output::Report(report) => {

@@ -1,5 +1,6 @@
 //! The sources: splits that grow by the plan's script, and lose what faults take.
 
+use super::shown::Piece;
 use crate::plan::{RecordKind, RecordName, SourceFault, SplitInput, SplitShape};
 use crate::time::VirtualTime;
 use anabranch_engine::format::{RecordBlock, RecordRef};
@@ -39,6 +40,12 @@ pub struct SourceSplit {
     /// How much it does not give any more that it had given, or would have, and that nobody
     /// was told of.
     lost: u64,
+    /// The offset behind all whole records that it ever gave.
+    given_to: u64,
+    /// Whether a plan may let it hold other things than its script says.
+    pub(super) may_change: bool,
+    /// Whether it did.
+    pub(super) has_changed: bool,
 }
 
 /// One arrival, laid out.
@@ -87,6 +94,9 @@ impl SourceSplit {
             compacted: BTreeSet::new(),
             rewound: false,
             lost: 0,
+            given_to: 0,
+            may_change: false,
+            has_changed: false,
         };
         let mut data = Vec::new();
         for record in &input.records {
@@ -298,6 +308,41 @@ impl SourceSplit {
         (FetchedData::Records(block), end)
     }
 
+    /// A reader is given this, from an offset on. Half a line at the end is none of it, unless
+    /// nothing follows: it is read again.
+    pub(super) fn gives(&mut self, data: &FetchedData, from: u64, end: LogEnd) {
+        let to = match data {
+            FetchedData::Bytes(bytes) if end == LogEnd::Ended => from + bytes.len() as u64,
+            FetchedData::Bytes(bytes) => {
+                let last = bytes.iter().rposition(|byte| *byte == b'\n');
+                last.map_or(from, |last| from + last as u64 + 1)
+            }
+            FetchedData::Records(block) => block.end_offset,
+        };
+        self.given_to = self.given_to.max(to);
+    }
+
+    /// All that it holds, or will, also what retention took.
+    pub(super) fn held(&self) -> Piece {
+        let to = self.entries.last().map_or(0, |entry| entry.end);
+        let data = match self.shape {
+            SplitShape::File => FetchedData::Bytes(self.data.clone()),
+            SplitShape::Log => {
+                let is_there =
+                    |entry: &&Entry| entry.is_record && !self.compacted.contains(&entry.number);
+                let records = self.entries.iter().filter(is_there).map(|entry| RecordRef {
+                    offset: entry.offset,
+                    start: entry.from,
+                    end: entry.to,
+                    timestamp_ms: entry.timestamp_ms,
+                });
+                let (data, records) = (self.data.clone(), records.collect());
+                FetchedData::Records(RecordBlock { data, records, end_offset: to })
+            }
+        };
+        Piece { from: 0, to, data }
+    }
+
     /// Lets something happen to the split; gives whether it could.
     pub(super) fn suffer(&mut self, fault: SourceFault) -> bool {
         match fault {
@@ -314,7 +359,10 @@ impl SourceSplit {
                 let stay = self.arrived.saturating_sub(records as usize);
                 let changed = stay < self.arrived;
                 if changed {
-                    self.lost += (self.arrived - stay) as u64;
+                    // What nobody was given was never there.
+                    let gone = &self.entries[stay..self.arrived];
+                    let given = gone.iter().filter(|entry| entry.offset < self.given_to);
+                    self.lost += given.count() as u64;
                     self.rebuild(0..stay);
                 }
                 changed
@@ -331,10 +379,13 @@ impl SourceSplit {
                 true
             }
             SourceFault::Compact { number } => {
+                let entry = self.entries.iter().find(|entry| entry.number == number);
                 let is_there = self.shape == SplitShape::Log
-                    && self.entries.iter().any(|entry| entry.number == number)
+                    && entry.is_some()
                     && self.compacted.insert(number);
-                self.lost += u64::from(is_there);
+                let is_given = entry.is_some_and(|entry| entry.offset < self.given_to);
+                self.lost += u64::from(is_there && is_given);
+                self.has_changed |= is_there;
                 is_there
             }
         }
@@ -342,6 +393,7 @@ impl SourceSplit {
 
     /// Keeps these entries, and lays what has not arrived yet out behind them.
     fn rebuild(&mut self, stay: std::ops::Range<usize>) {
+        self.has_changed = true;
         let later = self.entries.split_off(self.arrived);
         self.entries.truncate(stay.end);
         self.arrived = self.entries.len();

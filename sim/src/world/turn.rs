@@ -57,12 +57,16 @@ impl World {
         process.turn_planned = false;
         let Some(input) = process.inbox.pop_front() else { return };
         let now = self.clocks(process);
-        if let Input::Fetched { request, .. } = &input {
-            process.learn_end(*request);
+        if let Input::Fetched { request, data, .. } = &input
+            && let Some((split, from)) = process.learn_end(*request)
+            && self.splits[split].may_change
+        {
+            process.shown.takes(*request, split, from, data);
         }
-        if let Some((sink, request, health)) = health_of(&input) {
-            self.kept.hears(process.id, sink, request, health, self.now);
-        }
+        let opened = health_of(&input).and_then(|(sink, request, health)| {
+            let is_awaited = self.kept.hears(process.id, sink, request, health, self.now);
+            (is_awaited && health == Health::There && process.is_running).then_some(sink)
+        });
         self.watch.counts.turns += 1;
         self.place = (process.id, process.outputs);
         self.trace.note(self.now, process.id, what::INPUT, Digest::default().input(&input), || {
@@ -72,6 +76,11 @@ impl World {
         let mut outputs = std::mem::take(&mut self.watch.outputs);
         process.pipeline.handle(now, input, &executor, &mut outputs);
         process.pipeline.check_invariants();
+        if let Some(sink) = opened
+            && process.pipeline.status().sinks[sink.0 as usize].waiting == 0
+        {
+            self.kept.lacks_nothing(process.id, sink);
+        }
         let bytes: usize = outputs.iter().map(out_bytes).sum();
         process.busy_until = self.now + self.cost(bytes);
         process.unsent.extend(outputs.drain(..));
@@ -186,6 +195,7 @@ impl World {
         // The reader has to see every record, since each leans on those before.
         let Some(JournalEntry::Epoch(record)) = process.records.read(bytes) else { return };
         self.note_log_ends(process, &record);
+        self.note_shown(process, &record);
         self.kept.appending(process.id, &record);
         if !self.faults.wants_records() {
             return;
@@ -242,7 +252,33 @@ fn health_of(input: &Input) -> Option<(SinkId, RequestId, Health)> {
         }
         Input::SinkOpened { request, sink, .. } => Some((*sink, *request, Health::There)),
         Input::SinkOpenFailed { request, sink, .. } => Some((*sink, *request, Health::Fails)),
-        _ => None,
+        Input::Start { .. }
+        | Input::Wake
+        | Input::JournalRead { .. }
+        | Input::JournalUnreadable { .. }
+        | Input::SinkInspected { .. }
+        | Input::JournalOpened
+        | Input::JournalFenced { .. }
+        | Input::SnapshotsListed { .. }
+        | Input::SnapshotsNotListed { .. }
+        | Input::SnapshotLoaded { .. }
+        | Input::SnapshotUnreadable { .. }
+        | Input::SplitsFound { .. }
+        | Input::DiscoverFailed { .. }
+        | Input::Fetched { .. }
+        | Input::FetchFailed { .. }
+        | Input::SplitChanged { .. }
+        | Input::JournalAppended { .. }
+        | Input::JournalFailed { .. }
+        | Input::JournalProved { .. }
+        | Input::JournalNotProved { .. }
+        | Input::NoteAppended { .. }
+        | Input::FinishRecorded
+        | Input::SnapshotStored { .. }
+        | Input::SnapshotFailed { .. }
+        | Input::Trimmed { .. }
+        | Input::TrimFailed { .. }
+        | Input::Stop => None,
     }
 }
 

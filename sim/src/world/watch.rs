@@ -180,7 +180,12 @@ impl World {
                 if snapshot.is_some() { "recovered-from-snapshot" } else { "started-running" }
             }
             Report::TailCut { .. } => "tail-cut",
-            Report::SnapshotSkipped { .. } => "snapshot-skipped",
+            Report::SnapshotSkipped { name, .. } => {
+                if process.has_own_state() {
+                    self.kept.skips(process.id, name);
+                }
+                "snapshot-skipped"
+            }
             Report::Late { .. } => "late-row",
             Report::Dead { .. } => "dead-row",
             Report::Retrying { .. } => "retried",
@@ -260,6 +265,7 @@ impl World {
         let hit = |mark: &String| marks.keys().any(|hit| hit == mark);
         let missed = self.plan.marks.iter().filter(|mark| !hit(mark)).cloned().collect();
         let segments = std::mem::take(&mut self.watch.segments);
+        let changed = self.changed_splits();
         let (log_ends, snapshots) = self.kept.taken();
         let (durable, lost_snapshots) = self.kept.promises();
         RunResult {
@@ -282,7 +288,9 @@ impl World {
             durable,
             lost_snapshots,
             rotten_starts: self.kept.rotten_starts(),
+            trimmed_skips: self.kept.trimmed_skips(),
             given_up: self.kept.given_up,
+            changed,
             losses: self.kept.losses,
             snapshots,
             liveness,

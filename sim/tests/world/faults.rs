@@ -2,6 +2,7 @@
 
 use crate::jobs::{growing, plan, rows, small_limits, three_sinks, times, two_splits};
 use anabranch_engine::pipeline::{Ending, Failure, Kept};
+use anabranch_sim::judge::Judge;
 use anabranch_sim::oracle::judge;
 use anabranch_sim::plan::{RunPlan, SplitShape, StoreKind};
 use anabranch_sim::recut::{difference, undisturbed};
@@ -295,4 +296,36 @@ fn a_record_that_kills_whoever_computes_it_stops_the_job() {
     // last start says so.
     assert!((5..=10).contains(&result.counts.starts), "{} starts", result.counts.starts);
     assert_eq!(result.counts.marks["died-of-a-record"], u64::from(result.counts.starts) - 1);
+}
+
+#[test]
+fn what_a_source_loses_that_nobody_took_was_never_there() {
+    // spec: J-7
+    let job = three_sinks();
+    let (mut ordinary, mut lost) = (0, 0);
+    let shapes = [SplitShape::Log, SplitShape::File];
+    let cases = shapes.into_iter().flat_map(|shape| {
+        let gaps = [100, 900].into_iter();
+        gaps.flat_map(move |gap| (10..50).step_by(4).map(move |record| (shape, gap, record)))
+    });
+    for (shape, gap, record) in cases {
+        let mut plan = plan(60);
+        plan.splits = two_splits(60, shape, Span::us(gap));
+        let line = format!("when after append of a:{record} do source a truncate 2");
+        let plan: RunPlan = format!("{plan}{line}\n").parse().expect("it is a line of a plan");
+        let (mut result, finding) = Judge::new(&job).judge(&plan).expect("the plan fits the job");
+        assert_eq!(finding, None, "{shape:?} {line}");
+        assert_eq!(result.changed.len(), 1, "{shape:?} {line}");
+        if result.losses.is_empty() {
+            ordinary += 1;
+            assert_eq!(result.end, RunEnd::Ended(Ending::Finished), "{shape:?} {line}");
+            // By the plan alone it would hold other records.
+            result.changed.clear();
+            let findings = judge(&plan, &job, &result).expect("the journal is whole");
+            assert!(!findings.is_empty(), "{shape:?} {line}");
+        } else {
+            lost += 1;
+        }
+    }
+    assert!(ordinary >= 5 && lost >= 5, "{ordinary} ordinary runs, {lost} with a loss");
 }

@@ -4,7 +4,7 @@ use anabranch_engine::ids::Epoch;
 use anabranch_engine::journal::{EpochRecord, scan};
 use anabranch_engine::plan::Plan;
 use anabranch_sim::judge::FindingKind;
-use anabranch_sim::oracle::{Shape, Violation, logs_of, shape_of};
+use anabranch_sim::oracle::{Shape, Violation, logs_shown, shape_of};
 use anabranch_sim::plan::RunPlan;
 use anabranch_sim::reference::{Case, Expected, ExpectedRow, SplitLog, expect};
 use anabranch_sim::report::page::WrongRow;
@@ -33,7 +33,7 @@ pub(super) fn first(
     let index = result.sinks.iter().position(|sink| sink.table == table)?;
     let journal = scan(&result.journal, &[]).ok()?;
     let epochs: Vec<EpochRecord> = journal.records_after(Epoch(0)).cloned().collect();
-    let logs = logs_of(plan, job);
+    let logs = logs_shown(plan, job, result, &epochs);
     let log_ends = BTreeMap::new();
     let expected = expect(Case { plan: job, logs: &logs, epochs: &epochs, log_ends: &log_ends });
     if expected.sinks[index].unspecified {

@@ -77,18 +77,20 @@ impl KafkaModel {
 
     fn retain(&mut self, keep: u32) -> Option<String> {
         let active = self.config.active_offsets;
-        let mut removed = 0;
+        let (mut removed, mut compacted) = (0, 0);
         for topic in self.topics.values_mut() {
             for partition in &mut topic.partitions {
-                removed += match topic.cleanup {
-                    Cleanup::ByDefault => partition.log.retain(keep),
-                    Cleanup::Compact => partition.log.compact(active),
-                    Cleanup::Nothing => 0,
-                };
+                match topic.cleanup {
+                    Cleanup::ByDefault => removed += partition.log.retain(keep),
+                    // Who asked for it leans on the last record of each key only.
+                    Cleanup::Compact => compacted += partition.log.compact(active),
+                    Cleanup::Nothing => {}
+                }
             }
         }
         self.toll.gone += removed as u64;
-        (removed > 0).then(|| format!("retention removes {removed} records"))
+        let all = removed + compacted;
+        (all > 0).then(|| format!("retention removes {all} records"))
     }
 
     /// Compacted topics are deleted and made again: the last record of a live key cannot

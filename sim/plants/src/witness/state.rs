@@ -88,6 +88,10 @@ pub(super) fn poison(plan: &mut RunPlan) {
     plan.pipeline.poison_starts = 2 + draws.below(3) as u32;
     plan.deviations = Vec::new();
     let Some(split) = plan.splits.iter().max_by_key(|split| split.records.len()) else { return };
+    // A made-up input may be empty.
+    if split.records.is_empty() {
+        return;
+    }
     let record = draws.choose(&split.records);
     let record =
         RecordName { split: format!("{}/{}", split.table, split.name), number: record.number };

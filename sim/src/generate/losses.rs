@@ -82,11 +82,8 @@ pub(super) fn lose(
 
 /// How many times a kind of loss is among those that are drawn from.
 fn turns_of(kind: &str) -> usize {
-    match kind {
-        // A sink has to hold something first, and no manifest is lost where files are taken.
-        "lose-marker" => 3,
-        _ => 1,
-    }
+    // A sink has to hold something first, and no manifest is lost where files are taken.
+    if kind == "lose-marker" { 3 } else { 1 }
 }
 
 fn choices(plan: &RunPlan, job: &Plan, draws: &mut Draws) -> Vec<Loss> {

@@ -1,7 +1,7 @@
 //! With which failures a job may answer what was not kept.
 
 use crate::time::VirtualTime;
-use crate::world::{DIED_OF_A_RECORD, Loser, ProcessEnding, RunEnd, RunResult};
+use crate::world::{DIED_OF_A_RECORD, Loser, Loss, ProcessEnding, RunEnd, RunResult, may_mend};
 use anabranch_engine::pipeline::{Ending, Failure, Kept, Report};
 use anabranch_engine::plan::{NodeKind, OnError, Plan};
 
@@ -25,10 +25,15 @@ impl<'a> Excuses<'a> {
         Excuses { until, ..self }
     }
 
+    /// What somebody did not keep by then.
+    fn losses(self, of: &Loser) -> impl Iterator<Item = &'a Loss> {
+        let all = self.result.losses.iter();
+        all.filter(move |loss| loss.of == *of && loss.at <= self.until)
+    }
+
     /// Whether somebody did not keep what it had acknowledged.
     pub(super) fn lost(self, of: &Loser) -> bool {
-        let losses = self.result.losses.iter().filter(|loss| loss.of == *of);
-        losses.filter(|loss| loss.at <= self.until).any(|loss| loss.toll.breaks_promises())
+        self.losses(of).any(|loss| loss.toll.breaks_promises())
     }
 
     /// Whether the end of the journal is gone: a bit of it turned, or it was cut.
@@ -37,8 +42,7 @@ impl<'a> Excuses<'a> {
             self.result.reports.iter().any(|(at, _, report)| {
                 *at <= self.until && matches!(report, Report::TailCut { .. })
             });
-        let journal = self.result.losses.iter().filter(|loss| loss.of == Loser::Journal);
-        let mut journal = journal.filter(|loss| loss.at <= self.until);
+        let mut journal = self.losses(&Loser::Journal);
         journal.any(|loss| loss.toll.rotten > 0 || (is_cut && loss.toll.breaks_promises()))
     }
 
@@ -77,8 +81,8 @@ impl<'a> Excuses<'a> {
 
     /// What excuses the last process that ended with this failure.
     fn at_end_by(self, failure: &Failure) -> Excuses<'a> {
-        let ended = |how: &ProcessEnding| matches!(how, ProcessEnding::Ended(Ending::Failed(other)) if other == failure);
-        let last = self.result.processes.iter().rfind(|end| ended(&end.how));
+        let how = ProcessEnding::Ended(Ending::Failed(failure.clone()));
+        let last = self.result.processes.iter().rfind(|end| end.how == how);
         last.map_or(self, |end| self.until(end.at))
     }
 
@@ -151,24 +155,7 @@ impl<'a> Excuses<'a> {
 /// Whether a failure says that something is wrong that no restart mends. The others are
 /// how a process ends that was replaced, or whose stores or sources do not answer.
 pub(super) fn is_alarm(failure: &Failure) -> bool {
-    match failure {
-        Failure::BadRecord { .. }
-        | Failure::Damaged { .. }
-        | Failure::Diverged { .. }
-        | Failure::NotReproduced { .. }
-        | Failure::PlanChanged { .. }
-        | Failure::Poisoned { .. }
-        | Failure::SinkLostData { .. }
-        | Failure::SourceChanged { .. } => true,
-        Failure::Fenced { .. }
-        | Failure::JournalFailed(_)
-        | Failure::JournalUnreadable(_)
-        | Failure::Locked { .. }
-        | Failure::SinkRejected { .. }
-        | Failure::SnapshotsUnreadable(_)
-        | Failure::SourceFailed { .. }
-        | Failure::TableFailed { .. } => false,
-    }
+    !may_mend(failure)
 }
 
 /// Whether a job says by this failure that its journal is not what it was.
@@ -232,9 +219,14 @@ mod tests {
         }
     }
 
-    fn is_excused(end: RunEnd, losers: &[Loser]) -> bool {
+    /// A job that asks for nothing.
+    fn no_job() -> Plan {
         let options = JobOptions::default();
-        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() }
+    }
+
+    fn is_excused(end: RunEnd, losers: &[Loser]) -> bool {
+        let job = no_job();
         Excuses::of(&job, &result(end, losers)).ending()
     }
 
@@ -301,9 +293,7 @@ mod tests {
             let (generation, on_copy) = (Default::default(), false);
             result.processes =
                 vec![ProcessEnd { process: 1, generation, at, outputs: 1, on_copy, how }];
-            let options = JobOptions::default();
-            let (tables, nodes) = (Vec::new(), Vec::new());
-            let job = Plan { version: PLAN_VERSION, options, tables, nodes };
+            let job = no_job();
             let excuses = Excuses::of(&job, &result);
             assert_eq!(excuses.ending(), excused, "{at}");
             // The same, if another process came to the end.
@@ -320,8 +310,7 @@ mod tests {
             let (sink, detail) = ("keys".to_owned(), String::new());
             failed(Failure::Diverged { sink, detail })
         };
-        let options = JobOptions::default();
-        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        let job = no_job();
         let is_excused = |toll: Toll, is_cut: bool| {
             let mut result = result(diverged(), &[]);
             result.losses.push(Loss { at: VirtualTime(1), of: Loser::Journal, toll });
@@ -352,8 +341,7 @@ mod tests {
         let mut result = result(damaged(Kept::Journal), &[Loser::Journal]);
         assert!(is_no_witness(&result));
         result.rotten_starts.push(RottenStart { process: 2, name: "7".to_owned() });
-        let options = JobOptions::default();
-        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        let job = no_job();
         let plan = RunPlan::calm("job", 1, PipelineConfig::default());
         let findings = judge_without_journal(&plan, &job, &result);
         let words: Vec<&str> = findings.iter().map(|it| it.fingerprint.as_str()).collect();
@@ -375,8 +363,7 @@ mod tests {
         use anabranch_engine::ids::Epoch;
         let poisoned = || failed(Failure::Poisoned { epoch: Epoch(3), starts: 3 });
         assert!(!is_excused(poisoned(), &[Loser::Journal, sink("keys")]));
-        let options = JobOptions::default();
-        let job = Plan { version: PLAN_VERSION, options, tables: Vec::new(), nodes: Vec::new() };
+        let job = no_job();
         let mut result = result(poisoned(), &[]);
         result.counts.marks.insert(DIED_OF_A_RECORD, 3);
         assert!(Excuses::of(&job, &result).ending());

@@ -143,15 +143,20 @@ impl<'a> Judge<'a> {
     fn by_oracles(&mut self, plan: &RunPlan, result: &RunResult) -> Option<Finding> {
         let is_rotten = result.is_broken(&Loser::Journal);
         let (job, asserts) = (self.job, self.asserts);
-        let without = |_| {
-            let findings = oracle::judge_without_journal(plan, job, result);
-            Ok(Judged { findings, asserts: Vec::new() })
-        };
-        let judged = catch_unwind(AssertUnwindSafe(|| match is_rotten {
-            true if is_no_witness(result) => without(String::new()),
-            // A journal that rots need not be read again before the job ends.
-            true => oracle::judge_all(plan, job, asserts, result).or_else(without),
-            false => oracle::judge_all(plan, job, asserts, result),
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            let judged = match is_rotten && is_no_witness(result) {
+                true => None,
+                false => Some(oracle::judge_all(plan, job, asserts, result)),
+            };
+            match judged {
+                Some(Err(damage)) if !is_rotten => Err(damage),
+                Some(Ok(judged)) => Ok(judged),
+                // A journal that rots need not be read again before the job ends.
+                Some(Err(_)) | None => {
+                    let findings = oracle::judge_without_journal(plan, job, result);
+                    Ok(Judged { findings, asserts: Vec::new() })
+                }
+            }
         }));
         match judged {
             Ok(Ok(Judged { findings, asserts })) => {

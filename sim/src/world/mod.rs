@@ -39,6 +39,7 @@ pub use result::{
 pub use shown::{ChangedSplit, Piece, ShownSlice};
 pub use source::SourceSplit;
 pub use state::DIED_OF_A_RECORD;
+pub use supervise::may_mend;
 pub use trace::{Trace, TraceLine};
 
 use crate::model::{Service, Toll};

@@ -49,7 +49,8 @@ impl World {
 }
 
 /// Whether a supervisor that starts the job again may mend the failure.
-fn may_mend(failure: &Failure) -> bool {
+#[must_use]
+pub fn may_mend(failure: &Failure) -> bool {
     match failure {
         Failure::Fenced { .. }
         | Failure::JournalFailed(_)
